@@ -1,0 +1,8 @@
+//! logboom, the log collector of the service mesh.
+
+pub mod admin;
+pub mod config;
+pub mod decode;
+pub mod record;
+pub mod sink;
+pub mod source;

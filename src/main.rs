@@ -1,0 +1,3 @@
+//! logboom, the log collector of the service mesh.
+
+fn main() {}

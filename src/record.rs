@@ -1,0 +1,457 @@
+//! One log record in the OpenTelemetry log data model, as numbers and ranges.
+//!
+//! A decoder fills a [`Record`] (and, once per group, an [`Envelope`]) in place and hands out a
+//! [`RecordRef`]; encoders read that and nothing else. Both are scratch space that is reused from
+//! record to record and from batch to batch, so a record costs arithmetic and no allocation once
+//! the buffers have grown to the largest record seen.
+//!
+//! Why not an index of the whole batch: two bytes on the wire can be an empty record, and a
+//! hundred bytes of index for each multiplies hostile input fifty times. One record at a time
+//! keeps memory proportional to the largest record, whose size the sources limit.
+
+/// A range of bytes, either in the batch's raw bytes or in the side buffer of the tree that
+/// holds it. Four gigabytes are out of reach: sources limit a payload to far less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    len: u32,
+}
+
+const SIDE: u32 = 1 << 31;
+
+impl Span {
+    /// No bytes at all.
+    pub const EMPTY: Span = Span { start: 0, len: 0 };
+
+    /// The range `start..end` of the raw bytes. Payloads are limited to well under 2 GiB, the
+    /// largest offset a span can hold.
+    #[must_use]
+    pub fn raw(start: usize, end: usize) -> Span {
+        debug_assert!(start <= end && end < SIDE as usize);
+        Span { start: start as u32, len: (end - start) as u32 }
+    }
+
+    /// True for a range of no bytes.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    fn side(start: usize, end: usize) -> Span {
+        debug_assert!(start <= end && end < SIDE as usize);
+        Span { start: start as u32 | SIDE, len: (end - start) as u32 }
+    }
+}
+
+/// An `AnyValue`, or the head of one: the children of a list follow it in the tree.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// The empty value: JSON `null`, an `AnyValue` without a kind.
+    Empty,
+    /// A boolean.
+    Bool(bool),
+    /// A 64-bit integer.
+    Int(i64),
+    /// A double, NaN and infinities included.
+    Double(f64),
+    /// Text. Bytes that are not UTF-8 are kept here and repaired by the encoders.
+    Text(Span),
+    /// Bytes that are not text.
+    Bytes(Span),
+    /// An array; the next `nodes` nodes of the tree are its descendants.
+    Array {
+        /// Number of descendants, at all depths.
+        nodes: u32,
+    },
+    /// A list of keys and values; the next `nodes` nodes of the tree are its descendants.
+    Kvlist {
+        /// Number of descendants, at all depths.
+        nodes: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    key: Span,
+    value: Value,
+}
+
+/// Values in preorder, and the side buffer for text that does not stand in the raw bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    side: Vec<u8>,
+    kept_side: usize,
+}
+
+/// Where a list was opened, to be closed again.
+#[derive(Debug)]
+#[must_use = "an open list must be closed"]
+pub struct Mark(usize);
+
+impl Tree {
+    /// Forgets the values, and the side text except what [`Tree::keep`] wrote.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.side.truncate(self.kept_side);
+    }
+
+    /// Forgets everything, kept text included.
+    pub fn clear_all(&mut self) {
+        self.kept_side = 0;
+        self.clear();
+    }
+
+    /// Writes text that survives [`Tree::clear`]: what is the same for every record of a batch.
+    /// Call it only right after [`Tree::clear`] or [`Tree::clear_all`].
+    pub fn keep(&mut self, text: &[u8]) -> Span {
+        debug_assert_eq!(self.side.len(), self.kept_side);
+        let span = self.side_text(text);
+        self.kept_side = self.side.len();
+        span
+    }
+
+    /// Copies text into the side buffer.
+    pub fn side_text(&mut self, text: &[u8]) -> Span {
+        let start = self.side.len();
+        self.side.extend_from_slice(text);
+        Span::side(start, self.side.len())
+    }
+
+    /// Adds a value. In an array the key is [`Span::EMPTY`].
+    pub fn push(&mut self, key: Span, value: Value) {
+        debug_assert!(!matches!(value, Value::Array { nodes: 1.. } | Value::Kvlist { nodes: 1.. }));
+        self.nodes.push(Node { key, value });
+    }
+
+    /// Opens an array or a list of keys and values: all that is pushed until [`Tree::close`]
+    /// belongs to it.
+    pub fn open(&mut self, key: Span, list: Value) -> Mark {
+        debug_assert!(matches!(list, Value::Array { .. } | Value::Kvlist { .. }));
+        self.nodes.push(Node { key, value: list });
+        Mark(self.nodes.len() - 1)
+    }
+
+    /// Closes the list that was opened at `mark`.
+    pub fn close(&mut self, mark: Mark) {
+        let below = (self.nodes.len() - mark.0 - 1) as u32;
+        match &mut self.nodes[mark.0].value {
+            Value::Array { nodes } | Value::Kvlist { nodes } => *nodes = below,
+            _ => debug_assert!(false, "a mark points at a list"),
+        }
+    }
+
+    /// The place where the next value will stand; two of them make a [`Range`].
+    #[must_use]
+    pub fn position(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+
+    /// Takes back everything from `position` on: a value that turned out to be malformed.
+    pub fn rewind(&mut self, position: u32) {
+        self.nodes.truncate(position as usize);
+    }
+
+    fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
+        let (bytes, start) =
+            if span.start & SIDE != 0 { (self.side.as_slice(), span.start & !SIDE) } else { (raw, span.start) };
+        &bytes[start as usize..start as usize + span.len as usize]
+    }
+}
+
+/// A run of sibling values in a tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First node.
+    pub start: u32,
+    /// One past the last descendant.
+    pub end: u32,
+}
+
+/// One log record; ranges point into the batch's raw bytes or into `tree`. Zero and empty mean
+/// "not set", as in the OTLP protobuf encoding.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// When the event happened, nanoseconds since the epoch; 0 when unknown.
+    pub time_unix_nano: u64,
+    /// When the collector saw it; the decoders always set it.
+    pub observed_time_unix_nano: u64,
+    /// OTel severity number, 0 when unknown.
+    pub severity_number: i32,
+    /// Severity as the source spelled it.
+    pub severity_text: Span,
+    /// Event name.
+    pub event_name: Span,
+    /// 16 bytes, or empty.
+    pub trace_id: Span,
+    /// 8 bytes, or empty.
+    pub span_id: Span,
+    /// W3C trace flags and reserved bits.
+    pub flags: u32,
+    /// Attributes the sender dropped.
+    pub dropped_attributes_count: u32,
+    /// The body: one value, or none. A body that was sent as the empty value is a range of one.
+    pub body: Range,
+    /// The attributes: any number of siblings.
+    pub attributes: Range,
+    /// Where body and attributes stand.
+    pub tree: Tree,
+}
+
+impl Record {
+    /// Makes it an empty record, keeping buffers and kept text.
+    pub fn clear(&mut self) {
+        let mut tree = std::mem::take(&mut self.tree);
+        tree.clear();
+        *self = Record { tree, ..Record::default() };
+    }
+}
+
+/// What a group of records shares: resource and scope.
+#[derive(Clone, Debug, Default)]
+pub struct Envelope {
+    /// True when the sender sent a resource message, even an empty one.
+    pub has_resource: bool,
+    /// Resource attributes.
+    pub resource_attributes: Range,
+    /// Resource attributes the sender dropped.
+    pub resource_dropped_attributes_count: u32,
+    /// Schema URL of the resource.
+    pub resource_schema_url: Span,
+    /// True when the sender sent a scope message, even an empty one.
+    pub has_scope: bool,
+    /// Scope name.
+    pub scope_name: Span,
+    /// Scope version.
+    pub scope_version: Span,
+    /// Scope attributes.
+    pub scope_attributes: Range,
+    /// Scope attributes the sender dropped.
+    pub scope_dropped_attributes_count: u32,
+    /// Schema URL of the scope's records.
+    pub scope_schema_url: Span,
+    /// Where the attributes stand.
+    pub tree: Tree,
+}
+
+impl Envelope {
+    /// Makes it an empty envelope, keeping the buffers.
+    pub fn clear(&mut self) {
+        let mut tree = std::mem::take(&mut self.tree);
+        tree.clear_all();
+        *self = Envelope { tree, ..Envelope::default() };
+    }
+
+    /// The envelope, readable together with the bytes it points into.
+    #[must_use]
+    pub fn view<'a>(&'a self, raw: &'a [u8]) -> EnvelopeRef<'a> {
+        EnvelopeRef { raw, envelope: self }
+    }
+}
+
+/// A borrowed value.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// The empty value.
+    Empty,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A double.
+    Double(f64),
+    /// Text, not necessarily UTF-8.
+    Text(&'a [u8]),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// An array: the keys of the children are empty.
+    Array(Values<'a>),
+    /// Keys and values, in order, repeated keys included.
+    Kvlist(Values<'a>),
+}
+
+/// Iterates over sibling values with their keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a> {
+    raw: &'a [u8],
+    tree: &'a Tree,
+    at: u32,
+    end: u32,
+}
+
+impl<'a> Values<'a> {
+    fn new(raw: &'a [u8], tree: &'a Tree, range: Range) -> Self {
+        Values { raw, tree, at: range.start, end: range.end }
+    }
+
+    /// True when nothing is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.at >= self.end
+    }
+
+    /// The last value of that key, as a map with the repetitions collapsed would hold it.
+    #[must_use]
+    pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
+        self.filter(|(k, _)| *k == key).last().map(|(_, value)| value)
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = (&'a [u8], ValueRef<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let node = self.tree.nodes[self.at as usize];
+        let below = Range { start: self.at + 1, end: self.at + 1 };
+        let text = |span| self.tree.text(self.raw, span);
+        let list = |nodes: u32| Values::new(self.raw, self.tree, Range { end: below.end + nodes, ..below });
+        let (value, nodes) = match node.value {
+            Value::Empty => (ValueRef::Empty, 0),
+            Value::Bool(it) => (ValueRef::Bool(it), 0),
+            Value::Int(it) => (ValueRef::Int(it), 0),
+            Value::Double(it) => (ValueRef::Double(it), 0),
+            Value::Text(span) => (ValueRef::Text(text(span)), 0),
+            Value::Bytes(span) => (ValueRef::Bytes(text(span)), 0),
+            Value::Array { nodes } => (ValueRef::Array(list(nodes)), nodes),
+            Value::Kvlist { nodes } => (ValueRef::Kvlist(list(nodes)), nodes),
+        };
+        self.at += 1 + nodes;
+        Some((text(node.key), value))
+    }
+}
+
+/// A record with the bytes it points into and the envelope it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRef<'a> {
+    raw: &'a [u8],
+    record: &'a Record,
+    envelope: &'a Envelope,
+}
+
+impl<'a> RecordRef<'a> {
+    /// Puts the parts together; the spans of both must point into `raw`.
+    #[must_use]
+    pub fn new(raw: &'a [u8], record: &'a Record, envelope: &'a Envelope) -> Self {
+        RecordRef { raw, record, envelope }
+    }
+
+    /// The numbers of the record.
+    #[must_use]
+    pub fn fields(&self) -> &'a Record {
+        self.record
+    }
+
+    /// The bytes of one of the record's own spans.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &'a [u8] {
+        self.record.tree.text(self.raw, span)
+    }
+
+    /// The body; `None` when there is none.
+    #[must_use]
+    pub fn body(&self) -> Option<ValueRef<'a>> {
+        Values::new(self.raw, &self.record.tree, self.record.body).next().map(|(_, value)| value)
+    }
+
+    /// The attributes.
+    #[must_use]
+    pub fn attributes(&self) -> Values<'a> {
+        Values::new(self.raw, &self.record.tree, self.record.attributes)
+    }
+
+    /// Resource and scope.
+    #[must_use]
+    pub fn envelope(&self) -> EnvelopeRef<'a> {
+        self.envelope.view(self.raw)
+    }
+}
+
+/// An envelope with the bytes it points into.
+#[derive(Clone, Copy, Debug)]
+pub struct EnvelopeRef<'a> {
+    raw: &'a [u8],
+    envelope: &'a Envelope,
+}
+
+impl<'a> EnvelopeRef<'a> {
+    /// The numbers of the envelope.
+    #[must_use]
+    pub fn fields(&self) -> &'a Envelope {
+        self.envelope
+    }
+
+    /// The bytes of one of the envelope's own spans.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &'a [u8] {
+        self.envelope.tree.text(self.raw, span)
+    }
+
+    /// Attributes of the resource.
+    #[must_use]
+    pub fn resource_attributes(&self) -> Values<'a> {
+        Values::new(self.raw, &self.envelope.tree, self.envelope.resource_attributes)
+    }
+
+    /// Attributes of the scope.
+    #[must_use]
+    pub fn scope_attributes(&self) -> Values<'a> {
+        Values::new(self.raw, &self.envelope.tree, self.envelope.scope_attributes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: Option<ValueRef<'_>>) -> String {
+        match value {
+            Some(ValueRef::Text(it)) => String::from_utf8_lossy(it).into_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nested_lists_iterate_by_sibling() {
+        let raw = b"line k inner";
+        let (line, key, inner) = (Span::raw(0, 4), Span::raw(5, 6), Span::raw(7, 12));
+        let mut record = Record::default();
+        let start = record.tree.position();
+        record.tree.push(Span::EMPTY, Value::Text(line));
+        record.body = Range { start, end: record.tree.position() };
+        let start = record.tree.position();
+        let outer = record.tree.open(key, Value::Kvlist { nodes: 0 });
+        let list = record.tree.open(inner, Value::Array { nodes: 0 });
+        record.tree.push(Span::EMPTY, Value::Int(1));
+        record.tree.push(Span::EMPTY, Value::Int(2));
+        record.tree.close(list);
+        record.tree.close(outer);
+        let side = record.tree.side_text(b"written beside");
+        record.tree.push(key, Value::Text(side));
+        record.attributes = Range { start, end: record.tree.position() };
+
+        let envelope = Envelope::default();
+        let view = RecordRef::new(raw, &record, &envelope);
+        assert_eq!(text(view.body()), "line");
+        assert_eq!(view.attributes().count(), 2);
+        assert_eq!(text(view.attributes().get(b"k")), "written beside");
+        let Some((b"k", ValueRef::Kvlist(children))) = view.attributes().next() else { panic!("a kvlist first") };
+        let Some((b"inner", ValueRef::Array(items))) = { children }.next() else { panic!("then an array") };
+        assert_eq!(items.count(), 2);
+    }
+
+    #[test]
+    fn kept_text_survives_clear_and_the_rest_does_not() {
+        let mut record = Record::default();
+        let kept = record.tree.keep(b"peer");
+        let _ = record.tree.side_text(b"gone");
+        record.tree.push(Span::EMPTY, Value::Text(kept));
+        record.clear();
+        let envelope = Envelope::default();
+        assert_eq!(RecordRef::new(b"", &record, &envelope).text(kept), b"peer");
+        assert!(record.tree.nodes.is_empty());
+        assert_eq!(record.tree.side.len(), 4);
+    }
+}

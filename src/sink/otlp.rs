@@ -1,0 +1,92 @@
+//! Sink `otlp`: an OTLP endpoint upstream.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::units::Period;
+
+/// Settings of an `otlp` sink.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpConfig {
+    /// `http://host:4317` or `https://host:4317`; a list is tried in order.
+    pub endpoint: Endpoints,
+    /// How requests are compressed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// Metadata sent with each request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// How long a request may take.
+    #[serde(default = "timeout_default")]
+    pub timeout: Period,
+    /// How failed requests are repeated; there is no last attempt.
+    #[serde(default)]
+    pub retry: RetryConfig,
+    /// TLS for `https` endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+}
+
+fn timeout_default() -> Period {
+    Period::seconds(10)
+}
+
+/// One endpoint, or several in the order they are tried.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Endpoints {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// How requests are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+/// How failed requests are repeated.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryConfig {
+    /// Pause after the first failure; it doubles from failure to failure.
+    pub initial: Period,
+    /// Longest pause.
+    pub max: Period,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        RetryConfig { initial: Period::millis(500), max: Period::seconds(30) }
+    }
+}
+
+/// TLS towards the endpoint.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// PEM file of the authority that signed the server; absent means those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// PEM file of our certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<String>,
+    /// PEM file of our key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Name the server's certificate must carry; absent means the endpoint's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+}

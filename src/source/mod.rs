@@ -1,0 +1,17 @@
+//! Sources: own sockets and protocol replies, feed the intake.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub mod lines;
+pub mod otlp;
+
+/// One source, told apart by `type`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum SourceConfig {
+    /// Newline-delimited records over TCP or a unix socket.
+    Lines(lines::LinesConfig),
+    /// OTLP logs over gRPC.
+    Otlp(otlp::OtlpConfig),
+}
