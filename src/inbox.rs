@@ -1,0 +1,414 @@
+//! The bounded queue in front of a sink, and what happens when it is full.
+//!
+//! A full inbox makes the sources wait. A sink that frees less than one whole inbox within its
+//! `wait_max` is not merely slower than the sources but stuck: it is **passed over**, alone,
+//! until its inbox is half empty again. What it misses is counted, and a gap record is the first
+//! thing it gets afterwards.
+//!
+//! One short lock per batch guards queue and counters together, so that the ledger balances at
+//! any moment it is read.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::batch::Batch;
+use crate::config::units::WaitMax;
+use crate::encode::Encoding;
+use crate::gap::Gaps;
+
+/// What an inbox is made of.
+#[derive(Clone, Debug)]
+pub struct InboxSettings {
+    /// Name of the sink.
+    pub sink: Arc<str>,
+    /// Bytes that may wait, the sink's hand included. One batch is accepted whatever its size.
+    pub capacity_bytes: usize,
+    /// How long the sink, when full, may hold the sources back.
+    pub wait_max: WaitMax,
+    /// Encoding of gap records; `None` for a sink that looks at no bytes.
+    pub encoding: Option<Encoding>,
+}
+
+/// The bounded queue in front of one sink.
+#[derive(Debug)]
+pub struct Inbox {
+    settings: InboxSettings,
+    room: Arc<Semaphore>,
+    arrived: Notify,
+    emptied: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<(Batch, Option<OwnedSemaphorePermit>)>,
+    used_bytes: usize,
+    full: Option<Full>,
+    passed_over: bool,
+    closed: bool,
+    gaps: Gaps,
+    tally: Tally,
+}
+
+/// Since when an inbox has been full, and what it has freed since.
+#[derive(Debug)]
+struct Full {
+    since: Instant,
+    freed_bytes: usize,
+}
+
+/// The ledger of one sink, in records: `offered = delivered + failed + shed + in_flight`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Came from the sources, or were made here (gap records).
+    pub offered: u64,
+    /// Of these, gap records.
+    pub gaps: u64,
+    /// Written, or taken by the upstream.
+    pub delivered: u64,
+    /// Refused for good by the upstream, or given up.
+    pub failed: u64,
+    /// Missed because the inbox was full.
+    pub shed_full: u64,
+    /// Missed because a request could not be held any longer.
+    pub shed_hold: u64,
+    /// Missed because the sink had stopped.
+    pub shed_stopped: u64,
+    /// Waiting, or in the sink's hand.
+    pub in_flight: u64,
+}
+
+impl Tally {
+    /// Records this sink missed.
+    #[must_use]
+    pub fn shed(&self) -> u64 {
+        self.shed_full + self.shed_hold + self.shed_stopped
+    }
+
+    /// Zero, or there is a bug.
+    #[must_use]
+    pub fn imbalance(&self) -> i64 {
+        self.offered as i64 - (self.delivered + self.failed + self.shed() + self.in_flight) as i64
+    }
+}
+
+/// What became of a batch that was put into an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The sink has it.
+    Accepted,
+    /// The sink missed it; it is counted.
+    Shed,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was delivered.
+    Done,
+    /// So many records were refused for good; the rest was delivered.
+    Refused {
+        /// Number of refused records.
+        records: u64,
+    },
+}
+
+/// A batch in the hand of a sink, to be settled exactly once. One that is dropped unsettled
+/// counts as failed: a delivery can be lost, never forged.
+#[derive(Debug)]
+#[must_use = "a delivery that is dropped counts as failed"]
+pub struct Delivery {
+    /// What to deliver.
+    pub batch: Batch,
+    inbox: Arc<Inbox>,
+    _room: Option<OwnedSemaphorePermit>,
+    settled: bool,
+}
+
+impl Delivery {
+    /// Says what became of it and gives its room back.
+    pub fn settle(mut self, outcome: Outcome) {
+        self.settled = true;
+        self.release(outcome);
+    }
+
+    fn release(&mut self, outcome: Outcome) {
+        let failed = match outcome {
+            Outcome::Done => 0,
+            Outcome::Refused { records } => records.min(self.batch.records),
+        };
+        // Room first, then the state that speaks about it.
+        self._room = None;
+        self.inbox.settled(&self.batch, failed);
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.release(Outcome::Refused { records: self.batch.records });
+        }
+    }
+}
+
+impl Inbox {
+    /// An empty inbox.
+    #[must_use]
+    pub fn new(settings: InboxSettings) -> Arc<Inbox> {
+        let capacity = settings.capacity_bytes.clamp(1, u32::MAX as usize);
+        let settings = InboxSettings { capacity_bytes: capacity, ..settings };
+        Arc::new(Inbox {
+            settings,
+            room: Arc::new(Semaphore::new(capacity)),
+            arrived: Notify::new(),
+            emptied: Notify::new(),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Name of the sink.
+    #[must_use]
+    pub fn sink(&self) -> &Arc<str> {
+        &self.settings.sink
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn settings(&self) -> &InboxSettings {
+        &self.settings
+    }
+
+    /// The ledger now.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.lock().tally
+    }
+
+    /// Bytes waiting or in the sink's hand.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.lock().used_bytes
+    }
+
+    /// True while the sink is passed over.
+    #[must_use]
+    pub fn is_passed_over(&self) -> bool {
+        self.lock().passed_over
+    }
+
+    /// Puts a batch in, waiting for room as `wait_max` allows and never beyond `hold_until`.
+    /// Cancel-safe only in that nothing is counted: the batch is dropped with the future, so
+    /// callers must not cancel what they have reported as received.
+    pub async fn put(&self, batch: Batch, hold_until: Option<Instant>) -> Put {
+        let size = u32::try_from(batch.payload.len().min(self.settings.capacity_bytes)).unwrap_or(u32::MAX);
+        {
+            let mut state = self.lock();
+            if state.closed || state.passed_over {
+                return self.shed(&mut state, &batch);
+            }
+            if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size) {
+                state.full = None;
+                return self.accept(&mut state, batch, Some(room));
+            }
+            state.full.get_or_insert_with(|| Full { since: Instant::now(), freed_bytes: 0 });
+        }
+        let acquired = Arc::clone(&self.room).acquire_many_owned(size);
+        tokio::pin!(acquired);
+        loop {
+            let Some(wait_until) = self.wait_until(hold_until) else {
+                return self.give_up(&batch, hold_until);
+            };
+            let result = match wait_until {
+                Some(instant) => tokio::time::timeout_at(instant.into(), &mut acquired).await,
+                None => Ok((&mut acquired).await),
+            };
+            let mut state = self.lock();
+            match result {
+                Ok(Ok(room)) if !state.closed => return self.accept(&mut state, batch, Some(room)),
+                Ok(_) => return self.shed(&mut state, &batch),
+                Err(_elapsed) => {}
+            }
+        }
+    }
+
+    /// Until when a source may wait for room: `None` when it may not, `Some(None)` without end.
+    fn wait_until(&self, hold_until: Option<Instant>) -> Option<Option<Instant>> {
+        let state = self.lock();
+        if state.closed || state.passed_over {
+            return None;
+        }
+        let stuck_at = match self.settings.wait_max {
+            WaitMax::Forever => None,
+            WaitMax::Bounded(wait) => Some(state.full.as_ref().map_or_else(Instant::now, |full| full.since) + wait),
+        };
+        let until = match (stuck_at, hold_until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        match until {
+            Some(instant) if instant <= Instant::now() => None,
+            until => Some(until),
+        }
+    }
+
+    /// The wait is over without room.
+    fn give_up(&self, batch: &Batch, hold_until: Option<Instant>) -> Put {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let stuck = match (self.settings.wait_max, &state.full) {
+            (WaitMax::Bounded(wait), Some(full)) => full.since + wait <= now,
+            (WaitMax::Bounded(wait), None) => wait.is_zero(),
+            (WaitMax::Forever, _) => false,
+        };
+        if stuck && !state.passed_over && !state.closed {
+            state.passed_over = true;
+            tracing::warn!(
+                sink = %self.settings.sink,
+                waiting_bytes = state.used_bytes,
+                wait_max = %self.settings.wait_max,
+                "sink is full and passed over; records it misses are counted until it has room again"
+            );
+        }
+        if state.passed_over || state.closed || hold_until.is_none() {
+            return self.shed(&mut state, batch);
+        }
+        state.tally.offered += batch.records;
+        state.tally.shed_hold += batch.records;
+        state.gaps.add(batch);
+        Put::Shed
+    }
+
+    fn accept(&self, state: &mut State, batch: Batch, room: Option<OwnedSemaphorePermit>) -> Put {
+        state.tally.offered += batch.records;
+        self.enqueue(state, batch, room);
+        Put::Accepted
+    }
+
+    fn enqueue(&self, state: &mut State, batch: Batch, room: Option<OwnedSemaphorePermit>) {
+        state.tally.in_flight += batch.records;
+        state.used_bytes += batch.payload.len();
+        state.queue.push_back((batch, room));
+        self.arrived.notify_one();
+    }
+
+    fn shed(&self, state: &mut State, batch: &Batch) -> Put {
+        state.tally.offered += batch.records;
+        if state.closed {
+            state.tally.shed_stopped += batch.records;
+        } else {
+            state.tally.shed_full += batch.records;
+            state.gaps.add(batch);
+        }
+        Put::Shed
+    }
+
+    /// Takes waiting batches, in order, until they hold `bytes_max`; at least one. `None` when
+    /// the inbox is closed and empty. Cancel-safe.
+    pub async fn take(self: &Arc<Self>, bytes_max: usize) -> Option<Vec<Delivery>> {
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let mut state = self.lock();
+                let taken = self.take_now(&mut state, bytes_max);
+                if !taken.is_empty() {
+                    return Some(taken);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    /// What [`Inbox::take`] would return, if anything waits.
+    #[must_use]
+    pub fn try_take(self: &Arc<Self>, bytes_max: usize) -> Vec<Delivery> {
+        let mut state = self.lock();
+        self.take_now(&mut state, bytes_max)
+    }
+
+    fn take_now(self: &Arc<Self>, state: &mut State, bytes_max: usize) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some((batch, _)) = state.queue.front() {
+            if !taken.is_empty() && bytes + batch.payload.len() > bytes_max {
+                break;
+            }
+            bytes += batch.payload.len();
+            let Some((batch, room)) = state.queue.pop_front() else { break };
+            taken.push(Delivery { batch, inbox: Arc::clone(self), _room: room, settled: false });
+        }
+        taken
+    }
+
+    fn settled(&self, batch: &Batch, failed: u64) {
+        let mut state = self.lock();
+        state.tally.in_flight -= batch.records;
+        state.tally.failed += failed;
+        state.tally.delivered += batch.records - failed;
+        let bytes = batch.payload.len();
+        state.used_bytes -= bytes;
+        if let Some(full) = &mut state.full {
+            full.freed_bytes += bytes;
+            if full.freed_bytes >= self.settings.capacity_bytes {
+                *full = Full { since: Instant::now(), freed_bytes: 0 };
+            }
+        }
+        if state.used_bytes <= self.settings.capacity_bytes / 2 {
+            if std::mem::take(&mut state.passed_over) {
+                state.full = None;
+                tracing::info!(sink = %self.settings.sink, missed = state.gaps.records(), "sink has room again");
+            }
+            self.tell_gaps(&mut state);
+        }
+        if state.tally.in_flight == 0 && state.queue.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Puts what was missed into the queue as gap records.
+    fn tell_gaps(&self, state: &mut State) {
+        if state.gaps.records() == 0 {
+            return;
+        }
+        let Some(batch) = state.gaps.take(&self.settings.sink, self.settings.encoding) else { return };
+        state.tally.gaps += batch.records;
+        let _ = self.accept(state, batch, None);
+    }
+
+    /// Ends it: nothing more is accepted, and [`Inbox::take`] returns `None` once it is empty.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        if !state.closed {
+            self.tell_gaps(&mut state);
+        }
+        state.closed = true;
+        self.room.close();
+        self.arrived.notify_one();
+    }
+
+    /// Waits until nothing waits and nothing is in the sink's hand, at most `within`.
+    pub async fn drained(&self, within: Duration) -> bool {
+        let empty = async {
+            loop {
+                let emptied = self.emptied.notified();
+                tokio::pin!(emptied);
+                emptied.as_mut().enable();
+                if self.tally().in_flight == 0 {
+                    return;
+                }
+                emptied.await;
+            }
+        };
+        tokio::time::timeout(within, empty).await.is_ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under this lock panics; a poisoned lock would still hold true counters.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
