@@ -1,5 +1,7 @@
 //! Placeholder until the encodings are merged.
 
+pub mod otlp;
+
 /// How the records of a batch are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {

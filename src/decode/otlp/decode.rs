@@ -1,0 +1,258 @@
+//! The records of a request, one after the other.
+
+use super::schema::{
+    LIST_VALUES, any_value, key_value, log_record, request, resource, resource_logs, scope, scope_logs,
+};
+use crate::decode::wire::{self, Fields, Malformed, Piece};
+use crate::decode::{DEPTH_MAX, Scratch, Visitor};
+use crate::record::{Envelope, Range, Record, RecordRef, Span, Tree, Value};
+
+/// Shows `visitor` the records of a request in their order, each group preceded by its resource
+/// and scope. Groups without records are not shown. A record without an observed time gets
+/// `observed_unix_nano`; identifiers of a wrong length count as absent; text is passed on as it
+/// is, UTF-8 or not.
+///
+/// Made for bytes that passed [`check`](super::check()). Other bytes are decoded up to the first
+/// record, resource or scope that is malformed, without a panic. Once `scratch` has grown to the
+/// largest record, nothing is allocated.
+pub fn decode(raw: &[u8], observed_unix_nano: u64, scratch: &mut Scratch, visitor: &mut impl Visitor) {
+    // What is longer did not pass the check, and a span could not point into it.
+    if raw.len() > i32::MAX as usize {
+        return;
+    }
+    // How far the bytes are well-formed is the business of check, which says so to the sender.
+    let _ = Decoder { raw, observed_unix_nano, scratch, visitor }.request();
+}
+
+struct Decoder<'a, V> {
+    raw: &'a [u8],
+    observed_unix_nano: u64,
+    scratch: &'a mut Scratch,
+    visitor: &'a mut V,
+}
+
+/// The bytes are no request. Where and why is not kept: check has said it.
+struct Unreadable;
+
+impl From<Malformed> for Unreadable {
+    fn from(_: Malformed) -> Self {
+        Unreadable
+    }
+}
+
+impl<V: Visitor> Decoder<'_, V> {
+    fn request(&mut self) -> Result<(), Unreadable> {
+        let whole = Piece { length_at: 0, start: 0, end: self.raw.len() };
+        for field in fields(self.raw, whole) {
+            if let (request::RESOURCE_LOGS, wire::Value::Bytes(piece)) = field? {
+                self.resource_logs(piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fields may come in any order, so what applies to all scopes is looked for first. It is
+    /// decoded once and kept while the scopes change: a hostile sender may put a thousand small
+    /// scopes behind one large resource.
+    fn resource_logs(&mut self, piece: Piece) -> Result<(), Unreadable> {
+        let Decoder { raw, .. } = *self;
+        let envelope = &mut self.scratch.envelope;
+        envelope.clear();
+        let mut resource = None;
+        for field in fields(raw, piece) {
+            match field? {
+                (resource_logs::RESOURCE, wire::Value::Bytes(it)) => resource = Some(it),
+                (resource_logs::SCHEMA_URL, wire::Value::Bytes(it)) => envelope.resource_schema_url = span(it),
+                _ => {}
+            }
+        }
+        if let Some(piece) = resource {
+            read_resource(raw, piece, envelope)?;
+        }
+        let resource_end = envelope.tree.position();
+        for field in fields(raw, piece) {
+            if let (resource_logs::SCOPE_LOGS, wire::Value::Bytes(it)) = field? {
+                self.scope_logs(it, resource_end)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn scope_logs(&mut self, piece: Piece, resource_end: u32) -> Result<(), Unreadable> {
+        let Decoder { raw, .. } = *self;
+        let envelope = &mut self.scratch.envelope;
+        clear_scope(envelope, resource_end);
+        let mut scope = None;
+        let mut records = false;
+        for field in fields(raw, piece) {
+            match field? {
+                (scope_logs::SCOPE, wire::Value::Bytes(it)) => scope = Some(it),
+                (scope_logs::SCHEMA_URL, wire::Value::Bytes(it)) => envelope.scope_schema_url = span(it),
+                (scope_logs::LOG_RECORDS, wire::Value::Bytes(_)) => records = true,
+                _ => {}
+            }
+        }
+        if !records {
+            return Ok(());
+        }
+        if let Some(piece) = scope {
+            read_scope(raw, piece, envelope)?;
+        }
+        self.visitor.envelope(envelope.view(raw));
+        for field in fields(raw, piece) {
+            if let (scope_logs::LOG_RECORDS, wire::Value::Bytes(it)) = field? {
+                let record = &mut self.scratch.record;
+                read_record(raw, it, record)?;
+                if record.observed_time_unix_nano == 0 {
+                    record.observed_time_unix_nano = self.observed_unix_nano;
+                }
+                self.visitor.record(RecordRef::new(raw, record, &self.scratch.envelope));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn clear_scope(envelope: &mut Envelope, resource_end: u32) {
+    envelope.tree.rewind(resource_end);
+    envelope.has_scope = false;
+    envelope.scope_name = Span::EMPTY;
+    envelope.scope_version = Span::EMPTY;
+    envelope.scope_attributes = Range { start: resource_end, end: resource_end };
+    envelope.scope_dropped_attributes_count = 0;
+    envelope.scope_schema_url = Span::EMPTY;
+}
+
+fn read_resource(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), Unreadable> {
+    envelope.has_resource = true;
+    let start = envelope.tree.position();
+    for field in fields(raw, piece) {
+        match field? {
+            (resource::ATTRIBUTES, wire::Value::Bytes(it)) => read_key_value(raw, it, &mut envelope.tree, 0)?,
+            (resource::DROPPED_ATTRIBUTES_COUNT, wire::Value::Varint(it)) => {
+                envelope.resource_dropped_attributes_count = it as u32;
+            }
+            _ => {}
+        }
+    }
+    envelope.resource_attributes = Range { start, end: envelope.tree.position() };
+    Ok(())
+}
+
+fn read_scope(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), Unreadable> {
+    envelope.has_scope = true;
+    let start = envelope.tree.position();
+    for field in fields(raw, piece) {
+        match field? {
+            (scope::NAME, wire::Value::Bytes(it)) => envelope.scope_name = span(it),
+            (scope::VERSION, wire::Value::Bytes(it)) => envelope.scope_version = span(it),
+            (scope::ATTRIBUTES, wire::Value::Bytes(it)) => read_key_value(raw, it, &mut envelope.tree, 0)?,
+            (scope::DROPPED_ATTRIBUTES_COUNT, wire::Value::Varint(it)) => {
+                envelope.scope_dropped_attributes_count = it as u32;
+            }
+            _ => {}
+        }
+    }
+    envelope.scope_attributes = Range { start, end: envelope.tree.position() };
+    Ok(())
+}
+
+fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Unreadable> {
+    use wire::Value::{Bytes, Fixed32, Fixed64, Varint};
+    record.clear();
+    let mut body = None;
+    let start = record.tree.position();
+    for field in fields(raw, piece) {
+        match field? {
+            (log_record::TIME_UNIX_NANO, Fixed64(it)) => record.time_unix_nano = it,
+            (log_record::OBSERVED_TIME_UNIX_NANO, Fixed64(it)) => record.observed_time_unix_nano = it,
+            (log_record::SEVERITY_NUMBER, Varint(it)) => record.severity_number = it as i32,
+            (log_record::SEVERITY_TEXT, Bytes(it)) => record.severity_text = span(it),
+            (log_record::EVENT_NAME, Bytes(it)) => record.event_name = span(it),
+            (log_record::TRACE_ID, Bytes(it)) => record.trace_id = id(it, 16),
+            (log_record::SPAN_ID, Bytes(it)) => record.span_id = id(it, 8),
+            (log_record::FLAGS, Fixed32(it)) => record.flags = it,
+            (log_record::DROPPED_ATTRIBUTES_COUNT, Varint(it)) => record.dropped_attributes_count = it as u32,
+            (log_record::ATTRIBUTES, Bytes(it)) => read_key_value(raw, it, &mut record.tree, 0)?,
+            // After the attributes, which have to stand side by side.
+            (log_record::BODY, Bytes(it)) => body = Some(it),
+            _ => {}
+        }
+    }
+    record.attributes = Range { start, end: record.tree.position() };
+    if let Some(piece) = body {
+        let start = record.tree.position();
+        read_value(raw, Span::EMPTY, piece, &mut record.tree, 0)?;
+        record.body = Range { start, end: record.tree.position() };
+    }
+    Ok(())
+}
+
+/// Adds one key and its value; a key without a value has the empty value. `depth` is the number
+/// of values around it, here and below.
+fn read_key_value(raw: &[u8], piece: Piece, tree: &mut Tree, depth: u32) -> Result<(), Unreadable> {
+    let mut key = Span::EMPTY;
+    let mut value = None;
+    for field in fields(raw, piece) {
+        match field? {
+            (key_value::KEY, wire::Value::Bytes(it)) => key = span(it),
+            (key_value::VALUE, wire::Value::Bytes(it)) => value = Some(it),
+            _ => {}
+        }
+    }
+    match value {
+        Some(piece) => read_value(raw, key, piece, tree, depth),
+        None => {
+            tree.push(key, Value::Empty);
+            Ok(())
+        }
+    }
+}
+
+fn read_value(raw: &[u8], key: Span, piece: Piece, tree: &mut Tree, depth: u32) -> Result<(), Unreadable> {
+    use wire::Value::{Bytes, Fixed64, Varint};
+    if depth >= DEPTH_MAX {
+        return Err(Unreadable);
+    }
+    let mut value = Value::Empty;
+    let mut list = piece;
+    for field in fields(raw, piece) {
+        match field? {
+            (any_value::STRING, Bytes(it)) => value = Value::Text(span(it)),
+            (any_value::BOOL, Varint(it)) => value = Value::Bool(it != 0),
+            (any_value::INT, Varint(it)) => value = Value::Int(it as i64),
+            (any_value::DOUBLE, Fixed64(it)) => value = Value::Double(f64::from_bits(it)),
+            (any_value::ARRAY, Bytes(it)) => (value, list) = (Value::Array { nodes: 0 }, it),
+            (any_value::KVLIST, Bytes(it)) => (value, list) = (Value::Kvlist { nodes: 0 }, it),
+            (any_value::BYTES, Bytes(it)) => value = Value::Bytes(span(it)),
+            _ => {}
+        }
+    }
+    if !matches!(value, Value::Array { .. } | Value::Kvlist { .. }) {
+        tree.push(key, value);
+        return Ok(());
+    }
+    let mark = tree.open(key, value);
+    for field in fields(raw, list) {
+        if let (LIST_VALUES, Bytes(it)) = field? {
+            match value {
+                Value::Array { .. } => read_value(raw, Span::EMPTY, it, tree, depth + 1)?,
+                _ => read_key_value(raw, it, tree, depth + 1)?,
+            }
+        }
+    }
+    tree.close(mark);
+    Ok(())
+}
+
+fn fields(raw: &[u8], piece: Piece) -> impl Iterator<Item = Result<(u32, wire::Value), Unreadable>> {
+    Fields::new(raw, piece.start, piece.end).map(|field| Ok(field.map(|it| (it.number, it.value))?))
+}
+
+fn span(piece: Piece) -> Span {
+    Span::raw(piece.start, piece.end)
+}
+
+fn id(piece: Piece, len: usize) -> Span {
+    if piece.end - piece.start == len { span(piece) } else { Span::EMPTY }
+}

@@ -1,0 +1,62 @@
+//! The walk over a request that check and repair share, so that they cannot disagree.
+
+use super::check::{CheckError, CheckErrorKind};
+use super::schema::{Kind, Message, kind};
+use crate::decode::DEPTH_MAX;
+use crate::decode::wire::{Fields, Piece, Value};
+
+/// What is told of a request, in the order of its bytes.
+pub(super) trait Watcher {
+    /// A field of `parent` holds that message.
+    fn enter(&mut self, parent: Message, message: Message, piece: Piece) -> Result<(), CheckErrorKind>;
+    /// The message that was entered last and not left yet ends.
+    fn leave(&mut self, message: Message);
+    /// A field holds text, UTF-8 or not.
+    fn text(&mut self, piece: Piece);
+    /// A field holds an identifier of the wrong length.
+    fn invalid_id(&mut self) {}
+}
+
+/// Walks the whole request and stops at the first thing wrong with it.
+pub(super) fn walk(raw: &[u8], watcher: &mut impl Watcher) -> Result<(), CheckError> {
+    message(raw, Message::Request, Piece { length_at: 0, start: 0, end: raw.len() }, 0, watcher)
+}
+
+/// `depth` is the number of values around these fields: at most [`DEPTH_MAX`]. A value nests in
+/// the next one through at most three messages, which bounds the recursion.
+fn message<W: Watcher>(
+    raw: &[u8],
+    parent: Message,
+    piece: Piece,
+    depth: u32,
+    watcher: &mut W,
+) -> Result<(), CheckError> {
+    for field in Fields::new(raw, piece.start, piece.end) {
+        let field = field.map_err(|it| CheckError { kind: it.defect.into(), at: it.at })?;
+        let refuse = |kind| CheckError { kind, at: field.at };
+        match (kind(parent, field.number), field.value) {
+            (Kind::Message(inner), Value::Bytes(piece)) => {
+                let depth = depth + u32::from(inner == Message::AnyValue);
+                if depth > DEPTH_MAX {
+                    return Err(refuse(CheckErrorKind::TooDeep));
+                }
+                watcher.enter(parent, inner, piece).map_err(refuse)?;
+                message(raw, inner, piece, depth, watcher)?;
+                watcher.leave(inner);
+            }
+            (Kind::Text, Value::Bytes(piece)) => watcher.text(piece),
+            (Kind::Id(len), Value::Bytes(piece)) => {
+                if ![0, usize::from(len)].contains(&(piece.end - piece.start)) {
+                    watcher.invalid_id();
+                }
+            }
+            (Kind::Unknown, _)
+            | (Kind::Varint, Value::Varint(_))
+            | (Kind::Fixed64, Value::Fixed64(_))
+            | (Kind::Fixed32, Value::Fixed32(_))
+            | (Kind::Bytes, Value::Bytes(_)) => {}
+            _ => return Err(refuse(CheckErrorKind::WrongType)),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! From what a source received to what its sinks take.
+//!
+//! One intake per source. It knows in advance which sinks want its records and how they write
+//! them, so each payload is decoded once, encoded once per encoding, in the task of the
+//! connection it came from, and handed on in pieces of bounded size. What no sink wants decoded
+//! is never decoded.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::batch::{Batch, Origin, Routes, Run};
+use crate::budget::{Budget, Reservation};
+use crate::decode::line::{self, LineSettings, Mark};
+use crate::decode::{Scratch, Visitor, otlp};
+use crate::encode::{Encoder, Encoding};
+use crate::inbox::{Inbox, Put};
+use crate::record::{EnvelopeRef, RecordRef};
+use crate::source::framing::Frame;
+use crate::source::lines::LineFormat;
+use crate::telemetry::source::SourceStats;
+use crate::template::Template;
+
+/// Encoded bytes after which a piece is handed on. One record may exceed it.
+const PIECE_BYTES: usize = 1 << 20;
+/// Bytes of lines that are decoded between two looks at the size of a piece.
+const SLICE_BYTES: usize = 64 << 10;
+
+/// How one sink takes records.
+#[derive(Clone, Debug)]
+pub struct Outlet {
+    /// Where they wait for it.
+    pub inbox: Arc<Inbox>,
+    /// How it writes them; `None` when it only counts.
+    pub encoding: Option<Encoding>,
+    /// Where each goes, for a sink with a path template.
+    pub template: Option<Template>,
+}
+
+/// Sinks that take the same bytes.
+#[derive(Debug)]
+struct Product {
+    encoding: Option<Encoding>,
+    template: Option<Template>,
+    inboxes: Vec<Arc<Inbox>>,
+}
+
+/// The way from one source to its sinks.
+#[derive(Debug)]
+pub struct Intake {
+    source: Arc<str>,
+    stats: Arc<SourceStats>,
+    budget: Budget,
+    /// Sinks that take the payload as it came.
+    as_received: Product,
+    /// Sinks that only count.
+    counted: Product,
+    /// Sinks that need records decoded and encoded.
+    encoded: Vec<Product>,
+}
+
+/// What became of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Every sink has it, apart from sinks that never hold a source back and missed it.
+    Accepted,
+    /// A sink that may hold sources back missed it; sending it again may help.
+    Missed,
+}
+
+thread_local! {
+    /// Decoding is synchronous, so one workspace per runtime thread serves all connections.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Intake {
+    /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
+    /// encoding `as_received` (`raw` for lines, `otlp` for OTLP).
+    #[must_use]
+    pub fn new(stats: Arc<SourceStats>, budget: Budget, as_received: Encoding, outlets: Vec<Outlet>) -> Intake {
+        let product = |encoding, template| Product { encoding, template, inboxes: Vec::new() };
+        let mut intake = Intake {
+            source: Arc::clone(stats.name()),
+            stats,
+            budget,
+            as_received: product(Some(as_received), None),
+            counted: product(None, None),
+            encoded: Vec::new(),
+        };
+        for Outlet { inbox, encoding, template } in outlets {
+            let target = match encoding {
+                None => &mut intake.counted,
+                Some(encoding) if encoding == as_received && template.is_none() => &mut intake.as_received,
+                Some(_) => {
+                    let same = |it: &Product| it.encoding == encoding && it.template == template;
+                    let at = intake.encoded.iter().position(same).unwrap_or_else(|| {
+                        intake.encoded.push(product(encoding, template));
+                        intake.encoded.len() - 1
+                    });
+                    &mut intake.encoded[at]
+                }
+            };
+            target.inboxes.push(inbox);
+        }
+        intake
+    }
+
+    /// Counters of the source.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<SourceStats> {
+        &self.stats
+    }
+
+    /// The budget of the process.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
+    #[must_use]
+    pub fn work_bytes(&self) -> usize {
+        self.encoded.len() * (PIECE_BYTES + PIECE_BYTES / 4)
+    }
+
+    /// Takes the lines of one read. `held` covers the payload and [`Intake::work_bytes`].
+    pub async fn lines(&self, frame: Frame, format: LineFormat, origin: Origin, held: Reservation) {
+        let Frame { payload, marks, lines: records, .. } = frame;
+        if records == 0 {
+            return;
+        }
+        let _moving = self.stats.enter(records, payload.len() as u64);
+        let mut work = Work::new(self, origin, held, None);
+        work.count(records).await;
+        if self.encoded.is_empty() {
+            self.stats.lines_raw(records);
+            work.pass_on(payload, records).await;
+            return;
+        }
+        let peer_address = work.origin.peer.map(|peer| peer.ip().to_string());
+        let settings = LineSettings {
+            format,
+            peer_address: peer_address.as_deref(),
+            peer_port: work.origin.peer.map(|peer| peer.port()),
+            observed_unix_nano: work.origin.received_unix_nano,
+        };
+        work.pass_on(payload.clone(), records).await;
+        let mut outputs = self.outputs();
+        let mut start = 0;
+        while start < payload.len() {
+            let end = slice_end(&payload, start);
+            let slice = &payload[start..end];
+            let marks = marks_within(&marks, start, end);
+            let counts = SCRATCH.with_borrow_mut(|scratch| {
+                line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
+            });
+            self.stats.lines_decoded(&counts);
+            start = end;
+            if start == payload.len() || outputs.iter().any(|output| output.encoder.len() >= PIECE_BYTES) {
+                work.hand_on(&mut outputs, start == payload.len()).await;
+            }
+        }
+    }
+
+    /// Takes one OTLP request that passed [`otlp::check`]. `held` covers the payload and
+    /// [`Intake::work_bytes`]. Sinks may hold it back until `hold_until`.
+    pub async fn otlp(
+        &self,
+        payload: Bytes,
+        records: u64,
+        origin: Origin,
+        held: Reservation,
+        hold_until: Instant,
+    ) -> Receipt {
+        let _moving = self.stats.enter(records, payload.len() as u64);
+        let mut work = Work::new(self, origin, held, Some(hold_until));
+        work.count(records).await;
+        work.pass_on(payload.clone(), records).await;
+        let mut outputs = self.outputs();
+        let mut done = outputs.is_empty();
+        let mut from = 0;
+        while !done {
+            let observed = work.origin.received_unix_nano;
+            let mut feed = Feed { outputs: &mut outputs };
+            let next =
+                SCRATCH.with_borrow_mut(|scratch| otlp::decode(&payload, from, observed, scratch, &mut feed));
+            done = next.is_none();
+            from = next.unwrap_or(from);
+            work.hand_on(&mut outputs, done).await;
+        }
+        work.receipt
+    }
+
+    fn outputs(&self) -> Vec<Output<'_>> {
+        self.encoded
+            .iter()
+            .filter_map(|product| {
+                let encoder = Encoder::new(product.encoding?);
+                Some(Output { product, encoder, records: 0, route: String::new(), routes: Routes::default() })
+            })
+            .collect()
+    }
+}
+
+/// Where a slice of lines ends: at a line end, close to [`SLICE_BYTES`] on.
+fn slice_end(payload: &[u8], start: usize) -> usize {
+    let Some(rest) = payload.get(start + SLICE_BYTES..) else { return payload.len() };
+    memchr::memchr(b'\n', rest).map_or(payload.len(), |at| start + SLICE_BYTES + at + 1)
+}
+
+/// The marks of a slice, relative to it.
+fn marks_within(marks: &[Mark], start: usize, end: usize) -> Vec<Mark> {
+    marks
+        .iter()
+        .filter(|mark| (start..end).contains(&(mark.start as usize)))
+        .map(|mark| Mark { start: mark.start - start as u32, ..*mark })
+        .collect()
+}
+
+/// One payload on its way to the sinks.
+struct Work<'a> {
+    intake: &'a Intake,
+    origin: Origin,
+    held: Reservation,
+    hold_until: Option<Instant>,
+    receipt: Receipt,
+}
+
+impl<'a> Work<'a> {
+    fn new(intake: &'a Intake, origin: Origin, held: Reservation, hold_until: Option<Instant>) -> Self {
+        Work { intake, origin, held, hold_until, receipt: Receipt::Accepted }
+    }
+
+    /// To the sinks that only count.
+    async fn count(&mut self, records: u64) {
+        let product = &self.intake.counted;
+        self.put(product, Bytes::new(), records, None, Reservation::default()).await;
+    }
+
+    /// To the sinks that take it as it came.
+    async fn pass_on(&mut self, payload: Bytes, records: u64) {
+        let product = &self.intake.as_received;
+        if !product.inboxes.is_empty() {
+            let reservation = self.held.split(payload.len());
+            self.put(product, payload, records, None, reservation).await;
+        }
+    }
+
+    /// What has been encoded so far, to the sinks that want it.
+    async fn hand_on(&mut self, outputs: &mut [Output<'_>], last: bool) {
+        let mut ready = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            let (payload, records, routes) = output.take();
+            if records > 0 {
+                let mut reservation = self.held.split(payload.len());
+                let missing = payload.len() - reservation.bytes();
+                if missing > 0 {
+                    // Waiting here, with memory in hand, could stop everyone. What exists is
+                    // counted if it fits; the printed bound has room for one piece per thread.
+                    reservation.merge(self.intake.budget.try_reserve(missing).unwrap_or_default());
+                }
+                ready.push((output.product, payload, records, routes, reservation));
+            }
+        }
+        if last {
+            self.held = Reservation::default();
+        }
+        let mut given_back = Reservation::default();
+        for (product, payload, records, routes, reservation) in ready {
+            self.put(product, payload, records, routes, reservation).await;
+        }
+        given_back.merge(std::mem::take(&mut self.held));
+        self.held = given_back;
+    }
+
+    async fn put(
+        &mut self,
+        product: &Product,
+        payload: Bytes,
+        records: u64,
+        routes: Option<Arc<Routes>>,
+        reservation: Reservation,
+    ) {
+        if product.inboxes.is_empty() {
+            return;
+        }
+        let reservation = Arc::new(reservation);
+        let batch = Batch { payload, records, routes, origin: self.origin.clone(), reservation };
+        for inbox in &product.inboxes {
+            let put = inbox.put(batch.clone(), self.hold_until).await;
+            if put == Put::Shed && inbox.settings().wait_max.holds() {
+                self.receipt = Receipt::Missed;
+            }
+        }
+    }
+}
+
+/// What one product has of the payload so far.
+struct Output<'a> {
+    product: &'a Product,
+    encoder: Encoder,
+    records: u64,
+    route: String,
+    routes: Routes,
+}
+
+impl Output<'_> {
+    fn take(&mut self) -> (Bytes, u64, Option<Arc<Routes>>) {
+        let payload = Bytes::from(self.encoder.finish());
+        let routes = self.product.template.is_some().then(|| {
+            let mut routes = std::mem::take(&mut self.routes);
+            if let Some(run) = routes.runs.last_mut() {
+                run.end = payload.len() as u32;
+            }
+            Arc::new(routes)
+        });
+        (payload, std::mem::take(&mut self.records), routes)
+    }
+
+    fn record(&mut self, record: RecordRef<'_>) {
+        if let Some(template) = &self.product.template {
+            self.route.clear();
+            template.render(&record, &mut self.route);
+            let path = self.routes.path(&self.route);
+            match self.routes.runs.last_mut() {
+                Some(run) if run.path == path => run.records += 1,
+                last => {
+                    if let Some(run) = last {
+                        // Encodings that span records end their line before the path changes.
+                        self.encoder.end_line();
+                        run.end = self.encoder.len() as u32;
+                    }
+                    self.routes.runs.push(Run { path, end: 0, records: 1 });
+                }
+            }
+        }
+        self.encoder.record(record);
+        self.records += 1;
+    }
+}
+
+/// Feeds decoded records to all encoders at once.
+struct Feed<'a, 'b> {
+    outputs: &'a mut [Output<'b>],
+}
+
+impl Visitor for Feed<'_, '_> {
+    fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
+        for output in &mut *self.outputs {
+            output.encoder.envelope(envelope);
+        }
+    }
+
+    fn record(&mut self, record: RecordRef<'_>) -> std::ops::ControlFlow<()> {
+        for output in &mut *self.outputs {
+            output.record(record);
+        }
+        if self.outputs.iter().any(|output| output.encoder.len() >= PIECE_BYTES) {
+            return std::ops::ControlFlow::Break(());
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,331 @@
+//! The gRPC method `LogsService/Export`, and how its requests are answered.
+//!
+//! The framing is done here and not by tonic's codec, for three reasons: memory is reserved
+//! while a message arrives and not after it has; a message over the limit is answered
+//! RESOURCE_EXHAUSTED, which clients must not retry (OTLP specification, "Failures"), where
+//! tonic says OUT_OF_RANGE, which they do; and inflating stops at the limit and at the budget.
+//! A message that came in one HTTP/2 frame is never copied.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::inflate::{Inflate, Inflated};
+use super::lines::unix_nano_now;
+use super::otlp::OtlpConfig;
+use super::reply::Reply;
+use crate::batch::Origin;
+use crate::budget::Reservation;
+use crate::decode::otlp::{self, CheckError, Limits};
+use crate::intake::{Intake, Receipt};
+use crate::telemetry::log::Quiet;
+use crate::telemetry::source::{Reject, Repair, SourceStats};
+
+/// The method, as HTTP/2 spells it.
+pub const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+/// Requests handled at a time, all connections together. Each waiting one costs a few KiB.
+const REQUESTS_MAX: usize = 4096;
+/// A message must have arrived by then, or its memory goes to others.
+const BODY_MAX: Duration = Duration::from_secs(30);
+/// First reservation for a message; it doubles while the message arrives, so that a client pays
+/// for memory with bytes.
+const FIRST_RESERVATION: usize = 64 << 10;
+/// What a client is told to wait when there is no room.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Answers `Export`.
+#[derive(Debug)]
+pub struct LogsService {
+    intake: Arc<Intake>,
+    message_max: usize,
+    limits: Limits,
+    hold_max: Duration,
+    free: Semaphore,
+    in_flight: TaskTracker,
+    malformed: Quiet,
+    over_limit: Quiet,
+    overloaded: Quiet,
+}
+
+/// Why a request was not taken.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The answer.
+    pub status: Status,
+    /// For the counters.
+    pub reason: Reject,
+}
+
+impl LogsService {
+    /// A service that feeds `intake`.
+    #[must_use]
+    pub fn new(settings: &OtlpConfig, intake: Arc<Intake>) -> LogsService {
+        LogsService {
+            intake,
+            message_max: settings.message_max.bytes(),
+            limits: Limits { records_max: settings.records_max, ..Limits::default() },
+            hold_max: settings.hold_max.0,
+            free: Semaphore::new(REQUESTS_MAX),
+            in_flight: TaskTracker::new(),
+            malformed: Quiet::default(),
+            over_limit: Quiet::default(),
+            overloaded: Quiet::default(),
+        }
+    }
+
+    /// Counters of the source.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<SourceStats> {
+        self.intake.stats()
+    }
+
+    /// Waits for what was still on its way to the sinks when its client hung up.
+    pub async fn finish(&self) {
+        self.in_flight.close();
+        self.in_flight.wait().await;
+    }
+
+    /// Answers one request. Cancel-safe: what has been received goes on to the sinks.
+    pub async fn call(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Reply> {
+        if let Some(wrong) = wrong_request(&request) {
+            return wrong;
+        }
+        let hold = request.headers().get("grpc-timeout").and_then(|it| grpc_timeout(it.to_str().ok()?));
+        // A little before the client gives up, so that it hears the answer.
+        let hold = hold.map_or(self.hold_max, |timeout| self.hold_max.min(timeout.mul_f32(0.9)));
+        let answer = match self.export(request, peer, Instant::now() + hold).await {
+            Ok(rejected) => Reply::message(&rejected),
+            Err(Refusal { status, reason }) => {
+                self.stats().request_refused(reason);
+                self.log(&status, peer);
+                self.stats().request(status.code());
+                return status.into_http();
+            }
+        };
+        self.stats().request(Code::Ok);
+        answer
+    }
+
+    async fn export(
+        &self,
+        request: Request<Incoming>,
+        peer: Option<SocketAddr>,
+        hold_until: Instant,
+    ) -> Result<Rejected, Refusal> {
+        let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded("too many requests are waiting")) };
+        let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
+        let message = tokio::time::timeout(BODY_MAX, self.receive(request.into_body(), hold_until));
+        let late = || Refusal::new(Code::DeadlineExceeded, Reject::Late, "the message did not arrive within 30 seconds");
+        let Message { bytes, compressed, mut held } = message.await.map_err(|_| late())??;
+        let payload = match (compressed, inflate) {
+            (false, _) => bytes,
+            (true, None) => {
+                let why = "the message says it is compressed and grpc-encoding does not say how";
+                return Err(Refusal::new(Code::InvalidArgument, Reject::Malformed, why));
+            }
+            (true, Some(inflate)) => {
+                let Inflated { bytes, reservation } =
+                    inflate.run(&bytes, self.message_max, self.intake.budget(), hold_until).await?;
+                held = reservation;
+                bytes
+            }
+        };
+        let summary = otlp::check(&payload, &self.limits).map_err(Refusal::from)?;
+        if summary.records == 0 {
+            return Ok(Rejected::default());
+        }
+        held.merge(self.reserve(self.intake.work_bytes(), hold_until).await?);
+        let origin =
+            Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
+        self.stats().repaired(Repair::InvalidUtf8, u64::from(summary.repaired_records));
+        let payload = if summary.needs_rewrite() { Bytes::from(otlp::repair(&payload)) } else { payload };
+        let intake = Arc::clone(&self.intake);
+        // In a task of its own: a client that hangs up takes its request down, not its records.
+        let taken = self.in_flight.spawn(async move {
+            intake.otlp(payload, u64::from(summary.records), origin, held, hold_until).await
+        });
+        match taken.await {
+            Ok(Receipt::Accepted) => Ok(Rejected::default()),
+            Ok(Receipt::Missed) => Err(overloaded("a sink has no room")),
+            Err(error) => Err(Refusal::new(Code::Internal, Reject::Internal, &error.to_string())),
+        }
+    }
+
+    /// The bytes of the one message of the request.
+    async fn receive(&self, mut body: Incoming, hold_until: Instant) -> Result<Message, Refusal> {
+        let mut held = Reservation::default();
+        let mut collected = BytesMut::new();
+        let mut header: Option<(bool, usize)> = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Refusal::new(Code::Cancelled, Reject::Cancelled, &error.to_string()))?;
+            let Ok(mut data) = frame.into_data() else { continue };
+            if header.is_none() && collected.is_empty() && data.len() >= 5 {
+                let (compressed, length) = self.message_header(&data)?;
+                held.merge(self.reserve(length.min(FIRST_RESERVATION), hold_until).await?);
+                header = Some((compressed, length));
+                if data.len() == 5 + length {
+                    let bytes = data.split_off(5);
+                    self.no_more(&mut body).await?;
+                    return Ok(Message { bytes, compressed, held });
+                }
+                data = data.split_off(5);
+                collected.reserve(length.min(FIRST_RESERVATION));
+            }
+            let (_, length) = match header {
+                Some(header) => header,
+                None => {
+                    // A header in pieces.
+                    collected.extend_from_slice(&data);
+                    if collected.len() < 5 {
+                        continue;
+                    }
+                    let found = self.message_header(&collected)?;
+                    data = collected.split().freeze().split_off(5);
+                    held.merge(self.reserve(found.1.min(FIRST_RESERVATION), hold_until).await?);
+                    header = Some(found);
+                    found
+                }
+            };
+            if collected.len() + data.len() > length {
+                return Err(more_than_one());
+            }
+            let needed = collected.len() + data.len();
+            if needed > held.bytes() {
+                let step = needed.max(2 * held.bytes()).min(length) - held.bytes();
+                held.merge(self.reserve(step, hold_until).await?);
+                collected.reserve(held.bytes() - collected.len());
+            }
+            collected.extend_from_slice(&data);
+        }
+        match header {
+            Some((compressed, length)) if collected.len() == length => {
+                Ok(Message { bytes: collected.freeze(), compressed, held })
+            }
+            _ => Err(Refusal::new(Code::InvalidArgument, Reject::Malformed, "the message is shorter than its length says")),
+        }
+    }
+
+    /// Nothing may follow the message of a unary request.
+    async fn no_more(&self, body: &mut Incoming) -> Result<(), Refusal> {
+        while let Some(Ok(frame)) = body.frame().await {
+            if frame.data_ref().is_some_and(|data| !data.is_empty()) {
+                return Err(more_than_one());
+            }
+        }
+        Ok(())
+    }
+
+    /// Compression flag and length (gRPC over HTTP/2, "Length-Prefixed-Message").
+    fn message_header(&self, bytes: &[u8]) -> Result<(bool, usize), Refusal> {
+        let (flag, length) = match bytes {
+            [flag, a, b, c, d, ..] => (*flag, u32::from_be_bytes([*a, *b, *c, *d]) as usize),
+            _ => (0, 0),
+        };
+        if flag > 1 {
+            return Err(Refusal::new(Code::InvalidArgument, Reject::Malformed, "the message does not begin with a gRPC length"));
+        }
+        if length > self.message_max {
+            let why = format!("a message of {length} bytes is over message_max, {} bytes", self.message_max);
+            return Err(Refusal::new(Code::ResourceExhausted, Reject::TooLarge, &why));
+        }
+        Ok((flag == 1, length))
+    }
+
+    async fn reserve(&self, bytes: usize, hold_until: Instant) -> Result<Reservation, Refusal> {
+        let reserve = self.intake.budget().reserve(bytes);
+        tokio::time::timeout_at(hold_until.into(), reserve).await.map_err(|_| overloaded("the memory budget is in use"))
+    }
+
+    fn log(&self, status: &Status, peer: Option<SocketAddr>) {
+        let quiet = match status.code() {
+            Code::Unavailable => &self.overloaded,
+            Code::ResourceExhausted => &self.over_limit,
+            _ => &self.malformed,
+        };
+        if let Some(suppressed) = quiet.allow() {
+            tracing::warn!(source = %self.stats().name(), ?peer, code = ?status.code(), why = status.message(), suppressed, "request refused");
+        }
+    }
+}
+
+/// A received message.
+struct Message {
+    bytes: Bytes,
+    compressed: bool,
+    held: Reservation,
+}
+
+/// Records of a request that were refused for good while the rest was taken.
+#[derive(Debug, Default)]
+pub struct Rejected {
+    /// How many.
+    pub records: u64,
+    /// Why.
+    pub why: String,
+}
+
+impl Refusal {
+    /// A refusal; `why` goes to the client.
+    #[must_use]
+    pub fn new(code: Code, reason: Reject, why: &str) -> Refusal {
+        Refusal { status: Status::new(code, why), reason }
+    }
+}
+
+impl From<CheckError> for Refusal {
+    fn from(error: CheckError) -> Refusal {
+        let (code, reason) = match error.reject() {
+            reason @ (Reject::Malformed | Reject::TooDeep) => (Code::InvalidArgument, reason),
+            reason => (Code::ResourceExhausted, reason),
+        };
+        Refusal::new(code, reason, &error.to_string())
+    }
+}
+
+/// There is no room now; the client is told when to try again.
+pub fn overloaded(why: &str) -> Refusal {
+    let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER.mul_f32(0.5 + fastrand::f32())));
+    Refusal { status: Status::with_error_details(Code::Unavailable, why, details), reason: Reject::Overloaded }
+}
+
+fn more_than_one() -> Refusal {
+    Refusal::new(Code::InvalidArgument, Reject::Malformed, "the request holds more than one message")
+}
+
+/// The answer to what is not an `Export` call.
+fn wrong_request(request: &Request<Incoming>) -> Option<Response<Reply>> {
+    let header = |name| request.headers().get(name).map_or(&[][..], http::HeaderValue::as_bytes);
+    if request.method() != Method::POST || !header("content-type").starts_with(b"application/grpc") {
+        let mut response = Response::new(Reply::default());
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Some(response);
+    }
+    if request.uri().path() != EXPORT {
+        return Some(Status::unimplemented(format!("logboom takes logs: {EXPORT}")).into_http());
+    }
+    None
+}
+
+/// The client's timeout (gRPC over HTTP/2, "Timeout"): up to eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}

@@ -1,0 +1,68 @@
+//! The body of a gRPC answer: at most one message, then the status as a trailer.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body, Frame};
+
+use super::logs_service::Rejected;
+use crate::decode::wire;
+
+/// Longest explanation of a partial success.
+const WHY_MAX: usize = 4096;
+
+/// The body of an answer. Empty for errors, whose status stands in the headers ("trailers-only",
+/// which clients understand best).
+#[derive(Debug, Default)]
+pub struct Reply {
+    message: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl Reply {
+    /// OK with an `ExportLogsServiceResponse`; partial success is set only when records were
+    /// refused for good (OTLP specification, "Partial Success").
+    #[must_use]
+    pub fn message(rejected: &Rejected) -> Response<Reply> {
+        const EMPTY: &[u8] = &[0; 5];
+        let message = if rejected.records == 0 {
+            Bytes::from_static(EMPTY)
+        } else {
+            let why = &rejected.why[..rejected.why.floor_char_boundary(WHY_MAX)];
+            let mut partial = Vec::new();
+            wire::write_varint_field(&mut partial, 1, rejected.records);
+            wire::write_bytes_field(&mut partial, 2, why.as_bytes());
+            let mut message = Vec::new();
+            wire::write_bytes_field(&mut message, 1, &partial);
+            let mut framed = BytesMut::with_capacity(5 + message.len());
+            framed.put_u8(0);
+            framed.put_u32(message.len() as u32);
+            framed.put_slice(&message);
+            framed.freeze()
+        };
+        let mut trailers = HeaderMap::with_capacity(1);
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        let mut response = Response::new(Reply { message: Some(message), trailers: Some(trailers) });
+        response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+        response
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(message) = self.message.take() {
+            return Poll::Ready(Some(Ok(Frame::data(message))));
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.message.is_none() && self.trailers.is_none()
+    }
+}
