@@ -60,7 +60,8 @@ struct Full {
     freed_bytes: usize,
 }
 
-/// The ledger of one sink, in records: `offered = delivered + failed + shed + in_flight`.
+/// The ledger of one sink, in records:
+/// `offered = delivered + failed + abandoned + shed + in_flight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Came from the sources, or were made here (gap records).
@@ -69,8 +70,10 @@ pub struct Tally {
     pub gaps: u64,
     /// Written, or taken by the upstream.
     pub delivered: u64,
-    /// Refused for good by the upstream, or given up.
+    /// Refused for good by the upstream.
     pub failed: u64,
+    /// In the hand of a sink that ended without delivering them.
+    pub abandoned: u64,
     /// Missed because the inbox was full.
     pub shed_full: u64,
     /// Missed because a request could not be held any longer.
@@ -91,7 +94,7 @@ impl Tally {
     /// Zero, or there is a bug.
     #[must_use]
     pub fn imbalance(&self) -> i64 {
-        self.offered as i64 - (self.delivered + self.failed + self.shed() + self.in_flight) as i64
+        self.offered as i64 - (self.delivered + self.failed + self.abandoned + self.shed() + self.in_flight) as i64
     }
 }
 
@@ -117,9 +120,9 @@ pub enum Outcome {
 }
 
 /// A batch in the hand of a sink, to be settled exactly once. One that is dropped unsettled
-/// counts as failed: a delivery can be lost, never forged.
+/// counts as abandoned: a delivery can be lost, never forged.
 #[derive(Debug)]
-#[must_use = "a delivery that is dropped counts as failed"]
+#[must_use = "a delivery that is dropped counts as abandoned"]
 pub struct Delivery {
     /// What to deliver.
     pub batch: Batch,
@@ -132,24 +135,20 @@ impl Delivery {
     /// Says what became of it and gives its room back.
     pub fn settle(mut self, outcome: Outcome) {
         self.settled = true;
-        self.release(outcome);
+        self.release(Some(outcome));
     }
 
-    fn release(&mut self, outcome: Outcome) {
-        let failed = match outcome {
-            Outcome::Done => 0,
-            Outcome::Refused { records } => records.min(self.batch.records),
-        };
+    fn release(&mut self, outcome: Option<Outcome>) {
         // Room first, then the state that speaks about it.
         self._room = None;
-        self.inbox.settled(&self.batch, failed);
+        self.inbox.settled(&self.batch, outcome);
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.settled {
-            self.release(Outcome::Refused { records: self.batch.records });
+            self.release(None);
         }
     }
 }
@@ -345,11 +344,18 @@ impl Inbox {
         taken
     }
 
-    fn settled(&self, batch: &Batch, failed: u64) {
+    fn settled(&self, batch: &Batch, outcome: Option<Outcome>) {
         let mut state = self.lock();
         state.tally.in_flight -= batch.records;
-        state.tally.failed += failed;
-        state.tally.delivered += batch.records - failed;
+        match outcome {
+            None => state.tally.abandoned += batch.records,
+            Some(Outcome::Done) => state.tally.delivered += batch.records,
+            Some(Outcome::Refused { records }) => {
+                let failed = records.min(batch.records);
+                state.tally.failed += failed;
+                state.tally.delivered += batch.records - failed;
+            }
+        }
         let bytes = batch.payload.len();
         state.used_bytes -= bytes;
         if let Some(full) = &mut state.full {

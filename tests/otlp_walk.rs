@@ -22,11 +22,16 @@ mod otlp_model;
 use otlp_model::{Collect, count_values, normal};
 
 const OBSERVED: u64 = 1_700_000_000_000_000_000;
-const UNLIMITED: Limits = Limits { records_max: u32::MAX, values_max: u32::MAX };
+const UNLIMITED: Limits = Limits {
+    records_max: u32::MAX,
+    values_max: u32::MAX,
+    record_bytes_max: usize::MAX,
+    expanded_bytes_max: u64::MAX,
+};
 
 fn decoded(raw: &[u8]) -> ExportLogsServiceRequest {
     let mut collect = Collect::default();
-    decode(raw, OBSERVED, &mut Scratch::default(), &mut collect);
+    decode(raw, 0, OBSERVED, &mut Scratch::default(), &mut collect);
     collect.0
 }
 
@@ -44,7 +49,7 @@ impl Visitor for Encode {
 /// Decoded and written again.
 fn reencoded(raw: &[u8]) -> Vec<u8> {
     let mut encode = Encode(OtlpEncoder::new());
-    decode(raw, OBSERVED, &mut Scratch::default(), &mut encode);
+    decode(raw, 0, OBSERVED, &mut Scratch::default(), &mut encode);
     encode.0.finish()
 }
 
@@ -224,7 +229,7 @@ proptest! {
         let expected = normal(request, OBSERVED);
         assert_same(&decoded(&raw), &expected);
         assert_same(&normal(generated(&reencoded(&raw)), 0), &expected);
-        prop_assert!(repair(&raw) == raw);
+        prop_assert!(repair(&raw, usize::MAX) == raw);
     }
 
     #[test]
@@ -235,7 +240,7 @@ proptest! {
         prop_assert_eq!(summary.invalid_text, raw != good);
         prop_assert_eq!(generated_accepts(&raw), raw == good);
 
-        let repaired = generated(&repair(&raw));
+        let repaired = generated(&repair(&raw, usize::MAX));
         prop_assert_eq!(summary.repaired_records as usize, count_repaired(&repaired));
         let replaced = "\u{FFFD}".repeat(3).escape_debug().to_string();
         let expected = format!("{request:?}").replace(&MARK.escape_debug().to_string(), &replaced);
@@ -262,7 +267,7 @@ fn generated_accepts(raw: &[u8]) -> bool {
 }
 
 fn agrees_with_oracle(raw: &[u8]) {
-    let repaired = repair(raw);
+    let repaired = repair(raw, usize::MAX);
     let shown = decoded(raw);
     let _ = reencoded(raw);
     match check(raw, &UNLIMITED) {
@@ -302,7 +307,7 @@ fn real_requests() {
         assert_eq!((generated_accepts(&raw), summary.invalid_text), (valid, !valid), "{name}");
         assert_eq!(summary.repaired_records == 0, valid, "{name}");
         assert!(summary.repaired_records <= summary.records, "{name}");
-        let repaired = repair(&raw);
+        let repaired = repair(&raw, usize::MAX);
         assert_eq!(repaired == raw, valid, "{name}");
         let expected = normal(generated(&repaired), OBSERVED);
         assert_same(&decoded(&raw), &expected);
@@ -360,9 +365,9 @@ fn depth_is_limited_and_so_is_the_stack() {
                 assert_eq!((error.kind, error.is_over_limit()), (CheckErrorKind::TooDeep, false));
                 assert!(error.to_string().len() < 200);
                 let mut collect = Collect::default();
-                decode(&raw, OBSERVED, &mut Scratch::default(), &mut collect);
+                decode(&raw, 0, OBSERVED, &mut Scratch::default(), &mut collect);
                 assert!(collect.0.resource_logs[0].scope_logs[0].log_records.is_empty());
-                assert_eq!(repair(&raw), raw);
+                assert_eq!(repair(&raw, usize::MAX), raw);
             }
         });
         thread.expect("a thread").join().expect("no overflow");
@@ -372,7 +377,7 @@ fn depth_is_limited_and_so_is_the_stack() {
 #[test]
 fn limits_are_exact() {
     fn over(raw: &[u8], records_max: u32, values_max: u32) -> Option<String> {
-        let error = check(raw, &Limits { records_max, values_max }).err()?;
+        let error = check(raw, &Limits { records_max, values_max, ..UNLIMITED }).err()?;
         assert!(error.is_over_limit());
         Some(error.to_string())
     }
@@ -470,7 +475,7 @@ fn repair_reaches_text_that_no_record_shows() {
     fn check_repair(raw: &[u8], repaired_records: u32, expected: &[u8]) {
         let summary = check(raw, &UNLIMITED).expect("no error");
         assert_eq!((summary.invalid_text, summary.repaired_records), (true, repaired_records));
-        let repaired = repair(raw);
+        let repaired = repair(raw, usize::MAX);
         assert!(generated_accepts(&repaired));
         assert_eq!(repaired, expected);
     }
@@ -486,7 +491,7 @@ fn repair_reaches_text_that_no_record_shows() {
     let raw = request_of(&field(2, &record));
     let summary = check(&raw, &UNLIMITED).expect("no error");
     assert_eq!(summary.repaired_records, 1);
-    assert_same(&decoded(&raw), &normal(generated(&repair(&raw)), OBSERVED));
+    assert_same(&decoded(&raw), &normal(generated(&repair(&raw, usize::MAX)), OBSERVED));
 }
 
 #[test]

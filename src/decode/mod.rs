@@ -1,5 +1,7 @@
 //! Bytes in, records out. Knows no sockets, files, clocks or tasks; any input, no panic.
 
+use std::ops::ControlFlow;
+
 use crate::record::{Envelope, EnvelopeRef, Record, RecordRef};
 
 pub mod json;
@@ -24,6 +26,6 @@ pub struct Scratch {
 pub trait Visitor {
     /// A group begins: the records that follow share this resource and scope.
     fn envelope(&mut self, envelope: EnvelopeRef<'_>);
-    /// The next record.
-    fn record(&mut self, record: RecordRef<'_>);
+    /// The next record; `Break` asks the decoder to stop behind it.
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()>;
 }

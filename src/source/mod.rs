@@ -3,8 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod framing;
+pub mod inflate;
+pub mod listen;
 pub mod lines;
+pub mod logs_service;
 pub mod otlp;
+pub mod prefixed;
+pub mod reply;
 
 /// One source, told apart by `type`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

@@ -1,9 +1,132 @@
 //! Source `otlp`: OTLP logs over gRPC.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::listen::{Acceptor, Admission, Listener, Stream};
+use super::logs_service::LogsService;
+use super::prefixed::Prefixed;
 use crate::config::units::{ByteSize, Period};
+use crate::intake::Intake;
+use crate::telemetry::log::Quiet;
+
+/// How every HTTP/2 connection begins (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// A connection that has not sent its preface by then is closed.
+const PREFACE_MAX: Duration = Duration::from_secs(10);
+/// Bytes a client may send before they are read: per connection, so this times the connection
+/// limit is memory a crowd of clients can occupy outside of the budget.
+pub const WINDOW_BYTES: u32 = 64 << 10;
+/// Requests of one connection at a time. Envoy has had 134 in flight from one worker; what it
+/// cannot send at once it sends a little later.
+const STREAMS_MAX: u32 = 256;
+/// A dead peer is noticed after 40 seconds.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// An `otlp` source, bound and ready.
+#[derive(Debug)]
+pub struct OtlpSource {
+    acceptor: Acceptor,
+    service: Arc<LogsService>,
+    not_http2: Quiet,
+}
+
+impl OtlpSource {
+    /// A source on a bound listener.
+    #[must_use]
+    pub fn new(settings: &OtlpConfig, listener: Listener, intake: Arc<Intake>) -> OtlpSource {
+        let acceptor = Acceptor::new(listener, settings.connections_max, Arc::clone(intake.stats()));
+        let service = Arc::new(LogsService::new(settings, intake));
+        OtlpSource { acceptor, service, not_http2: Quiet::default() }
+    }
+
+    /// Accepts connections until `shutdown`; then clients are told to go away, requests in
+    /// flight are finished, and this returns when the last connection has closed.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let source = Arc::new(self);
+        let connections = TaskTracker::new();
+        loop {
+            let (stream, peer, admission) = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                next = source.acceptor.next() => next,
+            };
+            connections.spawn(Arc::clone(&source).serve(stream, peer, admission, shutdown.clone()));
+        }
+        connections.close();
+        connections.wait().await;
+        source.service.finish().await;
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        mut stream: Stream,
+        peer: Option<SocketAddr>,
+        _admission: Admission,
+        shutdown: CancellationToken,
+    ) {
+        let mut preface = [0; PREFACE.len()];
+        let arrived = tokio::select! {
+            arrived = tokio::time::timeout(PREFACE_MAX, stream.read_exact(&mut preface)) => arrived,
+            () = shutdown.cancelled() => return,
+        };
+        if !matches!(arrived, Ok(Ok(_))) || preface != *PREFACE {
+            self.refuse(peer, &preface, arrived.is_err());
+            return;
+        }
+        let service = Arc::clone(&self.service);
+        let serve = hyper::service::service_fn(move |request| {
+            let service = Arc::clone(&service);
+            async move { Ok::<_, Infallible>(service.call(request, peer).await) }
+        });
+        let stream = Prefixed::new(PREFACE, stream);
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(16 << 10)
+            .keep_alive_interval(KEEP_ALIVE.0)
+            .keep_alive_timeout(KEEP_ALIVE.1)
+            .serve_connection(TokioIo::new(stream), serve);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            // A peer that hangs up is no error; a broken one ends its own connection only.
+            tracing::debug!(source = %self.service.stats().name(), ?peer, %error, "connection ended");
+        }
+    }
+
+    fn refuse(&self, peer: Option<SocketAddr>, start: &[u8], late: bool) {
+        self.service.stats().connection_malformed();
+        let hint = if late {
+            "nothing was sent"
+        } else if start.starts_with(b"POST ") || start.starts_with(b"GET ") {
+            "it speaks HTTP/1: this port takes OTLP over gRPC"
+        } else {
+            "it does not speak HTTP/2: access-log lines go to a lines source"
+        };
+        if let Some(suppressed) = self.not_http2.allow() {
+            tracing::warn!(source = %self.service.stats().name(), ?peer, hint, suppressed, "connection closed");
+        }
+    }
+}
 
 /// Settings of an `otlp` source.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

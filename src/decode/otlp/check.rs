@@ -12,6 +12,25 @@ pub struct Limits {
     pub records_max: u32,
     /// Values: attributes of records, resources and scopes, bodies, and what is nested in them.
     pub values_max: u32,
+    /// Bytes of one log record, and of one resource or scope. A larger record is counted, and
+    /// [`repair`](super::repair()) leaves it out; a larger resource or scope refuses the request.
+    pub record_bytes_max: usize,
+    /// Bytes of all records if each carried its own resource and scope, as it does in most
+    /// encodings. Without this, a megabyte of resource before a hundred thousand empty records
+    /// would be a hundred gigabytes of JSON.
+    pub expanded_bytes_max: u64,
+}
+
+impl Default for Limits {
+    /// 100,000 records, a million values, 1 MiB a record, 256 MiB expanded.
+    fn default() -> Self {
+        Limits {
+            records_max: 100_000,
+            values_max: 1_000_000,
+            record_bytes_max: 1 << 20,
+            expanded_bytes_max: 256 << 20,
+        }
+    }
 }
 
 /// What a request holds.
@@ -27,9 +46,18 @@ pub struct Summary {
     /// Values, counted as [`Limits::values_max`] counts them. One that is overruled by a later one
     /// of the same field is counted too, so this is never less than what is decoded.
     pub values: u32,
-    /// True when some text anywhere is not UTF-8, even where no record shows it. Exactly then
-    /// [`repair`](super::repair()) changes the request.
+    /// True when some text anywhere is not UTF-8, even where no record shows it.
     pub invalid_text: bool,
+    /// Records over [`Limits::record_bytes_max`], counted among `records` too.
+    pub oversized_records: u32,
+}
+
+impl Summary {
+    /// Exactly then [`repair`](super::repair()) changes the request.
+    #[must_use]
+    pub fn needs_repair(&self) -> bool {
+        self.invalid_text || self.oversized_records > 0
+    }
 }
 
 /// Why a request is refused, and where.
@@ -47,7 +75,7 @@ impl CheckError {
     /// allow (`RESOURCE_EXHAUSTED`); false when it is malformed (`INVALID_ARGUMENT`).
     #[must_use]
     pub fn is_over_limit(&self) -> bool {
-        matches!(self.kind, CheckErrorKind::Records(_) | CheckErrorKind::Values(_))
+        matches!(self.kind, CheckErrorKind::Records(_) | CheckErrorKind::Values(_) | CheckErrorKind::Envelope(_) | CheckErrorKind::Expanded(_))
     }
 }
 
@@ -72,6 +100,12 @@ pub enum CheckErrorKind {
     /// More values than this.
     #[error("more than {0} attributes and nested values in one request, send smaller requests;")]
     Values(u32),
+    /// A resource or scope larger than this.
+    #[error("a resource or scope of more than {0} bytes;")]
+    Envelope(usize),
+    /// Resources and scopes that would make the records larger than this.
+    #[error("resources and scopes that make the records more than {0} bytes together, send smaller requests;")]
+    Expanded(u64),
 }
 
 impl From<Defect> for CheckErrorKind {
@@ -89,8 +123,18 @@ pub fn check(raw: &[u8], limits: &Limits) -> Result<Summary, CheckError> {
         return Err(CheckError { kind: CheckErrorKind::TooLong, at: 0 });
     }
     let mut tally =
-        Tally { raw, limits: *limits, summary: Summary::default(), level: Level::Resource, groups: Default::default() };
+        Tally {
+            raw,
+            limits: *limits,
+            summary: Summary::default(),
+            level: Level::Resource,
+            groups: Default::default(),
+            expanded_bytes: 0,
+        };
     walk(raw, &mut tally)?;
+    if tally.expanded_bytes > limits.expanded_bytes_max {
+        return Err(CheckError { kind: CheckErrorKind::Expanded(limits.expanded_bytes_max), at: raw.len() });
+    }
     Ok(tally.summary)
 }
 
@@ -102,6 +146,7 @@ struct Tally<'a> {
     level: Level,
     /// The resource, scope and record that are being walked, by level.
     groups: [Group; 3],
+    expanded_bytes: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -117,6 +162,8 @@ struct Group {
     invalid_text: bool,
     records_before: u32,
     repaired_before: u32,
+    /// Of the resource or scope its records share.
+    shared_bytes: usize,
 }
 
 impl Tally<'_> {
@@ -126,11 +173,24 @@ impl Tally<'_> {
             invalid_text: false,
             records_before: self.summary.records,
             repaired_before: self.summary.repaired_records,
+            shared_bytes: 0,
         };
+    }
+
+    /// A resource or scope: shared by the records of the group that is open at `level`.
+    fn share(&mut self, level: Level, piece: Piece) -> Result<(), CheckErrorKind> {
+        let bytes = piece.end - piece.start;
+        if bytes > self.limits.record_bytes_max {
+            return Err(CheckErrorKind::Envelope(self.limits.record_bytes_max));
+        }
+        self.groups[level as usize].shared_bytes = bytes;
+        Ok(())
     }
 
     fn close(&mut self, level: Level, outer: Level) {
         let group = &self.groups[level as usize];
+        let records = u64::from(self.summary.records - group.records_before);
+        self.expanded_bytes = self.expanded_bytes.saturating_add(records * group.shared_bytes as u64);
         if group.invalid_text {
             self.summary.repaired_records = group.repaired_before + (self.summary.records - group.records_before);
         }
@@ -140,7 +200,7 @@ impl Tally<'_> {
 
 impl Watcher for Tally<'_> {
     #[inline]
-    fn enter(&mut self, parent: Message, message: Message, _: Piece) -> Result<(), CheckErrorKind> {
+    fn enter(&mut self, parent: Message, message: Message, _: usize, piece: Piece) -> Result<(), CheckErrorKind> {
         match message {
             // The value of a key is counted with the key, which may stand without one.
             Message::AnyValue if parent == Message::KeyValue => {}
@@ -156,7 +216,10 @@ impl Watcher for Tally<'_> {
                 }
                 self.open(Level::Record);
                 self.summary.records += 1;
+                self.summary.oversized_records += u32::from(piece.end - piece.start > self.limits.record_bytes_max);
             }
+            Message::Resource => self.share(Level::Resource, piece)?,
+            Message::Scope => self.share(Level::Scope, piece)?,
             Message::ScopeLogs => self.open(Level::Scope),
             Message::ResourceLogs => self.open(Level::Resource),
             _ => {}

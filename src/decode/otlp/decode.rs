@@ -1,5 +1,7 @@
 //! The records of a request, one after the other.
 
+use std::ops::ControlFlow;
+
 use super::schema::{
     LIST_VALUES, any_value, key_value, log_record, request, resource, resource_logs, scope, scope_logs,
 };
@@ -15,33 +17,56 @@ use crate::record::{Envelope, Range, Record, RecordRef, Span, Tree, Value};
 /// Made for bytes that passed [`check`](super::check()). Other bytes are decoded up to the first
 /// record, resource or scope that is malformed, without a panic. Once `scratch` has grown to the
 /// largest record, nothing is allocated.
-pub fn decode(raw: &[u8], observed_unix_nano: u64, scratch: &mut Scratch, visitor: &mut impl Visitor) {
+///
+/// Begins behind the first `skip` records, and returns how many to skip next time when the visitor
+/// asked to stop: so a request whose records are large in another encoding is handled in parts.
+/// Skipping costs a few nanoseconds a record.
+pub fn decode(
+    raw: &[u8],
+    skip: u32,
+    observed_unix_nano: u64,
+    scratch: &mut Scratch,
+    visitor: &mut impl Visitor,
+) -> Option<u32> {
     // What is longer did not pass the check, and a span could not point into it.
     if raw.len() > i32::MAX as usize {
-        return;
+        return None;
     }
+    scratch.record.tree.clear_all();
     // How far the bytes are well-formed is the business of check, which says so to the sender.
-    let _ = Decoder { raw, observed_unix_nano, scratch, visitor }.request();
+    let mut decoder = Decoder { raw, skip, seen: 0, observed_unix_nano, scratch, visitor };
+    match decoder.request() {
+        Err(Stop::Asked) => Some(decoder.seen),
+        Err(Stop::Unreadable) | Ok(()) => None,
+    }
 }
 
 struct Decoder<'a, V> {
     raw: &'a [u8],
+    skip: u32,
+    /// Records up to the current place, skipped ones included.
+    seen: u32,
     observed_unix_nano: u64,
     scratch: &'a mut Scratch,
     visitor: &'a mut V,
 }
 
-/// The bytes are no request. Where and why is not kept: check has said it.
-struct Unreadable;
+/// Why decoding ends early.
+enum Stop {
+    /// The visitor asked for it.
+    Asked,
+    /// The bytes are no request. Where and why is not kept: check has said it.
+    Unreadable,
+}
 
-impl From<Malformed> for Unreadable {
+impl From<Malformed> for Stop {
     fn from(_: Malformed) -> Self {
-        Unreadable
+        Stop::Unreadable
     }
 }
 
 impl<V: Visitor> Decoder<'_, V> {
-    fn request(&mut self) -> Result<(), Unreadable> {
+    fn request(&mut self) -> Result<(), Stop> {
         let whole = Piece { length_at: 0, start: 0, end: self.raw.len() };
         for field in fields(self.raw, whole) {
             if let (request::RESOURCE_LOGS, wire::Value::Bytes(piece)) = field? {
@@ -54,7 +79,7 @@ impl<V: Visitor> Decoder<'_, V> {
     /// Fields may come in any order, so what applies to all scopes is looked for first. It is
     /// decoded once and kept while the scopes change: a hostile sender may put a thousand small
     /// scopes behind one large resource.
-    fn resource_logs(&mut self, piece: Piece) -> Result<(), Unreadable> {
+    fn resource_logs(&mut self, piece: Piece) -> Result<(), Stop> {
         let Decoder { raw, .. } = *self;
         let envelope = &mut self.scratch.envelope;
         envelope.clear();
@@ -78,21 +103,22 @@ impl<V: Visitor> Decoder<'_, V> {
         Ok(())
     }
 
-    fn scope_logs(&mut self, piece: Piece, resource_end: u32) -> Result<(), Unreadable> {
+    fn scope_logs(&mut self, piece: Piece, resource_end: u32) -> Result<(), Stop> {
         let Decoder { raw, .. } = *self;
         let envelope = &mut self.scratch.envelope;
         clear_scope(envelope, resource_end);
         let mut scope = None;
-        let mut records = false;
+        let mut records = 0;
         for field in fields(raw, piece) {
             match field? {
                 (scope_logs::SCOPE, wire::Value::Bytes(it)) => scope = Some(it),
                 (scope_logs::SCHEMA_URL, wire::Value::Bytes(it)) => envelope.scope_schema_url = span(it),
-                (scope_logs::LOG_RECORDS, wire::Value::Bytes(_)) => records = true,
+                (scope_logs::LOG_RECORDS, wire::Value::Bytes(_)) => records += 1,
                 _ => {}
             }
         }
-        if !records {
+        if records == 0 || self.seen + records <= self.skip {
+            self.seen += records;
             return Ok(());
         }
         if let Some(piece) = scope {
@@ -101,12 +127,19 @@ impl<V: Visitor> Decoder<'_, V> {
         self.visitor.envelope(envelope.view(raw));
         for field in fields(raw, piece) {
             if let (scope_logs::LOG_RECORDS, wire::Value::Bytes(it)) = field? {
+                self.seen += 1;
+                if self.seen <= self.skip {
+                    continue;
+                }
                 let record = &mut self.scratch.record;
                 read_record(raw, it, record)?;
                 if record.observed_time_unix_nano == 0 {
                     record.observed_time_unix_nano = self.observed_unix_nano;
                 }
-                self.visitor.record(RecordRef::new(raw, record, &self.scratch.envelope));
+                let asked = self.visitor.record(RecordRef::new(raw, record, &self.scratch.envelope));
+                if asked == ControlFlow::Break(()) {
+                    return Err(Stop::Asked);
+                }
             }
         }
         Ok(())
@@ -123,7 +156,7 @@ fn clear_scope(envelope: &mut Envelope, resource_end: u32) {
     envelope.scope_schema_url = Span::EMPTY;
 }
 
-fn read_resource(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), Unreadable> {
+fn read_resource(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), Stop> {
     envelope.has_resource = true;
     let start = envelope.tree.position();
     for field in fields(raw, piece) {
@@ -139,7 +172,7 @@ fn read_resource(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<()
     Ok(())
 }
 
-fn read_scope(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), Unreadable> {
+fn read_scope(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), Stop> {
     envelope.has_scope = true;
     let start = envelope.tree.position();
     for field in fields(raw, piece) {
@@ -157,7 +190,7 @@ fn read_scope(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), U
     Ok(())
 }
 
-fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Unreadable> {
+fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop> {
     use wire::Value::{Bytes, Fixed32, Fixed64, Varint};
     record.clear();
     let mut body = None;
@@ -190,7 +223,7 @@ fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Unre
 
 /// Adds one key and its value; a key without a value has the empty value. `depth` is the number
 /// of values around it, here and below.
-fn read_key_value(raw: &[u8], piece: Piece, tree: &mut Tree, depth: u32) -> Result<(), Unreadable> {
+fn read_key_value(raw: &[u8], piece: Piece, tree: &mut Tree, depth: u32) -> Result<(), Stop> {
     let mut key = Span::EMPTY;
     let mut value = None;
     for field in fields(raw, piece) {
@@ -209,10 +242,10 @@ fn read_key_value(raw: &[u8], piece: Piece, tree: &mut Tree, depth: u32) -> Resu
     }
 }
 
-fn read_value(raw: &[u8], key: Span, piece: Piece, tree: &mut Tree, depth: u32) -> Result<(), Unreadable> {
+fn read_value(raw: &[u8], key: Span, piece: Piece, tree: &mut Tree, depth: u32) -> Result<(), Stop> {
     use wire::Value::{Bytes, Fixed64, Varint};
     if depth >= DEPTH_MAX {
-        return Err(Unreadable);
+        return Err(Stop::Unreadable);
     }
     let mut value = Value::Empty;
     let mut list = piece;
@@ -245,7 +278,7 @@ fn read_value(raw: &[u8], key: Span, piece: Piece, tree: &mut Tree, depth: u32) 
     Ok(())
 }
 
-fn fields(raw: &[u8], piece: Piece) -> impl Iterator<Item = Result<(u32, wire::Value), Unreadable>> {
+fn fields(raw: &[u8], piece: Piece) -> impl Iterator<Item = Result<(u32, wire::Value), Stop>> {
     Fields::new(raw, piece.start, piece.end).map(|field| Ok(field.map(|it| (it.number, it.value))?))
 }
 

@@ -6,15 +6,15 @@ use super::walk::{Watcher, walk};
 use crate::decode::wire::{Piece, patch_varint, put_varint, varint_len};
 
 /// The same request with the text that is not UTF-8 replaced as `String::from_utf8_lossy` does
-/// it. All other bytes stay as they are, in order, unknown fields included; only the lengths of
-/// what contains replaced text change. What did not pass [`check`](super::check()) comes back
+/// it, and without the log records of more than `record_bytes_max` bytes. All other bytes stay as they are, in order, unknown fields included; only the lengths of
+/// what contains a change change. What did not pass [`check`](super::check()) comes back
 /// unchanged.
 ///
 /// A byte of bad text becomes three, so the result can be up to three times as long.
 #[must_use]
-pub fn repair(raw: &[u8]) -> Vec<u8> {
-    let mut splice =
-        Splice { raw, done: 0, out: Vec::with_capacity(raw.len() + raw.len() / 8), open: Vec::new(), changed: 0 };
+pub fn repair(raw: &[u8], record_bytes_max: usize) -> Vec<u8> {
+    let out = Vec::with_capacity(raw.len() + raw.len() / 8);
+    let mut splice = Splice { raw, record_bytes_max, done: 0, out, open: Vec::new(), changed: 0 };
     if walk(raw, &mut splice).is_err() {
         return raw.to_vec();
     }
@@ -26,18 +26,19 @@ pub fn repair(raw: &[u8]) -> Vec<u8> {
 /// still be copied in one go. So every byte is copied once, at any depth.
 struct Splice<'a> {
     raw: &'a [u8],
-    /// How far `raw` has been copied.
+    record_bytes_max: usize,
+    /// How far `raw` has been copied or left out.
     done: usize,
     out: Vec<u8>,
     /// The messages around the place of the walk, outermost first.
     open: Vec<Open>,
-    /// How many of those, counted from the outermost, contain changed text.
+    /// How many of those, counted from the outermost, contain a change.
     changed: usize,
 }
 
 struct Open {
     piece: Piece,
-    /// Where the new length stands in `out`; known when the message contains changed text.
+    /// Where the new length stands in `out`; known when the message contains a change.
     length: std::ops::Range<usize>,
 }
 
@@ -47,7 +48,7 @@ impl Splice<'_> {
         self.done = end;
     }
 
-    /// Leaves room for the lengths of all messages around a changed text. One byte more than the
+    /// Leaves room for the lengths of all messages around a change. One byte more than the
     /// old length needs always holds the new one, at most three times as long; a padded varint is
     /// legal, and moving the content to save that byte would be quadratic in the depth.
     fn mark_changed(&mut self) {
@@ -65,7 +66,12 @@ impl Splice<'_> {
 }
 
 impl Watcher for Splice<'_> {
-    fn enter(&mut self, _: Message, _: Message, piece: Piece) -> Result<(), CheckErrorKind> {
+    fn enter(&mut self, _: Message, message: Message, at: usize, piece: Piece) -> Result<(), CheckErrorKind> {
+        if message == Message::LogRecord && piece.end - piece.start > self.record_bytes_max {
+            self.mark_changed();
+            self.copy_to(at);
+            self.done = piece.end;
+        }
         self.open.push(Open { piece, length: 0..0 });
         Ok(())
     }
@@ -82,7 +88,8 @@ impl Watcher for Splice<'_> {
 
     fn text(&mut self, piece: Piece) {
         let bytes = &self.raw[piece.start..piece.end];
-        if std::str::from_utf8(bytes).is_err() {
+        // What stands before `done` is left out.
+        if piece.start >= self.done && std::str::from_utf8(bytes).is_err() {
             self.mark_changed();
             self.copy_to(piece.length_at);
             let text = String::from_utf8_lossy(bytes);

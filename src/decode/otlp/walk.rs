@@ -7,8 +7,8 @@ use crate::decode::wire::{Fields, Piece, Value};
 
 /// What is told of a request, in the order of its bytes.
 pub(super) trait Watcher {
-    /// A field of `parent` holds that message.
-    fn enter(&mut self, parent: Message, message: Message, piece: Piece) -> Result<(), CheckErrorKind>;
+    /// The field of `parent` that begins at offset `at` holds that message.
+    fn enter(&mut self, parent: Message, message: Message, at: usize, piece: Piece) -> Result<(), CheckErrorKind>;
     /// The message that was entered last and not left yet ends.
     fn leave(&mut self, message: Message);
     /// A field holds text, UTF-8 or not.
@@ -40,7 +40,7 @@ fn message<W: Watcher>(
                 if depth > DEPTH_MAX {
                     return Err(refuse(CheckErrorKind::TooDeep));
                 }
-                watcher.enter(parent, inner, piece).map_err(refuse)?;
+                watcher.enter(parent, inner, field.at, piece).map_err(refuse)?;
                 message(raw, inner, piece, depth, watcher)?;
                 watcher.leave(inner);
             }
