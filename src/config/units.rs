@@ -42,11 +42,9 @@ impl FromStr for ByteSize {
             unit => SIZES.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor),
         };
         let number = digits.parse::<u64>().ok();
-        number
-            .zip(factor)
-            .and_then(|(number, factor)| number.checked_mul(factor))
-            .map(ByteSize)
-            .ok_or_else(|| format!("'{text}' is not a size: write a whole number and a unit, such as 512KiB, 64MiB or 20GiB"))
+        number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)).map(ByteSize).ok_or_else(|| {
+            format!("'{text}' is not a size: write a whole number and a unit, such as 512KiB, 64MiB or 20GiB")
+        })
     }
 }
 
@@ -76,8 +74,7 @@ impl Period {
     }
 }
 
-const PERIODS: &[(&str, u64)] =
-    &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const PERIODS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl FromStr for Period {
     type Err = String;
@@ -90,7 +87,11 @@ impl FromStr for Period {
             .zip(factor)
             .and_then(|(number, factor)| number.checked_mul(factor))
             .map(|millis| Period(Duration::from_millis(millis)))
-            .ok_or_else(|| format!("'{text}' is not a duration: write a whole number and a unit, such as 250ms, 10s, 5m, 12h or 7d"))
+            .ok_or_else(|| {
+                format!(
+                    "'{text}' is not a duration: write a whole number and a unit, such as 250ms, 10s, 5m, 12h or 7d"
+                )
+            })
     }
 }
 

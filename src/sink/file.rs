@@ -143,9 +143,4 @@ impl std::fmt::Display for SyncPolicy {
     }
 }
 
-crate::config::units::written_as_text!(
-    SyncPolicy,
-    "SyncPolicy",
-    "^(never|always|[0-9]+(ms|s|m|h|d))$",
-    "1s"
-);
+crate::config::units::written_as_text!(SyncPolicy, "SyncPolicy", "^(never|always|[0-9]+(ms|s|m|h|d))$", "1s");
