@@ -129,7 +129,8 @@ proptest! {
         let out = sample.encode(Encoding::Json);
         prop_assert_eq!(out.iter().position(|byte| *byte == b'\n'), Some(out.len() - 1));
         let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        prop_assert_eq!(read.get("body"), sample.body.as_ref().map(plain).as_ref());
+        let body = sample.body.as_ref().map(plain);
+        prop_assert_eq!(read.get("body"), body.as_ref());
         let attributes = (!sample.attributes.is_empty()).then(|| object(&sample.attributes));
         prop_assert_eq!(read.get("attributes"), attributes.as_ref());
         let resource = sample.resource.as_ref().map(|it| object(&it.0));
