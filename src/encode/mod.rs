@@ -1,52 +1,131 @@
-//! Placeholder until the encodings are merged.
+//! Records in, bytes out. Knows no sockets, files, clocks or tasks; any record, no panic.
+//!
+//! One encoder writes one encoding into one buffer, batch after batch. Nothing a client sent can
+//! end a line, start a terminal sequence or break the syntax of the output: see [`escape`].
 
+use crate::record::{EnvelopeRef, RecordRef};
+
+pub mod escape;
+pub mod json;
 pub mod otlp;
+pub mod otlp_json;
+pub mod pretty;
+pub mod raw;
+mod repeats;
+pub mod time;
+mod value;
+
+#[cfg(test)]
+mod tests;
 
 /// How the records of a batch are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {
-    /// raw
+    /// The body of each record as one line of text.
     Raw,
-    /// json
+    /// One JSON object a line.
     Json,
-    /// otlp-json
+    /// One OTLP/JSON `ExportLogsServiceRequest` a batch, on one line.
     OtlpJson,
-    /// pretty
+    /// One line for people.
     Pretty,
-    /// otlp
+    /// One OTLP protobuf `ExportLogsServiceRequest` a batch.
     Otlp,
 }
 
-/// Placeholder.
+/// Writes batches of records in one encoding.
+///
+/// The calls have an order: [`Encoder::envelope`], then the records that belong to it, any number
+/// of times; then [`Encoder::finish`], after which the next batch may begin.
 #[derive(Debug)]
-pub struct Encoder {
-    out: Vec<u8>,
+pub enum Encoder {
+    /// See [`Encoding::Raw`].
+    Raw(raw::RawEncoder),
+    /// See [`Encoding::Json`].
+    Json(json::JsonEncoder),
+    /// See [`Encoding::OtlpJson`].
+    OtlpJson(otlp_json::OtlpJsonEncoder),
+    /// See [`Encoding::Pretty`].
+    Pretty(pretty::PrettyEncoder),
+    /// See [`Encoding::Otlp`].
+    Otlp(otlp::OtlpEncoder),
 }
 
 impl Encoder {
-    /// Placeholder.
-    pub fn new(_: Encoding) -> Self {
-        Encoder { out: Vec::new() }
-    }
-    /// Placeholder.
-    pub fn envelope(&mut self, _: crate::record::EnvelopeRef<'_>) {}
-    /// Placeholder.
-    pub fn record(&mut self, record: crate::record::RecordRef<'_>) {
-        if let Some(crate::record::ValueRef::Text(t)) = record.body() {
-            self.out.extend_from_slice(t);
+    /// An encoder with nothing written.
+    #[must_use]
+    pub fn new(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Raw => Encoder::Raw(raw::RawEncoder::new()),
+            Encoding::Json => Encoder::Json(json::JsonEncoder::new()),
+            Encoding::OtlpJson => Encoder::OtlpJson(otlp_json::OtlpJsonEncoder::new()),
+            Encoding::Pretty => Encoder::Pretty(pretty::PrettyEncoder::new()),
+            Encoding::Otlp => Encoder::Otlp(otlp::OtlpEncoder::new()),
         }
-        self.out.push(b'\n');
     }
-    /// Placeholder.
-    pub fn len(&self) -> usize {
-        self.out.len()
+
+    /// A group begins: the records that follow share this resource and scope.
+    pub fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
+        match self {
+            Encoder::Raw(it) => it.envelope(envelope),
+            Encoder::Json(it) => it.envelope(envelope),
+            Encoder::OtlpJson(it) => it.envelope(envelope),
+            Encoder::Pretty(it) => it.envelope(envelope),
+            Encoder::Otlp(it) => it.envelope(envelope),
+        }
     }
-    /// Placeholder.
-    pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
+
+    /// Writes the next record.
+    pub fn record(&mut self, record: RecordRef<'_>) {
+        match self {
+            Encoder::Raw(it) => it.record(record),
+            Encoder::Json(it) => it.record(record),
+            Encoder::OtlpJson(it) => it.record(record),
+            Encoder::Pretty(it) => it.record(record),
+            Encoder::Otlp(it) => it.record(record),
+        }
     }
-    /// Placeholder.
+
+    /// Takes the bytes of the batch, complete: every record and every line is whole. Empty when
+    /// there was no record. The encoder is ready for the next batch.
     pub fn finish(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+        match self {
+            Encoder::Raw(it) => it.finish(),
+            Encoder::Json(it) => it.finish(),
+            Encoder::OtlpJson(it) => it.finish(),
+            Encoder::Pretty(it) => it.finish(),
+            Encoder::Otlp(it) => it.finish(),
+        }
+    }
+
+    /// Bytes written since the last [`Encoder::finish`]; what `finish` still adds is less than
+    /// the resource and scope of one group.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Encoder::Raw(it) => it.len(),
+            Encoder::Json(it) => it.len(),
+            Encoder::OtlpJson(it) => it.len(),
+            Encoder::Pretty(it) => it.len(),
+            Encoder::Otlp(it) => it.len(),
+        }
+    }
+
+    /// True when nothing was written since the last [`Encoder::finish`].
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values that did not reach the output because a later one in the same object has the same
+    /// key, counted since the encoder was made. Stays 0 for encodings that keep repeated keys.
+    #[must_use]
+    pub fn repeated_keys(&self) -> u64 {
+        match self {
+            Encoder::Raw(it) => it.repeated_keys(),
+            Encoder::Json(it) => it.repeated_keys(),
+            Encoder::Pretty(it) => it.repeated_keys(),
+            Encoder::OtlpJson(_) | Encoder::Otlp(_) => 0,
+        }
     }
 }

@@ -1,0 +1,220 @@
+//! Arbitrary bytes as harmless text: the inside of a JSON string, or a part of one line.
+//!
+//! Escaped in every form: C0 controls, DEL, the C1 controls U+0080 to U+009F, the line and
+//! paragraph separators U+2028 and U+2029, the bidirectional controls U+202A to U+202E and U+2066
+//! to U+2069, and U+FEFF. The first three can drive a terminal, the separators end a line for
+//! many readers, the others make a line read differently from what it says.
+
+/// Writes the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD, in the same places
+/// as in [`String::from_utf8_lossy`]; a JSON parser gets exactly that string back.
+pub fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
+    escape::<true, true>(bytes, out);
+}
+
+/// Writes text for people: as [`escape_json`], but quotes and backslashes stay as they are, so
+/// the original cannot always be told from the result.
+pub fn escape_text(bytes: &[u8], out: &mut Vec<u8>) {
+    escape::<false, true>(bytes, out);
+}
+
+/// Writes text as one line: as [`escape_text`], but bytes that are not UTF-8 stay as they are,
+/// except 0x80 to 0x9F, which a terminal without UTF-8 takes for controls: they become `\x80` to
+/// `\x9f`. A line without controls is written unchanged.
+pub fn escape_line(bytes: &[u8], out: &mut Vec<u8>) {
+    escape::<false, false>(bytes, out);
+}
+
+const WORD: usize = 8;
+const EACH: u64 = u64::from_ne_bytes([1; WORD]);
+const HIGH: u64 = EACH << 7;
+
+/// Eight bytes at a time: the word is copied first and looked at after, so that a run of plain
+/// text costs no branch per byte and a text full of quotes no call of `memcpy` per quote.
+fn escape<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
+    out.reserve(rest.len());
+    while let Some(word) = rest.first_chunk::<WORD>() {
+        out.extend_from_slice(word);
+        let found = special::<QUOTED>(u64::from_le_bytes(*word));
+        if found == 0 {
+            rest = &rest[WORD..];
+            continue;
+        }
+        let plain = found.trailing_zeros() as usize / 8;
+        out.truncate(out.len() - WORD + plain);
+        rest = escape_first::<REPAIR>(&rest[plain..], out);
+    }
+    while !rest.is_empty() {
+        let mut word = [b' '; WORD];
+        word[..rest.len()].copy_from_slice(rest);
+        let found = special::<QUOTED>(u64::from_le_bytes(word));
+        let plain = (found.trailing_zeros() as usize / 8).min(rest.len());
+        out.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        if !rest.is_empty() {
+            rest = escape_first::<REPAIR>(rest, out);
+        }
+    }
+}
+
+/// Marks, in the high bit of its byte, the lowest byte of the word that is not plain ASCII text;
+/// marks above it may be wrong.
+fn special<const QUOTED: bool>(word: u64) -> u64 {
+    let is_zero = |word: u64| word.wrapping_sub(EACH) & !word;
+    let control = word.wrapping_sub(EACH * 0x20) & !word;
+    let delete = (word & !HIGH) + EACH;
+    let quoted = if QUOTED { is_zero(word ^ (EACH * 0x22)) | is_zero(word ^ (EACH * 0x5C)) } else { 0 };
+    (word | control | delete | quoted) & HIGH
+}
+
+/// Writes the escape of the first byte, or of all the bytes before the next ASCII byte, and
+/// returns what follows.
+fn escape_first<'a, const REPAIR: bool>(bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    match bytes[0] {
+        byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0C => out.extend_from_slice(b"\\f"),
+        byte @ ..0x80 => escape_code(u16::from(byte), out),
+        0x80.. => {
+            let len = bytes.iter().position(u8::is_ascii).unwrap_or(bytes.len());
+            let (run, rest) = bytes.split_at(len);
+            escape_not_ascii::<REPAIR>(run, out);
+            return rest;
+        }
+    }
+    &bytes[1..]
+}
+
+fn escape_not_ascii<const REPAIR: bool>(run: &[u8], out: &mut Vec<u8>) {
+    for chunk in run.utf8_chunks() {
+        let valid = chunk.valid();
+        let mut written = 0;
+        for (at, char) in valid.char_indices() {
+            if let '\u{80}'..='\u{9F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' = char {
+                out.extend_from_slice(&valid.as_bytes()[written..at]);
+                // All of these are below U+10000.
+                escape_code(char as u16, out);
+                written = at + char.len_utf8();
+            }
+        }
+        out.extend_from_slice(&valid.as_bytes()[written..]);
+        match chunk.invalid() {
+            [] => {}
+            _ if REPAIR => out.extend_from_slice("\u{FFFD}".as_bytes()),
+            invalid => invalid.iter().for_each(|&byte| escape_stray(byte, out)),
+        }
+    }
+}
+
+fn escape_stray(byte: u8, out: &mut Vec<u8>) {
+    if (0x80..=0x9F).contains(&byte) {
+        out.extend_from_slice(&[b'\\', b'x', hex_digit(byte >> 4), hex_digit(byte & 15)]);
+    } else {
+        out.push(byte);
+    }
+}
+
+fn escape_code(code: u16, out: &mut Vec<u8>) {
+    let digit = |shift: u16| hex_digit((code >> shift) as u8 & 15);
+    out.extend_from_slice(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
+}
+
+/// The lowercase hexadecimal digit of a number below 16.
+pub(super) fn hex_digit(nibble: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(nibble & 15)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(escape: fn(&[u8], &mut Vec<u8>), bytes: &[u8]) -> Vec<u8> {
+        let mut out = b"before ".to_vec();
+        escape(bytes, &mut out);
+        out.split_off(7)
+    }
+
+    #[test]
+    fn json_strings() {
+        fn check(input: impl AsRef<[u8]>, expected: &str) {
+            assert_eq!(String::from_utf8(written(escape_json, input.as_ref())).unwrap(), expected);
+        }
+        check("", "");
+        check("plain text, longer than a word / with a slash", "plain text, longer than a word / with a slash");
+        check("say \"hi\" \\ \n\r\t\x08\x0C", r#"say \"hi\" \\ \n\r\t\b\f"#);
+        check("\0\x1b[31m\x7f", r"\u0000\u001b[31m\u007f");
+        check("日本語 ÿ 🦀", "日本語 ÿ 🦀");
+        check("\u{85}\u{9b}\u{a0}", "\\u0085\\u009b\u{a0}");
+        check("a\u{2028}b\u{202e}c\u{2066}d\u{2069}e\u{feff}f", r"a\u2028b\u202ec\u2066d\u2069e\ufefff");
+        check(b"bad \xff\xfe end", "bad \u{fffd}\u{fffd} end");
+        check(b"cut \xe6\x97", "cut \u{fffd}");
+        check(b"cut \xe6\x97 then text", "cut \u{fffd} then text");
+    }
+
+    #[test]
+    fn lines() {
+        fn check(input: &[u8], expected: &[u8]) {
+            assert_eq!(written(escape_line, input), expected);
+        }
+        check(br#"say "hi" \ there"#, br#"say "hi" \ there"#);
+        check(b"two\nlines\r\n", br"two\nlines\r\n");
+        check(b"bad \xff \xe6\x97", b"bad \xff \xe6\\x97");
+        check(b"\x9b31m", b"\\x9b31m");
+        check("\u{9b}31m\u{2028}".as_bytes(), br"\u009b31m\u2028");
+    }
+
+    #[test]
+    fn text() {
+        assert_eq!(written(escape_text, b"\"q\" \\ \x1b \xff"), "\"q\" \\ \\u001b \u{fffd}".as_bytes());
+    }
+
+    /// No form lets a byte through that ends a line or drives a terminal.
+    fn is_harmless(out: &[u8]) -> bool {
+        let ascii = out.iter().all(|&byte| byte >= 0x20 && byte != 0x7F);
+        let c1 = out.utf8_chunks().any(|chunk| {
+            chunk.valid().chars().any(|char| matches!(char, '\u{80}'..='\u{9F}' | '\u{2028}'..='\u{202E}'))
+                || chunk.invalid().iter().any(|byte| (0x80..=0x9F).contains(byte))
+        });
+        ascii && !c1
+    }
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..12),
+            any::<String>().prop_map(String::into_bytes),
+            "[ -~]{0,40}".prop_map(String::into_bytes),
+            prop_oneof![Just("\u{9b}"), Just("\u{2028}"), Just("\u{202e}"), Just("\u{2068}"), Just("\u{feff}")]
+                .prop_map(|it| it.as_bytes().to_vec()),
+        ];
+        proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn a_json_parser_reads_the_repaired_text_back(input in bytes()) {
+            let out = written(escape_json, &input);
+            prop_assert!(is_harmless(&out));
+            let quoted = [b"\"".as_slice(), &out, b"\""].concat();
+            let read: String = serde_json::from_slice(&quoted).unwrap();
+            prop_assert_eq!(read, String::from_utf8_lossy(&input).into_owned());
+        }
+
+        #[test]
+        fn text_and_lines_are_harmless(input in bytes()) {
+            prop_assert!(is_harmless(&written(escape_line, &input)));
+            let text = written(escape_text, &input);
+            prop_assert!(is_harmless(&text));
+            prop_assert!(std::str::from_utf8(&text).is_ok());
+        }
+
+        #[test]
+        fn a_line_without_controls_is_unchanged(input in proptest::collection::vec(
+            prop_oneof![0x20u8..=0x7E, 0xA0u8..=0xC1, 0xF5u8..=0xFF], 0..40)) {
+            prop_assert_eq!(written(escape_line, &input), input);
+        }
+    }
+}

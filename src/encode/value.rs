@@ -1,0 +1,114 @@
+//! Values as JSON.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::escape::{escape_json, hex_digit};
+use super::repeats::Repeats;
+use crate::record::{ValueRef, Values};
+
+/// Writes values as plain JSON: a list of keys and values is an object, a repeated key keeps its
+/// last value, bytes are base64, numbers that JSON does not know are strings.
+#[derive(Debug, Default)]
+pub(super) struct ValueWriter {
+    repeats: Repeats,
+}
+
+impl ValueWriter {
+    /// Values replaced by a later one with the same key.
+    pub(super) fn repeated_keys(&self) -> u64 {
+        self.repeats.count()
+    }
+
+    /// Writes one value. Recursion ends at the depth the decoders allow.
+    pub(super) fn value(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) {
+        match value {
+            ValueRef::Empty => out.extend_from_slice(b"null"),
+            ValueRef::Bool(it) => bool(it, out),
+            ValueRef::Int(it) => int(it, out),
+            ValueRef::Double(it) => double(it, out),
+            ValueRef::Text(it) => string(it, out),
+            ValueRef::Bytes(it) => bytes(it, out),
+            ValueRef::Array(items) => {
+                out.push(b'[');
+                for (index, (_, item)) in items.enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    self.value(item, out);
+                }
+                out.push(b']');
+            }
+            ValueRef::Kvlist(members) => self.object(members, out),
+        }
+    }
+
+    /// Writes keys and values as an object.
+    pub(super) fn object(&mut self, members: Values<'_>, out: &mut Vec<u8>) {
+        let mut replaced = self.repeats.find(members);
+        out.push(b'{');
+        let mut first = true;
+        for (index, (key, value)) in (0..).zip(members) {
+            if self.repeats.is_replaced(&mut replaced, index) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            string(key, out);
+            out.push(b':');
+            self.value(value, out);
+        }
+        out.push(b'}');
+        self.repeats.release(replaced);
+    }
+}
+
+/// A JSON string of bytes that should be text.
+pub(super) fn string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape_json(text, out);
+    out.push(b'"');
+}
+
+/// `true` or `false`.
+pub(super) fn bool(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+/// An integer, all digits.
+pub(super) fn int(value: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// The shortest number that reads back as the same double, always with a point or an exponent so
+/// that it stays a double; `"NaN"`, `"Infinity"` and `"-Infinity"` as ProtoJSON spells them.
+pub(super) fn double(value: f64, out: &mut Vec<u8>) {
+    if value.is_finite() {
+        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+    } else if value.is_nan() {
+        out.extend_from_slice(b"\"NaN\"");
+    } else if value > 0.0 {
+        out.extend_from_slice(b"\"Infinity\"");
+    } else {
+        out.extend_from_slice(b"\"-Infinity\"");
+    }
+}
+
+/// A JSON string of the base64 of bytes.
+pub(super) fn bytes(value: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let start = out.len();
+    // Three bytes become four, the rest is padded to four.
+    out.resize(start + value.len().div_ceil(3) * 4, 0);
+    let written = STANDARD.encode_slice(value, &mut out[start..]);
+    debug_assert_eq!(written, Ok(out.len() - start));
+    out.push(b'"');
+}
+
+/// A JSON string of the lowercase hex of bytes: trace and span ids.
+pub(super) fn hex(value: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend(value.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));
+    out.push(b'"');
+}
