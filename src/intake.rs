@@ -6,6 +6,8 @@
 //! is never decoded.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,7 +52,6 @@ struct Product {
 /// The way from one source to its sinks.
 #[derive(Debug)]
 pub struct Intake {
-    source: Arc<str>,
     stats: Arc<SourceStats>,
     budget: Budget,
     /// Sinks that take the payload as it came.
@@ -82,7 +83,6 @@ impl Intake {
     pub fn new(stats: Arc<SourceStats>, budget: Budget, as_received: Encoding, outlets: Vec<Outlet>) -> Intake {
         let product = |encoding, template| Product { encoding, template, inboxes: Vec::new() };
         let mut intake = Intake {
-            source: Arc::clone(stats.name()),
             stats,
             budget,
             as_received: product(Some(as_received), None),
@@ -158,7 +158,7 @@ impl Intake {
             });
             self.stats.lines_decoded(&counts);
             start = end;
-            if start == payload.len() || outputs.iter().any(|output| output.encoder.len() >= PIECE_BYTES) {
+            if start == payload.len() || outputs.iter().any(|output| output.len() >= PIECE_BYTES) {
                 work.hand_on(&mut outputs, start == payload.len()).await;
             }
         }
@@ -184,8 +184,7 @@ impl Intake {
         while !done {
             let observed = work.origin.received_unix_nano;
             let mut feed = Feed { outputs: &mut outputs };
-            let next =
-                SCRATCH.with_borrow_mut(|scratch| otlp::decode(&payload, from, observed, scratch, &mut feed));
+            let next = SCRATCH.with_borrow_mut(|scratch| otlp::decode(&payload, from, observed, scratch, &mut feed));
             done = next.is_none();
             from = next.unwrap_or(from);
             work.hand_on(&mut outputs, done).await;
@@ -194,13 +193,7 @@ impl Intake {
     }
 
     fn outputs(&self) -> Vec<Output<'_>> {
-        self.encoded
-            .iter()
-            .filter_map(|product| {
-                let encoder = Encoder::new(product.encoding?);
-                Some(Output { product, encoder, records: 0, route: String::new(), routes: Routes::default() })
-            })
-            .collect()
+        self.encoded.iter().filter_map(|product| Some(Output::new(product, product.encoding?))).collect()
     }
 }
 
@@ -267,12 +260,9 @@ impl<'a> Work<'a> {
         if last {
             self.held = Reservation::default();
         }
-        let mut given_back = Reservation::default();
         for (product, payload, records, routes, reservation) in ready {
             self.put(product, payload, records, routes, reservation).await;
         }
-        given_back.merge(std::mem::take(&mut self.held));
-        self.held = given_back;
     }
 
     async fn put(
@@ -301,14 +291,36 @@ impl<'a> Work<'a> {
 struct Output<'a> {
     product: &'a Product,
     encoder: Encoder,
+    /// Lines that had to end before the payload does.
+    ended: Vec<u8>,
     records: u64,
     route: String,
     routes: Routes,
+    /// Where each path stands in `routes`.
+    paths: HashMap<String, u32>,
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    fn new(product: &'a Product, encoding: Encoding) -> Self {
+        Output {
+            product,
+            encoder: Encoder::new(encoding),
+            ended: Vec::new(),
+            records: 0,
+            route: String::new(),
+            routes: Routes::default(),
+            paths: HashMap::new(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.ended.len() + self.encoder.len()
+    }
+
     fn take(&mut self) -> (Bytes, u64, Option<Arc<Routes>>) {
-        let payload = Bytes::from(self.encoder.finish());
+        self.end_lines();
+        self.paths.clear();
+        let payload = Bytes::from(std::mem::take(&mut self.ended));
         let routes = self.product.template.is_some().then(|| {
             let mut routes = std::mem::take(&mut self.routes);
             if let Some(run) = routes.runs.last_mut() {
@@ -323,14 +335,13 @@ impl Output<'_> {
         if let Some(template) = &self.product.template {
             self.route.clear();
             template.render(&record, &mut self.route);
-            let path = self.routes.path(&self.route);
+            let path = self.path();
             match self.routes.runs.last_mut() {
                 Some(run) if run.path == path => run.records += 1,
                 last => {
-                    if let Some(run) = last {
-                        // Encodings that span records end their line before the path changes.
-                        self.encoder.end_line();
-                        run.end = self.encoder.len() as u32;
+                    let changes = last.is_some();
+                    if changes {
+                        self.end_run(record);
                     }
                     self.routes.runs.push(Run { path, end: 0, records: 1 });
                 }
@@ -338,6 +349,39 @@ impl Output<'_> {
         }
         self.encoder.record(record);
         self.records += 1;
+    }
+
+    /// The number of the path in `route`.
+    fn path(&mut self) -> u32 {
+        if let Some(path) = self.paths.get(&self.route) {
+            return *path;
+        }
+        let path = self.routes.paths.len() as u32;
+        self.routes.paths.push(self.route.clone());
+        self.paths.insert(self.route.clone(), path);
+        path
+    }
+
+    /// The next record goes to another path.
+    fn end_run(&mut self, next: RecordRef<'_>) {
+        if self.product.encoding == Some(Encoding::OtlpJson) {
+            // Its lines hold many records; this one must not hold those of two paths.
+            self.end_lines();
+            self.encoder.envelope(next.envelope());
+        }
+        let end = self.len() as u32;
+        if let Some(run) = self.routes.runs.last_mut() {
+            run.end = end;
+        }
+    }
+
+    fn end_lines(&mut self) {
+        let lines = self.encoder.finish();
+        if self.ended.is_empty() {
+            self.ended = lines;
+        } else {
+            self.ended.extend_from_slice(&lines);
+        }
     }
 }
 
@@ -353,13 +397,13 @@ impl Visitor for Feed<'_, '_> {
         }
     }
 
-    fn record(&mut self, record: RecordRef<'_>) -> std::ops::ControlFlow<()> {
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
         for output in &mut *self.outputs {
             output.record(record);
         }
-        if self.outputs.iter().any(|output| output.encoder.len() >= PIECE_BYTES) {
-            return std::ops::ControlFlow::Break(());
+        if self.outputs.iter().any(|output| output.len() >= PIECE_BYTES) {
+            return ControlFlow::Break(());
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 }

@@ -1,5 +1,6 @@
 //! The OTLP walk against the generated decoder, which is the oracle, and against real requests.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use logboom::decode::otlp::{CheckErrorKind, Limits, Summary, check, decode, repair};
@@ -22,12 +23,8 @@ mod otlp_model;
 use otlp_model::{Collect, count_values, normal};
 
 const OBSERVED: u64 = 1_700_000_000_000_000_000;
-const UNLIMITED: Limits = Limits {
-    records_max: u32::MAX,
-    values_max: u32::MAX,
-    record_bytes_max: usize::MAX,
-    expanded_bytes_max: u64::MAX,
-};
+const UNLIMITED: Limits =
+    Limits { records_max: u32::MAX, values_max: u32::MAX, record_bytes_max: usize::MAX, expanded_bytes_max: u64::MAX };
 
 fn decoded(raw: &[u8]) -> ExportLogsServiceRequest {
     let mut collect = Collect::default();
@@ -41,8 +38,9 @@ impl Visitor for Encode {
     fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
         self.0.envelope(envelope);
     }
-    fn record(&mut self, record: RecordRef<'_>) {
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
         self.0.record(record);
+        ControlFlow::Continue(())
     }
 }
 

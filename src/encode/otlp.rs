@@ -53,6 +53,18 @@ impl OtlpEncoder {
         put_record(&mut self.out, record);
     }
 
+    /// Bytes written since the last [`OtlpEncoder::finish`].
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// True when nothing was written since the last [`OtlpEncoder::finish`].
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
     /// Takes the request; empty when no record was added. The encoder is as new afterwards.
     #[must_use]
     pub fn finish(&mut self) -> Vec<u8> {

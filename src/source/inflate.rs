@@ -46,8 +46,11 @@ impl Inflate {
             Some(b"zstd") => Ok(Some(Inflate::Zstd)),
             Some(other) => {
                 let other = String::from_utf8_lossy(&other[..other.len().min(32)]).escape_debug().to_string();
-                let mut status = Status::unimplemented(format!("grpc-encoding {other} is not among identity, gzip, zstd"));
-                status.metadata_mut().insert("grpc-accept-encoding", tonic::metadata::MetadataValue::from_static("identity,gzip,zstd"));
+                let mut status =
+                    Status::unimplemented(format!("grpc-encoding {other} is not among identity, gzip, zstd"));
+                status
+                    .metadata_mut()
+                    .insert("grpc-accept-encoding", tonic::metadata::MetadataValue::from_static("identity,gzip,zstd"));
                 Err(Refusal { status, reason: Reject::Malformed })
             }
         }

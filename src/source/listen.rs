@@ -106,7 +106,10 @@ fn bind_tcp(address: SocketAddr) -> anyhow::Result<TcpListener> {
 fn bind_unix(path: &Path) -> anyhow::Result<Listener> {
     if let Ok(metadata) = std::fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
-            bail!("cannot listen on unix:{}: there is something that is not a socket; remove it or choose another path", path.display());
+            bail!(
+                "cannot listen on unix:{}: there is something that is not a socket; remove it or choose another path",
+                path.display()
+            );
         }
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             bail!(
@@ -117,8 +120,9 @@ fn bind_unix(path: &Path) -> anyhow::Result<Listener> {
         // Left behind by a process that is gone.
         std::fs::remove_file(path).with_context(|| format!("cannot remove the stale socket {}", path.display()))?;
     }
-    let listener = UnixListener::bind(path)
-        .with_context(|| format!("cannot listen on unix:{}: does its directory exist and may it be written?", path.display()))?;
+    let listener = UnixListener::bind(path).with_context(|| {
+        format!("cannot listen on unix:{}: does its directory exist and may it be written?", path.display())
+    })?;
     Ok(Listener::Unix(listener, path.to_owned()))
 }
 

@@ -25,7 +25,7 @@ use super::otlp::OtlpConfig;
 use super::reply::Reply;
 use crate::batch::Origin;
 use crate::budget::Reservation;
-use crate::decode::otlp::{self, CheckError, Limits};
+use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
 use crate::intake::{Intake, Receipt};
 use crate::telemetry::log::Quiet;
 use crate::telemetry::source::{Reject, Repair, SourceStats};
@@ -124,7 +124,8 @@ impl LogsService {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded("too many requests are waiting")) };
         let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
         let message = tokio::time::timeout(BODY_MAX, self.receive(request.into_body(), hold_until));
-        let late = || Refusal::new(Code::DeadlineExceeded, Reject::Late, "the message did not arrive within 30 seconds");
+        let late =
+            || Refusal::new(Code::DeadlineExceeded, Reject::Late, "the message did not arrive within 30 seconds");
         let Message { bytes, compressed, mut held } = message.await.map_err(|_| late())??;
         let payload = match (compressed, inflate) {
             (false, _) => bytes,
@@ -144,20 +145,37 @@ impl LogsService {
             return Ok(Rejected::default());
         }
         held.merge(self.reserve(self.intake.work_bytes(), hold_until).await?);
-        let origin =
-            Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
+        let origin = Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
         self.stats().repaired(Repair::InvalidUtf8, u64::from(summary.repaired_records));
-        let payload = if summary.needs_rewrite() { Bytes::from(otlp::repair(&payload)) } else { payload };
+        let rejected = self.oversized(&summary, peer);
+        let records = u64::from(summary.records) - rejected.records;
+        let payload = if summary.needs_repair() {
+            Bytes::from(otlp::repair(&payload, self.limits.record_bytes_max))
+        } else {
+            payload
+        };
         let intake = Arc::clone(&self.intake);
         // In a task of its own: a client that hangs up takes its request down, not its records.
-        let taken = self.in_flight.spawn(async move {
-            intake.otlp(payload, u64::from(summary.records), origin, held, hold_until).await
-        });
+        let taken = self.in_flight.spawn(async move { intake.otlp(payload, records, origin, held, hold_until).await });
         match taken.await {
-            Ok(Receipt::Accepted) => Ok(Rejected::default()),
+            Ok(Receipt::Accepted) => Ok(rejected),
             Ok(Receipt::Missed) => Err(overloaded("a sink has no room")),
             Err(error) => Err(Refusal::new(Code::Internal, Reject::Internal, &error.to_string())),
         }
+    }
+
+    /// Records that are refused for good, while the rest of the request is taken.
+    fn oversized(&self, summary: &Summary, peer: Option<SocketAddr>) -> Rejected {
+        let records = u64::from(summary.oversized_records);
+        if records == 0 {
+            return Rejected::default();
+        }
+        self.stats().rejected(Reject::RecordTooLarge, records);
+        let why = format!("log records of more than {} bytes are not taken", self.limits.record_bytes_max);
+        if let Some(suppressed) = self.over_limit.allow() {
+            tracing::warn!(source = %self.stats().name(), ?peer, records, why, suppressed, "records refused");
+        }
+        Rejected { records, why }
     }
 
     /// The bytes of the one message of the request.
@@ -210,7 +228,11 @@ impl LogsService {
             Some((compressed, length)) if collected.len() == length => {
                 Ok(Message { bytes: collected.freeze(), compressed, held })
             }
-            _ => Err(Refusal::new(Code::InvalidArgument, Reject::Malformed, "the message is shorter than its length says")),
+            _ => Err(Refusal::new(
+                Code::InvalidArgument,
+                Reject::Malformed,
+                "the message is shorter than its length says",
+            )),
         }
     }
 
@@ -231,7 +253,11 @@ impl LogsService {
             _ => (0, 0),
         };
         if flag > 1 {
-            return Err(Refusal::new(Code::InvalidArgument, Reject::Malformed, "the message does not begin with a gRPC length"));
+            return Err(Refusal::new(
+                Code::InvalidArgument,
+                Reject::Malformed,
+                "the message does not begin with a gRPC length",
+            ));
         }
         if length > self.message_max {
             let why = format!("a message of {length} bytes is over message_max, {} bytes", self.message_max);
@@ -283,10 +309,14 @@ impl Refusal {
 
 impl From<CheckError> for Refusal {
     fn from(error: CheckError) -> Refusal {
-        let (code, reason) = match error.reject() {
-            reason @ (Reject::Malformed | Reject::TooDeep) => (Code::InvalidArgument, reason),
-            reason => (Code::ResourceExhausted, reason),
+        let reason = match error.kind {
+            CheckErrorKind::Malformed(_) | CheckErrorKind::WrongType => Reject::Malformed,
+            CheckErrorKind::TooDeep => Reject::TooDeep,
+            CheckErrorKind::TooLong | CheckErrorKind::Envelope(_) | CheckErrorKind::Expanded(_) => Reject::TooLarge,
+            CheckErrorKind::Records(_) => Reject::TooManyRecords,
+            CheckErrorKind::Values(_) => Reject::TooManyValues,
         };
+        let code = if error.is_over_limit() { Code::ResourceExhausted } else { Code::InvalidArgument };
         Refusal::new(code, reason, &error.to_string())
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 pub mod framing;
 pub mod inflate;
-pub mod listen;
 pub mod lines;
+pub mod listen;
 pub mod logs_service;
 pub mod otlp;
 pub mod prefixed;

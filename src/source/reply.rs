@@ -32,11 +32,7 @@ impl Reply {
             Bytes::from_static(EMPTY)
         } else {
             let why = &rejected.why[..rejected.why.floor_char_boundary(WHY_MAX)];
-            let mut partial = Vec::new();
-            wire::write_varint_field(&mut partial, 1, rejected.records);
-            wire::write_bytes_field(&mut partial, 2, why.as_bytes());
-            let mut message = Vec::new();
-            wire::write_bytes_field(&mut message, 1, &partial);
+            let message = partial_success(rejected.records, why);
             let mut framed = BytesMut::with_capacity(5 + message.len());
             framed.put_u8(0);
             framed.put_u32(message.len() as u32);
@@ -49,6 +45,21 @@ impl Reply {
         response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
         response
     }
+}
+
+/// `ExportLogsServiceResponse { partial_success: { rejected_log_records, error_message } }`.
+fn partial_success(records: u64, why: &str) -> Vec<u8> {
+    let mut partial = Vec::new();
+    wire::put_tag_varint(&mut partial, 1);
+    wire::put_varint(&mut partial, records);
+    wire::put_tag_bytes(&mut partial, 2);
+    wire::put_varint(&mut partial, why.len() as u64);
+    partial.extend_from_slice(why.as_bytes());
+    let mut message = Vec::new();
+    wire::put_tag_bytes(&mut message, 1);
+    wire::put_varint(&mut message, partial.len() as u64);
+    message.extend_from_slice(&partial);
+    message
 }
 
 impl Body for Reply {

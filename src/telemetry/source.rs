@@ -26,6 +26,8 @@ pub enum Reject {
     TooManyRecords,
     /// x
     TooManyValues,
+    /// x
+    RecordTooLarge,
 }
 /// Placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,8 @@ impl SourceStats {
     pub fn request_refused(&self, _: Reject) {}
     /// x
     pub fn request(&self, _: tonic::Code) {}
+    /// x
+    pub fn rejected(&self, _: Reject, _: u64) {}
     /// x
     pub fn repaired(&self, _: Repair, _: u64) {}
 }

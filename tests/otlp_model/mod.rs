@@ -1,5 +1,7 @@
 //! What the decoders show, as the generated types of the specification.
 
+use std::ops::ControlFlow;
+
 use logboom::decode::Visitor;
 use logboom::record::{EnvelopeRef, RecordRef, ValueRef, Values};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -19,10 +21,11 @@ impl Visitor for Collect {
         self.0.resource_logs.push(resource_logs(envelope));
     }
 
-    fn record(&mut self, record: RecordRef<'_>) {
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
         let group = self.0.resource_logs.last_mut().expect("an envelope comes first");
         assert_eq!(group.resource, resource_logs(record.envelope()).resource);
         group.scope_logs[0].log_records.push(log_record(record));
+        ControlFlow::Continue(())
     }
 }
 

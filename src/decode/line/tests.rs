@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -22,10 +24,11 @@ impl Visitor for Seen {
         self.encoder.envelope(envelope);
     }
 
-    fn record(&mut self, record: RecordRef<'_>) {
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
         let Some(ValueRef::Text(body)) = record.body() else { panic!("a text body, not {:?}", record.body()) };
         self.bodies.push(body.to_vec());
         self.encoder.record(record);
+        ControlFlow::Continue(())
     }
 }
 

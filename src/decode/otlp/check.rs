@@ -24,12 +24,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 100,000 records, a million values, 1 MiB a record, 256 MiB expanded.
     fn default() -> Self {
-        Limits {
-            records_max: 100_000,
-            values_max: 1_000_000,
-            record_bytes_max: 1 << 20,
-            expanded_bytes_max: 256 << 20,
-        }
+        Limits { records_max: 100_000, values_max: 1_000_000, record_bytes_max: 1 << 20, expanded_bytes_max: 256 << 20 }
     }
 }
 
@@ -75,7 +70,13 @@ impl CheckError {
     /// allow (`RESOURCE_EXHAUSTED`); false when it is malformed (`INVALID_ARGUMENT`).
     #[must_use]
     pub fn is_over_limit(&self) -> bool {
-        matches!(self.kind, CheckErrorKind::Records(_) | CheckErrorKind::Values(_) | CheckErrorKind::Envelope(_) | CheckErrorKind::Expanded(_))
+        matches!(
+            self.kind,
+            CheckErrorKind::Records(_)
+                | CheckErrorKind::Values(_)
+                | CheckErrorKind::Envelope(_)
+                | CheckErrorKind::Expanded(_)
+        )
     }
 }
 
@@ -122,15 +123,14 @@ pub fn check(raw: &[u8], limits: &Limits) -> Result<Summary, CheckError> {
     if raw.len() > i32::MAX as usize {
         return Err(CheckError { kind: CheckErrorKind::TooLong, at: 0 });
     }
-    let mut tally =
-        Tally {
-            raw,
-            limits: *limits,
-            summary: Summary::default(),
-            level: Level::Resource,
-            groups: Default::default(),
-            expanded_bytes: 0,
-        };
+    let mut tally = Tally {
+        raw,
+        limits: *limits,
+        summary: Summary::default(),
+        level: Level::Resource,
+        groups: Default::default(),
+        expanded_bytes: 0,
+    };
     walk(raw, &mut tally)?;
     if tally.expanded_bytes > limits.expanded_bytes_max {
         return Err(CheckError { kind: CheckErrorKind::Expanded(limits.expanded_bytes_max), at: raw.len() });
