@@ -223,6 +223,7 @@ proptest! {
             invalid_ids,
             values: count_values(&request),
             invalid_text: false,
+            oversized_records: 0,
         });
         let expected = normal(request, OBSERVED);
         assert_same(&decoded(&raw), &expected);

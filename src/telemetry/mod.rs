@@ -1,3 +1,0 @@
-//! Placeholder.
-pub mod log;
-pub mod source;
