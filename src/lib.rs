@@ -11,3 +11,4 @@ pub mod inbox;
 pub mod record;
 pub mod sink;
 pub mod source;
+pub mod telemetry;
