@@ -91,6 +91,12 @@ impl Tally {
         self.shed_full + self.shed_hold + self.shed_stopped
     }
 
+    /// Records the sink has not delivered: waiting, in its hand, or given up by it.
+    #[must_use]
+    pub fn undelivered(&self) -> u64 {
+        self.in_flight + self.abandoned
+    }
+
     /// Zero, or there is a bug.
     #[must_use]
     pub fn imbalance(&self) -> i64 {

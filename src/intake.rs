@@ -22,7 +22,7 @@ use crate::inbox::{Inbox, Put};
 use crate::record::{EnvelopeRef, RecordRef};
 use crate::source::framing::Frame;
 use crate::source::lines::LineFormat;
-use crate::telemetry::source::SourceStats;
+use crate::telemetry::{LineResult, RepairReason, SourceStats};
 use crate::template::Template;
 
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
@@ -131,11 +131,11 @@ impl Intake {
         if records == 0 {
             return;
         }
-        let _moving = self.stats.enter(records, payload.len() as u64);
+        let _moving = self.stats.count_received(records);
         let mut work = Work::new(self, origin, held, None);
         work.count(records).await;
         if self.encoded.is_empty() {
-            self.stats.lines_raw(records);
+            self.stats.count_lines(LineResult::Raw, records);
             work.pass_on(payload, records).await;
             return;
         }
@@ -156,7 +156,9 @@ impl Intake {
             let counts = SCRATCH.with_borrow_mut(|scratch| {
                 line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
             });
-            self.stats.lines_decoded(&counts);
+            self.stats.count_lines(LineResult::Ok, counts.ok);
+            self.stats.count_lines(LineResult::Raw, counts.raw);
+            self.stats.count_repaired(RepairReason::InvalidUtf8, counts.invalid_utf8);
             start = end;
             if start == payload.len() || outputs.iter().any(|output| output.len() >= PIECE_BYTES) {
                 work.hand_on(&mut outputs, start == payload.len()).await;
@@ -174,7 +176,7 @@ impl Intake {
         held: Reservation,
         hold_until: Instant,
     ) -> Receipt {
-        let _moving = self.stats.enter(records, payload.len() as u64);
+        let _moving = self.stats.count_received(records);
         let mut work = Work::new(self, origin, held, Some(hold_until));
         work.count(records).await;
         work.pass_on(payload.clone(), records).await;

@@ -1,7 +1,15 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/status`.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/status`. It reads and never changes
+//! anything.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+mod pages;
+mod server;
+mod status;
+
+pub use server::serve;
+pub use status::Status;
 
 /// Settings of the admin listener.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

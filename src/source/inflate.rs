@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 
 use super::logs_service::Refusal;
 use crate::budget::{Budget, Reservation};
-use crate::telemetry::source::Reject;
+use crate::telemetry::RejectReason;
 
 /// Bytes inflated between two looks at limit and budget.
 const STEP: usize = 64 << 10;
@@ -51,7 +51,7 @@ impl Inflate {
                 status
                     .metadata_mut()
                     .insert("grpc-accept-encoding", tonic::metadata::MetadataValue::from_static("identity,gzip,zstd"));
-                Err(Refusal { status, reason: Reject::Malformed })
+                Err(Refusal { status, reason: RejectReason::Malformed, records: 1 })
             }
         }
     }
@@ -102,7 +102,7 @@ async fn steps(
         out.truncate(filled + length);
         if out.len() > message_max {
             let why = format!("the message inflates to more than message_max, {message_max} bytes");
-            return Err(Refusal::new(Code::ResourceExhausted, Reject::TooLarge, &why));
+            return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
         }
         if length < STEP {
             reservation.shrink_to(out.len());
@@ -128,5 +128,5 @@ fn fill(decoder: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn broken(error: &io::Error) -> Refusal {
-    Refusal::new(Code::InvalidArgument, Reject::Malformed, &format!("the message does not inflate: {error}"))
+    Refusal::new(Code::InvalidArgument, RejectReason::Malformed, &format!("the message does not inflate: {error}"))
 }

@@ -21,6 +21,7 @@ use crate::batch::Origin;
 use crate::budget::{Budget, Reservation};
 use crate::config::units::ByteSize;
 use crate::intake::Intake;
+use crate::telemetry::LineResult;
 
 /// First read of a connection. It grows while reads fill it and shrinks while they do not: a
 /// mesh proxy sends one record per write, a load test sends megabytes.
@@ -139,6 +140,7 @@ impl Connection {
             Err(error) => return Some(error.to_string()),
         };
         self.account.bytes += length as u64;
+        intake.stats().count_bytes(length as u64);
         if length == self.read_bytes {
             self.read_bytes = (self.read_bytes * 2).min(READ_MAX);
         } else if length < self.read_bytes / 8 {
@@ -173,7 +175,15 @@ impl Connection {
         self.account.blank += frame.blank;
         self.account.truncated += frame.truncated();
         self.account.partial += frame.partial();
-        intake.stats().lines_framed(frame.blank, frame.truncated(), frame.partial());
+        for (result, lines) in [
+            (LineResult::Blank, frame.blank),
+            (LineResult::Truncated, frame.truncated()),
+            (LineResult::Partial, frame.partial()),
+        ] {
+            if lines > 0 {
+                intake.stats().count_lines(result, lines);
+            }
+        }
         let source = Arc::clone(intake.stats().name());
         let origin = Origin { source, peer: self.peer, received_unix_nano: unix_nano_now() };
         intake.lines(frame, self.source.settings.format, origin, held).await;

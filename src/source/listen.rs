@@ -15,8 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::telemetry::log::Quiet;
-use crate::telemetry::source::SourceStats;
+use crate::telemetry::{OpenConnection, Quiet, SourceStats};
 
 /// Pause after the process ran out of descriptors or memory for another connection. Long enough
 /// not to spin, short enough that accepting resumes within a second.
@@ -225,14 +224,8 @@ impl AsyncWrite for Stream {
 /// A connection that counts against the limit until this is dropped.
 #[derive(Debug)]
 pub struct Admission {
-    stats: Arc<SourceStats>,
+    _open: OpenConnection,
     _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.stats.connection_closed();
-    }
 }
 
 /// Accepts connections up to a limit; one more is closed at once and counted.
@@ -260,18 +253,17 @@ impl Acceptor {
             match self.listener.accept().await {
                 Ok((stream, peer)) => match Arc::clone(&self.free).try_acquire_owned() {
                     Ok(permit) => {
-                        self.stats.connection_opened();
-                        return (stream, peer, Admission { stats: Arc::clone(&self.stats), _permit: permit });
+                        return (stream, peer, Admission { _open: self.stats.count_accepted(), _permit: permit });
                     }
                     Err(_) => {
-                        self.stats.connection_refused();
+                        self.stats.count_refused();
                         if let Some(suppressed) = self.refused.allow() {
                             tracing::warn!(source = %self.stats.name(), ?peer, suppressed, "connection limit reached, connection closed; raise connections_max");
                         }
                     }
                 },
                 Err(error) if is_exhausted(&error) => {
-                    self.stats.accept_failed();
+                    self.stats.count_accept_error();
                     if let Some(suppressed) = self.exhausted.allow() {
                         tracing::warn!(source = %self.stats.name(), %error, suppressed, "cannot accept connections for want of resources, trying again; raise the limit of open files");
                     }
@@ -279,7 +271,7 @@ impl Acceptor {
                 }
                 // The peer was gone before it was accepted.
                 Err(error) => {
-                    self.stats.accept_failed();
+                    self.stats.count_accept_error();
                     tracing::debug!(source = %self.stats.name(), %error, "a connection ended before it was accepted");
                 }
             }

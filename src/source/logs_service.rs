@@ -27,8 +27,7 @@ use crate::batch::Origin;
 use crate::budget::Reservation;
 use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
 use crate::intake::{Intake, Receipt};
-use crate::telemetry::log::Quiet;
-use crate::telemetry::source::{Reject, Repair, SourceStats};
+use crate::telemetry::{GrpcCode, Quiet, RejectReason, RepairReason, SourceStats};
 
 /// The method, as HTTP/2 spells it.
 pub const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -62,7 +61,9 @@ pub struct Refusal {
     /// The answer.
     pub status: Status,
     /// For the counters.
-    pub reason: Reject,
+    pub reason: RejectReason,
+    /// Records that were not taken in; one for a request that could not be counted.
+    pub records: u64,
 }
 
 impl LogsService {
@@ -104,14 +105,14 @@ impl LogsService {
         let hold = hold.map_or(self.hold_max, |timeout| self.hold_max.min(timeout.mul_f32(0.9)));
         let answer = match self.export(request, peer, Instant::now() + hold).await {
             Ok(rejected) => Reply::message(&rejected),
-            Err(Refusal { status, reason }) => {
-                self.stats().request_refused(reason);
+            Err(Refusal { status, reason, records }) => {
+                self.stats().count_rejected(reason, records);
                 self.log(&status, peer);
-                self.stats().request(status.code());
+                self.stats().count_request(GrpcCode::from_number(status.code() as i32));
                 return status.into_http();
             }
         };
-        self.stats().request(Code::Ok);
+        self.stats().count_request(GrpcCode::Ok);
         answer
     }
 
@@ -124,14 +125,15 @@ impl LogsService {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded("too many requests are waiting")) };
         let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
         let message = tokio::time::timeout(BODY_MAX, self.receive(request.into_body(), hold_until));
-        let late =
-            || Refusal::new(Code::DeadlineExceeded, Reject::Late, "the message did not arrive within 30 seconds");
+        let late = || {
+            Refusal::new(Code::DeadlineExceeded, RejectReason::Other, "the message did not arrive within 30 seconds")
+        };
         let Message { bytes, compressed, mut held } = message.await.map_err(|_| late())??;
         let payload = match (compressed, inflate) {
             (false, _) => bytes,
             (true, None) => {
                 let why = "the message says it is compressed and grpc-encoding does not say how";
-                return Err(Refusal::new(Code::InvalidArgument, Reject::Malformed, why));
+                return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
             }
             (true, Some(inflate)) => {
                 let Inflated { bytes, reservation } =
@@ -144,9 +146,10 @@ impl LogsService {
         if summary.records == 0 {
             return Ok(Rejected::default());
         }
-        held.merge(self.reserve(self.intake.work_bytes(), hold_until).await?);
+        let work = self.reserve(self.intake.work_bytes(), hold_until).await;
+        held.merge(work.map_err(|refusal| Refusal { records: u64::from(summary.records), ..refusal })?);
         let origin = Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
-        self.stats().repaired(Repair::InvalidUtf8, u64::from(summary.repaired_records));
+        self.stats().count_repaired(RepairReason::InvalidUtf8, u64::from(summary.repaired_records));
         let rejected = self.oversized(&summary, peer);
         let records = u64::from(summary.records) - rejected.records;
         let payload = if summary.needs_repair() {
@@ -159,8 +162,9 @@ impl LogsService {
         let taken = self.in_flight.spawn(async move { intake.otlp(payload, records, origin, held, hold_until).await });
         match taken.await {
             Ok(Receipt::Accepted) => Ok(rejected),
-            Ok(Receipt::Missed) => Err(overloaded("a sink has no room")),
-            Err(error) => Err(Refusal::new(Code::Internal, Reject::Internal, &error.to_string())),
+            // The records were received, and the sink has counted what it missed.
+            Ok(Receipt::Missed) => Err(Refusal { records: 0, ..overloaded("a sink has no room") }),
+            Err(error) => Err(Refusal::new(Code::Internal, RejectReason::Other, &error.to_string())),
         }
     }
 
@@ -170,7 +174,7 @@ impl LogsService {
         if records == 0 {
             return Rejected::default();
         }
-        self.stats().rejected(Reject::RecordTooLarge, records);
+        self.stats().count_rejected(RejectReason::RecordTooLarge, records);
         let why = format!("log records of more than {} bytes are not taken", self.limits.record_bytes_max);
         if let Some(suppressed) = self.over_limit.allow() {
             tracing::warn!(source = %self.stats().name(), ?peer, records, why, suppressed, "records refused");
@@ -184,8 +188,10 @@ impl LogsService {
         let mut collected = BytesMut::new();
         let mut header: Option<(bool, usize)> = None;
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Refusal::new(Code::Cancelled, Reject::Cancelled, &error.to_string()))?;
+            let frame =
+                frame.map_err(|error| Refusal::new(Code::Cancelled, RejectReason::Other, &error.to_string()))?;
             let Ok(mut data) = frame.into_data() else { continue };
+            self.stats().count_bytes(data.len() as u64);
             if header.is_none() && collected.is_empty() && data.len() >= 5 {
                 let (compressed, length) = self.message_header(&data)?;
                 held.merge(self.reserve(length.min(FIRST_RESERVATION), hold_until).await?);
@@ -230,7 +236,7 @@ impl LogsService {
             }
             _ => Err(Refusal::new(
                 Code::InvalidArgument,
-                Reject::Malformed,
+                RejectReason::Malformed,
                 "the message is shorter than its length says",
             )),
         }
@@ -255,13 +261,13 @@ impl LogsService {
         if flag > 1 {
             return Err(Refusal::new(
                 Code::InvalidArgument,
-                Reject::Malformed,
+                RejectReason::Malformed,
                 "the message does not begin with a gRPC length",
             ));
         }
         if length > self.message_max {
             let why = format!("a message of {length} bytes is over message_max, {} bytes", self.message_max);
-            return Err(Refusal::new(Code::ResourceExhausted, Reject::TooLarge, &why));
+            return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
         }
         Ok((flag == 1, length))
     }
@@ -302,19 +308,21 @@ pub struct Rejected {
 impl Refusal {
     /// A refusal; `why` goes to the client.
     #[must_use]
-    pub fn new(code: Code, reason: Reject, why: &str) -> Refusal {
-        Refusal { status: Status::new(code, why), reason }
+    pub fn new(code: Code, reason: RejectReason, why: &str) -> Refusal {
+        Refusal { status: Status::new(code, why), reason, records: 1 }
     }
 }
 
 impl From<CheckError> for Refusal {
     fn from(error: CheckError) -> Refusal {
         let reason = match error.kind {
-            CheckErrorKind::Malformed(_) | CheckErrorKind::WrongType => Reject::Malformed,
-            CheckErrorKind::TooDeep => Reject::TooDeep,
-            CheckErrorKind::TooLong | CheckErrorKind::Envelope(_) | CheckErrorKind::Expanded(_) => Reject::TooLarge,
-            CheckErrorKind::Records(_) => Reject::TooManyRecords,
-            CheckErrorKind::Values(_) => Reject::TooManyValues,
+            CheckErrorKind::Malformed(_) | CheckErrorKind::WrongType => RejectReason::Malformed,
+            CheckErrorKind::TooDeep => RejectReason::TooDeep,
+            CheckErrorKind::TooLong | CheckErrorKind::Envelope(_) | CheckErrorKind::Expanded(_) => {
+                RejectReason::TooLarge
+            }
+            CheckErrorKind::Records(_) => RejectReason::TooManyRecords,
+            CheckErrorKind::Values(_) => RejectReason::TooManyValues,
         };
         let code = if error.is_over_limit() { Code::ResourceExhausted } else { Code::InvalidArgument };
         Refusal::new(code, reason, &error.to_string())
@@ -324,11 +332,15 @@ impl From<CheckError> for Refusal {
 /// There is no room now; the client is told when to try again.
 pub fn overloaded(why: &str) -> Refusal {
     let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER.mul_f32(0.5 + fastrand::f32())));
-    Refusal { status: Status::with_error_details(Code::Unavailable, why, details), reason: Reject::Overloaded }
+    Refusal {
+        status: Status::with_error_details(Code::Unavailable, why, details),
+        reason: RejectReason::Overloaded,
+        records: 1,
+    }
 }
 
 fn more_than_one() -> Refusal {
-    Refusal::new(Code::InvalidArgument, Reject::Malformed, "the request holds more than one message")
+    Refusal::new(Code::InvalidArgument, RejectReason::Malformed, "the request holds more than one message")
 }
 
 /// The answer to what is not an `Export` call.

@@ -18,7 +18,7 @@ use super::logs_service::LogsService;
 use super::prefixed::Prefixed;
 use crate::config::units::{ByteSize, Period};
 use crate::intake::Intake;
-use crate::telemetry::log::Quiet;
+use crate::telemetry::Quiet;
 
 /// How every HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -114,7 +114,7 @@ impl OtlpSource {
     }
 
     fn refuse(&self, peer: Option<SocketAddr>, start: &[u8], late: bool) {
-        self.service.stats().connection_malformed();
+        self.service.stats().count_accept_error();
         let hint = if late {
             "nothing was sent"
         } else if start.starts_with(b"POST ") || start.starts_with(b"GET ") {

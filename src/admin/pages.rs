@@ -1,0 +1,67 @@
+//! The four pages. Only GET and HEAD; request bodies are never read.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::status::Status;
+use crate::telemetry::{Readiness, SinkState, Telemetry};
+
+/// The pages of one process.
+pub fn router(telemetry: Arc<Telemetry>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status))
+        .fallback(nothing_here)
+        .with_state(telemetry)
+}
+
+async fn metrics(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry.exposition())
+}
+
+/// That this is answered at all is the answer.
+async fn livez() -> &'static str {
+    "alive\n"
+}
+
+/// 200 or 503 as [`Readiness`] says; below, the sinks that are not healthy, if there are any.
+async fn readyz(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
+    let (status, word) = match telemetry.readiness() {
+        Readiness::Ready => (StatusCode::OK, "ready"),
+        Readiness::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting"),
+        Readiness::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping"),
+        Readiness::NoSink => (StatusCode::SERVICE_UNAVAILABLE, "not ready: no sink takes records"),
+    };
+    let mut body = format!("{word}\n");
+    for sink in telemetry.sinks() {
+        let state = sink.state();
+        if state != SinkState::Healthy {
+            // Writing to a string cannot fail. The error itself is in /status, where it is escaped.
+            let _ = writeln!(body, "sink {}: {}", sink.name(), state.as_str());
+        }
+    }
+    (status, body)
+}
+
+async fn status(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
+    match serde_json::to_string_pretty(&Status::read(&telemetry)) {
+        Ok(body) => (StatusCode::OK, [(CONTENT_TYPE, "application/json")], body),
+        Err(error) => {
+            let body = format!("cannot write the status as JSON: {error}; this is a bug, please report it\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], body)
+        }
+    }
+}
+
+async fn nothing_here() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, "nothing here; there are /metrics, /livez, /readyz and /status\n")
+}

@@ -1,0 +1,152 @@
+//! `/status`: everything at a glance, for people and for `logboom status`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::inbox::Tally;
+use crate::telemetry::{Health, Ledger, Readiness, SinkView, SourceStats, Telemetry};
+
+/// The body of `/status`. Fields may be added; those that are here stay.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    version: &'static str,
+    readiness: &'static str,
+    uptime_seconds: u64,
+    memory_bound_bytes: u64,
+    memory_bound: BTreeMap<String, u64>,
+    memory_budget_bytes: u64,
+    memory_reserved_bytes: u64,
+    sources: BTreeMap<String, Source>,
+    sinks: BTreeMap<String, Sink>,
+    ledger: Totals,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Source {
+    r#type: &'static str,
+    received_records: u64,
+    received_bytes: u64,
+    rejected_records: u64,
+    in_intake_records: u64,
+    connections: u64,
+    connections_accepted: u64,
+    connections_refused: u64,
+    accept_errors: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Sink {
+    r#type: &'static str,
+    state: &'static str,
+    /// Why it fails; absent while it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    from: Vec<String>,
+    inbox_bytes: u64,
+    inbox_capacity_bytes: u64,
+    offered_records: u64,
+    gap_records: u64,
+    delivered_records: u64,
+    failed_records: u64,
+    abandoned_records: u64,
+    shed_full_records: u64,
+    shed_hold_records: u64,
+    shed_stopped_records: u64,
+    in_flight_records: u64,
+    filtered_records: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Totals {
+    received_records: u64,
+    rejected_records: u64,
+    in_intake_records: u64,
+    undelivered_records: u64,
+    imbalance_records: u64,
+    line: String,
+}
+
+impl Status {
+    /// Reads it now. Costs a few locks per sink.
+    #[must_use]
+    pub fn read(telemetry: &Telemetry) -> Status {
+        let sources = telemetry.sources().iter().map(|stats| (stats.name().to_string(), Source::read(stats)));
+        let sinks = telemetry.sinks().iter().map(|view| (view.name().to_string(), Sink::read(view)));
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            readiness: match telemetry.readiness() {
+                Readiness::Ready => "ready",
+                Readiness::Starting => "starting",
+                Readiness::Stopping => "stopping",
+                Readiness::NoSink => "no_sink",
+            },
+            uptime_seconds: telemetry.uptime().as_secs(),
+            memory_bound_bytes: telemetry.memory_bound_bytes(),
+            memory_bound: telemetry.memory_bound().iter().cloned().collect(),
+            memory_budget_bytes: telemetry.budget().total(),
+            memory_reserved_bytes: telemetry.budget().reserved(),
+            sources: sources.collect(),
+            sinks: sinks.collect(),
+            ledger: Totals::new(&telemetry.ledger()),
+        }
+    }
+}
+
+impl Source {
+    fn read(stats: &SourceStats) -> Source {
+        Source {
+            r#type: stats.kind().as_str(),
+            received_records: stats.received_records(),
+            received_bytes: stats.received_bytes(),
+            rejected_records: stats.rejected_records(),
+            in_intake_records: stats.in_intake_records(),
+            connections: stats.connections_open(),
+            connections_accepted: stats.connections_accepted(),
+            connections_refused: stats.connections_refused(),
+            accept_errors: stats.accept_errors(),
+        }
+    }
+}
+
+impl Sink {
+    fn read(view: &SinkView) -> Sink {
+        let Tally { offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight } =
+            view.inbox.tally();
+        let error = match (view.health)() {
+            Health::Healthy => None,
+            Health::Failing { error } => Some(error),
+        };
+        Sink {
+            r#type: view.kind,
+            state: view.state().as_str(),
+            error,
+            from: view.from.iter().map(|source| source.name().to_string()).collect(),
+            inbox_bytes: view.inbox.used_bytes() as u64,
+            inbox_capacity_bytes: view.inbox.settings().capacity_bytes as u64,
+            offered_records: offered,
+            gap_records: gaps,
+            delivered_records: delivered,
+            failed_records: failed,
+            abandoned_records: abandoned,
+            shed_full_records: shed_full,
+            shed_hold_records: shed_hold,
+            shed_stopped_records: shed_stopped,
+            in_flight_records: in_flight,
+            filtered_records: view.filtered_records(),
+        }
+    }
+}
+
+impl Totals {
+    fn new(ledger: &Ledger) -> Totals {
+        Totals {
+            received_records: ledger.received(),
+            rejected_records: ledger.rejected(),
+            in_intake_records: ledger.in_intake(),
+            undelivered_records: ledger.undelivered(),
+            imbalance_records: ledger.imbalance(),
+            line: ledger.to_string(),
+        }
+    }
+}

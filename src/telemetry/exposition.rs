@@ -1,0 +1,197 @@
+//! The metrics as Prometheus reads them. Names and labels are public interface.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use metrics::{Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
+use super::process::Usage;
+use super::registry::Telemetry;
+use super::sink::{SinkMetric, SinkView};
+use super::source::{SourceKind, SourceStats};
+
+/// Every metric: its name and what it says. Names that end in `_total` are counters, the others
+/// gauges.
+pub const METRICS: &[(&str, &str)] = &[
+    (RECEIVED_RECORDS, "Records taken in; rejected records are not among them."),
+    (RECEIVED_BYTES, "Bytes read from clients, as they came."),
+    (CONNECTIONS, "Connections open now."),
+    (CONNECTIONS_ACCEPTED, "Connections accepted."),
+    (CONNECTIONS_REFUSED, "Connections turned away because there were too many."),
+    (ACCEPT_ERRORS, "Failures to accept a connection."),
+    (LINES, "Lines by how they were read."),
+    (OTLP_REQUESTS, "OTLP requests by how they were answered."),
+    (REJECTED_RECORDS, "Records refused."),
+    (REPAIRED_RECORDS, "Records that had to be changed to be passed on."),
+    (DELIVERED_RECORDS, "Records written, or taken by the upstream; gap records included."),
+    (FAILED_RECORDS, "Records given up."),
+    (SHED_RECORDS, "Records a sink missed because it was full or had stopped."),
+    (FILTERED_RECORDS, "Records that were not for this sink."),
+    (INBOX_BYTES, "Bytes waiting for a sink, or in its hand."),
+    (RETRIES, "Requests that were sent again."),
+    (FILE_ROTATIONS, "Files that were closed for a new one."),
+    (WRITE_ERRORS, "File operations that failed."),
+    (MEMORY_RESERVED, "Bytes of the memory budget in use."),
+    (MEMORY_BOUND, "Bytes of memory the process can need at most, by its configuration."),
+    (LEDGER_IMBALANCE, "Records unaccounted for; always 0, or there is a bug."),
+    (BUILD_INFO, "Always 1; the label says which version runs."),
+    (PROCESS_START_TIME, "When the process started, seconds since the epoch."),
+    (PROCESS_RESIDENT, "Resident memory in bytes."),
+    (PROCESS_CPU, "User and system time in whole seconds."),
+];
+
+const RECEIVED_RECORDS: &str = "logboom_received_records_total";
+const RECEIVED_BYTES: &str = "logboom_received_bytes_total";
+const CONNECTIONS: &str = "logboom_connections";
+const CONNECTIONS_ACCEPTED: &str = "logboom_connections_accepted_total";
+const CONNECTIONS_REFUSED: &str = "logboom_connections_refused_total";
+const ACCEPT_ERRORS: &str = "logboom_accept_errors_total";
+const LINES: &str = "logboom_lines_total";
+const OTLP_REQUESTS: &str = "logboom_otlp_requests_total";
+const REJECTED_RECORDS: &str = "logboom_rejected_records_total";
+const REPAIRED_RECORDS: &str = "logboom_repaired_records_total";
+const DELIVERED_RECORDS: &str = "logboom_delivered_records_total";
+const FAILED_RECORDS: &str = "logboom_failed_records_total";
+const SHED_RECORDS: &str = "logboom_shed_records_total";
+const FILTERED_RECORDS: &str = "logboom_filtered_records_total";
+const INBOX_BYTES: &str = "logboom_inbox_bytes";
+const RETRIES: &str = "logboom_retries_total";
+const FILE_ROTATIONS: &str = "logboom_file_rotations_total";
+const WRITE_ERRORS: &str = "logboom_write_errors_total";
+const MEMORY_RESERVED: &str = "logboom_memory_reserved_bytes";
+const MEMORY_BOUND: &str = "logboom_memory_bound_bytes";
+const LEDGER_IMBALANCE: &str = "logboom_ledger_imbalance_records";
+const BUILD_INFO: &str = "logboom_build_info";
+const PROCESS_START_TIME: &str = "process_start_time_seconds";
+const PROCESS_RESIDENT: &str = "process_resident_memory_bytes";
+const PROCESS_CPU: &str = "process_cpu_seconds_total";
+
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
+
+/// Writes the text. It remembers what it wrote, because a counter must never go back: of two
+/// scrapes at the same time, the one that read earlier cannot undo the other.
+pub struct Exposition {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl Exposition {
+    /// One that has written nothing yet.
+    #[must_use]
+    pub fn new() -> Exposition {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        for (name, help) in METRICS {
+            if name.ends_with("_total") {
+                recorder.describe_counter((*name).into(), None, (*help).into());
+            } else {
+                recorder.describe_gauge((*name).into(), None, (*help).into());
+            }
+        }
+        Exposition { handle: recorder.handle(), recorder }
+    }
+
+    /// Reads every counter and writes the text.
+    #[must_use]
+    pub fn render(&self, telemetry: &Telemetry) -> String {
+        for source in telemetry.sources() {
+            self.source(source);
+        }
+        for sink in telemetry.sinks() {
+            self.sink(sink);
+        }
+        self.process(telemetry);
+        self.handle.render()
+    }
+
+    fn source(&self, stats: &SourceStats) {
+        let source = Label::new("source", Arc::clone(stats.name()));
+        let only = || vec![source.clone()];
+        let with = |key: &'static str, value: &'static str| vec![source.clone(), Label::new(key, value)];
+        self.counter(RECEIVED_RECORDS, only(), stats.received_records());
+        self.counter(RECEIVED_BYTES, only(), stats.received_bytes());
+        self.gauge(CONNECTIONS, only(), stats.connections_open() as f64);
+        self.counter(CONNECTIONS_ACCEPTED, only(), stats.connections_accepted());
+        self.counter(CONNECTIONS_REFUSED, only(), stats.connections_refused());
+        self.counter(ACCEPT_ERRORS, only(), stats.accept_errors());
+        match stats.kind() {
+            SourceKind::Lines => {
+                for result in LineResult::ALL {
+                    self.counter(LINES, with("result", result.as_str()), stats.lines(*result));
+                }
+            }
+            SourceKind::Otlp => {
+                for code in GrpcCode::ALL {
+                    self.counter(OTLP_REQUESTS, with("code", code.as_str()), stats.requests(*code));
+                }
+            }
+        }
+        for reason in RejectReason::ALL {
+            self.counter(REJECTED_RECORDS, with("reason", reason.as_str()), stats.rejected(*reason));
+        }
+        for reason in RepairReason::ALL {
+            self.counter(REPAIRED_RECORDS, with("reason", reason.as_str()), stats.repaired(*reason));
+        }
+    }
+
+    fn sink(&self, view: &SinkView) {
+        let sink = Label::new("sink", Arc::clone(view.name()));
+        let only = || vec![sink.clone()];
+        let with = |reason: &'static str| vec![sink.clone(), Label::new("reason", reason)];
+        // Tally before samples: a sink counts why a record failed before it settles it, so the
+        // remainder below is never too high.
+        let tally = view.inbox.tally();
+        self.counter(DELIVERED_RECORDS, only(), tally.delivered);
+        self.counter(SHED_RECORDS, with("full"), tally.shed_full);
+        self.counter(SHED_RECORDS, with("hold"), tally.shed_hold);
+        self.counter(SHED_RECORDS, with("stopped"), tally.shed_stopped);
+        self.counter(FILTERED_RECORDS, only(), view.filtered_records());
+        self.gauge(INBOX_BYTES, only(), view.inbox.used_bytes() as f64);
+        let mut failed_for_other_reasons = tally.failed;
+        for sample in (view.samples)() {
+            let name = match sample.metric {
+                SinkMetric::FileRotations => FILE_ROTATIONS,
+                SinkMetric::WriteErrors => WRITE_ERRORS,
+                SinkMetric::Retries => RETRIES,
+                SinkMetric::FailedRecords => {
+                    failed_for_other_reasons = failed_for_other_reasons.saturating_sub(sample.count);
+                    FAILED_RECORDS
+                }
+            };
+            self.counter(name, with(sample.reason), sample.count);
+        }
+        self.counter(FAILED_RECORDS, with("other"), failed_for_other_reasons);
+        self.counter(FAILED_RECORDS, with("abandoned"), tally.abandoned);
+    }
+
+    fn process(&self, telemetry: &Telemetry) {
+        self.gauge(BUILD_INFO, vec![Label::new("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        self.gauge(MEMORY_RESERVED, vec![], telemetry.budget().reserved() as f64);
+        self.gauge(MEMORY_BOUND, vec![], telemetry.memory_bound_bytes() as f64);
+        self.gauge(LEDGER_IMBALANCE, vec![], telemetry.ledger().imbalance() as f64);
+        let since_epoch = telemetry.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.gauge(PROCESS_START_TIME, vec![], since_epoch.as_secs_f64());
+        let usage = Usage::read();
+        if let Some(bytes) = usage.resident_bytes {
+            self.gauge(PROCESS_RESIDENT, vec![], bytes as f64);
+        }
+        if let Some(seconds) = usage.cpu_seconds {
+            self.counter(PROCESS_CPU, vec![], seconds);
+        }
+    }
+
+    fn counter(&self, name: &'static str, labels: Vec<Label>, value: u64) {
+        self.recorder.register_counter(&Key::from_parts(name, labels), &METADATA).absolute(value);
+    }
+
+    fn gauge(&self, name: &'static str, labels: Vec<Label>, value: f64) {
+        self.recorder.register_gauge(&Key::from_parts(name, labels), &METADATA).set(value);
+    }
+}
+
+impl std::fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exposition").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! The ledger: every record that was received is accounted for at every sink.
+//!
+//! For each sink, `received by the sources that feed it = offered - gap records + filtered + still
+//! in the intake`, and `offered = delivered + failed + shed + in flight`. The second is kept under
+//! the lock of the inbox. The first spans counters that move while they are read, so equality
+//! cannot be asked for; but a source counts in a fixed order
+//!
+//! 1. into the intake, 2. received, 3. offered or filtered, 4. out of the intake
+//!
+//! and reading *received*, *in the intake*, *offered and filtered*, *received* in this order gives
+//! two bounds that hold at any moment, without a lock and without trying again:
+//!
+//! - A record seen received, and not offered when that is read later, was in the intake all the
+//!   while between: `received before <= offered + filtered + in intake`.
+//! - A record seen offered was received earlier: `offered + filtered <= received after`.
+//!
+//! So no load makes the ledger cry wolf, and when the intake is empty, the bounds are equality.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::sink::SinkView;
+use super::source::SourceStats;
+use crate::inbox::Tally;
+
+/// The ledger of the process. `Display` is the line printed at exit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// What came in.
+    pub sources: Vec<SourceLedger>,
+    /// What became of it.
+    pub sinks: Vec<SinkLedger>,
+}
+
+/// What came in by one source, in records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceLedger {
+    /// Name of the source.
+    pub name: Arc<str>,
+    /// Taken in.
+    pub received: u64,
+    /// Refused; not part of the received.
+    pub rejected: u64,
+    /// Of the received, not yet offered to each sink.
+    pub in_intake: u64,
+}
+
+/// What became of it at one sink, in records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkLedger {
+    /// Name of the sink.
+    pub name: Arc<str>,
+    /// What its inbox counted.
+    pub tally: Tally,
+    /// Not for this sink.
+    pub filtered: u64,
+    /// Records unaccounted for, or accounted for twice. Zero, or there is a bug.
+    pub imbalance: u64,
+}
+
+impl Ledger {
+    /// Reads it. Costs a lock per sink.
+    #[must_use]
+    pub fn read(sources: &[Arc<SourceStats>], sinks: &[SinkView]) -> Ledger {
+        Ledger {
+            sinks: sinks.iter().map(SinkLedger::read).collect(),
+            sources: sources.iter().map(|source| SourceLedger::read(source)).collect(),
+        }
+    }
+
+    /// Records received.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.sources.iter().map(|source| source.received).sum()
+    }
+
+    /// Records refused.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.sources.iter().map(|source| source.rejected).sum()
+    }
+
+    /// Records not yet offered to each sink.
+    #[must_use]
+    pub fn in_intake(&self) -> u64 {
+        self.sources.iter().map(|source| source.in_intake).sum()
+    }
+
+    /// Records that wait in inboxes or in the hands of sinks, or that a sink gave up when it
+    /// ended, counted once per sink.
+    #[must_use]
+    pub fn undelivered(&self) -> u64 {
+        self.sinks.iter().map(|sink| sink.tally.undelivered()).sum()
+    }
+
+    /// Zero, or there is a bug.
+    #[must_use]
+    pub fn imbalance(&self) -> u64 {
+        self.sinks.iter().map(|sink| sink.imbalance).sum()
+    }
+}
+
+impl SourceLedger {
+    fn read(source: &SourceStats) -> SourceLedger {
+        SourceLedger {
+            name: Arc::clone(source.name()),
+            received: source.received_records(),
+            rejected: source.rejected_records(),
+            in_intake: source.in_intake_records(),
+        }
+    }
+}
+
+impl SinkLedger {
+    fn read(sink: &SinkView) -> SinkLedger {
+        let received = || -> u64 { sink.from.iter().map(|source| source.received_records()).sum() };
+        // IMPORTANT: this order makes the bounds of the module's comment hold.
+        let received_before = received();
+        let in_intake = sink.from.iter().map(|source| source.in_intake_records()).sum();
+        let filtered = sink.filtered_records();
+        let tally = sink.inbox.tally();
+        let received_after = received();
+
+        let settled = tally.offered.saturating_sub(tally.gaps) + filtered;
+        let imbalance = outside(settled, received_before, in_intake, received_after) + tally.imbalance().unsigned_abs();
+        SinkLedger { name: Arc::clone(sink.name()), tally, filtered, imbalance }
+    }
+}
+
+/// By how much `settled` lies outside of what it can be.
+fn outside(settled: u64, received_before: u64, in_intake: u64, received_after: u64) -> u64 {
+    let lost = received_before.saturating_sub(settled + in_intake);
+    let forged = settled.saturating_sub(received_after);
+    lost + forged
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ledger: received {}", self.received())?;
+        for (i, source) in self.sources.iter().enumerate() {
+            let before = if i == 0 { " (" } else { ", " };
+            write!(f, "{before}{} {}", source.name, source.received)?;
+        }
+        if !self.sources.is_empty() {
+            f.write_str(")")?;
+        }
+        write!(f, ", rejected {}", self.rejected())?;
+        write_unless_zero(f, "in intake", self.in_intake())?;
+        for SinkLedger { name, tally, filtered, .. } in &self.sinks {
+            let Tally { delivered, failed, gaps, .. } = tally;
+            let (shed, undelivered) = (tally.shed(), tally.undelivered());
+            write!(f, "; {name}: delivered {delivered}, shed {shed}, failed {failed}, undelivered {undelivered}")?;
+            write_unless_zero(f, "filtered", *filtered)?;
+            write_unless_zero(f, "gap records", *gaps)?;
+        }
+        match self.imbalance() {
+            0 => Ok(()),
+            imbalance => write!(f, "; imbalance {imbalance}: this is a bug, please report it"),
+        }
+    }
+}
+
+fn write_unless_zero(f: &mut fmt::Formatter<'_>, what: &str, count: u64) -> fmt::Result {
+    if count == 0 { Ok(()) } else { write!(f, ", {what} {count}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds() {
+        let check = |settled, before, in_intake, after, expected| {
+            assert_eq!(outside(settled, before, in_intake, after), expected, "{settled} {before} {in_intake} {after}");
+        };
+        check(0, 0, 0, 0, 0);
+        check(10, 10, 0, 10, 0);
+        check(7, 10, 3, 10, 0);
+        // Offered already, but still in the intake for another sink.
+        check(10, 10, 3, 10, 0);
+        // Received and offered between the readings.
+        check(12, 10, 0, 12, 0);
+        check(9, 10, 0, 10, 1);
+        check(11, 10, 0, 10, 1);
+        check(5, 10, 3, 10, 2);
+    }
+
+    fn source(name: &str, received: u64, rejected: u64) -> SourceLedger {
+        SourceLedger { name: name.into(), received, rejected, in_intake: 0 }
+    }
+
+    fn sink(name: &str, tally: Tally) -> SinkLedger {
+        SinkLedger { name: name.into(), tally, filtered: 0, imbalance: 0 }
+    }
+
+    #[test]
+    fn line_at_exit() {
+        let check = |ledger: &Ledger, expected: &str| assert_eq!(ledger.to_string(), expected);
+        let clean = Ledger {
+            sources: vec![source("mesh", 400, 0), source("otlp", 600, 0)],
+            sinks: vec![
+                sink("files", Tally { offered: 1000, delivered: 1000, ..Tally::default() }),
+                sink("console", Tally { offered: 1000, delivered: 1000, ..Tally::default() }),
+            ],
+        };
+        check(
+            &clean,
+            "ledger: received 1000 (mesh 400, otlp 600), rejected 0; \
+             files: delivered 1000, shed 0, failed 0, undelivered 0; \
+             console: delivered 1000, shed 0, failed 0, undelivered 0",
+        );
+        let tally = Tally {
+            offered: 1001,
+            gaps: 1,
+            delivered: 900,
+            failed: 1,
+            shed_full: 50,
+            in_flight: 49,
+            ..Tally::default()
+        };
+        let troubled = Ledger {
+            sources: vec![SourceLedger { in_intake: 2, ..source("mesh", 1000, 7) }],
+            sinks: vec![SinkLedger { filtered: 3, imbalance: 1, ..sink("files", tally) }],
+        };
+        check(
+            &troubled,
+            "ledger: received 1000 (mesh 1000), rejected 7, in intake 2; \
+             files: delivered 900, shed 50, failed 1, undelivered 49, filtered 3, gap records 1; \
+             imbalance 1: this is a bug, please report it",
+        );
+        assert_eq!((troubled.undelivered(), troubled.imbalance()), (49, 1));
+    }
+}

@@ -1,0 +1,22 @@
+//! What an operator sees: counters, the ledger that must balance, `/metrics` text, and an own log
+//! that does not repeat itself.
+//!
+//! Counting costs a few relaxed atomics per batch. Names, labels and text are made when somebody
+//! asks, never when a record passes.
+
+mod closed_set;
+mod exposition;
+mod ledger;
+mod log;
+mod process;
+mod registry;
+mod sink;
+mod source;
+
+pub use closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
+pub use exposition::METRICS;
+pub use ledger::{Ledger, SinkLedger, SourceLedger};
+pub use log::Quiet;
+pub use registry::{Readiness, Telemetry, TelemetrySettings};
+pub use sink::{Health, SinkMetric, SinkSample, SinkState, SinkView};
+pub use source::{InIntake, OpenConnection, SourceKind, SourceStats};

@@ -1,0 +1,130 @@
+//! How a sink looks from outside: its inbox, what only its kind counts, and how it feels.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::source::SourceStats;
+use crate::inbox::Inbox;
+
+/// One sink. The two functions are called at each scrape, status and probe: they read counters
+/// and never wait.
+pub struct SinkView {
+    /// The `type` in the configuration.
+    pub kind: &'static str,
+    /// Its inbox, which also knows its name.
+    pub inbox: Arc<Inbox>,
+    /// The sources that feed it.
+    pub from: Vec<Arc<SourceStats>>,
+    /// Records that were not for this sink although their source feeds it. Shared with whoever
+    /// decides, who adds with [`Ordering::Release`] before the records leave the intake.
+    pub filtered_records: Arc<AtomicU64>,
+    /// What only this kind of sink counts.
+    pub samples: Box<dyn Fn() -> Vec<SinkSample> + Send + Sync>,
+    /// How it feels.
+    pub health: Box<dyn Fn() -> Health + Send + Sync>,
+}
+
+/// One number that only some kinds of sinks have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SinkSample {
+    /// What is counted.
+    pub metric: SinkMetric,
+    /// Value of the label `reason`, out of a closed set.
+    pub reason: &'static str,
+    /// The count since the start; never decreases.
+    pub count: u64,
+}
+
+/// What only some kinds of sinks count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkMetric {
+    /// Files that were closed for a new one.
+    FileRotations,
+    /// Writes, syncs and other file operations that failed.
+    WriteErrors,
+    /// Requests that were sent again.
+    Retries,
+    /// Records given up; counted before their delivery is settled. What the inbox counts as
+    /// failed beyond these is shown with the reason `other`.
+    FailedRecords,
+}
+
+/// How a sink feels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The last thing it tried worked, or it has tried nothing yet.
+    Healthy,
+    /// The last thing it tried failed; it goes on trying.
+    Failing {
+        /// What failed, why, and what to do; at most a few hundred characters.
+        error: String,
+    },
+}
+
+/// What a sink can do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkState {
+    /// Everything.
+    Healthy,
+    /// It is passed over and misses records.
+    Full,
+    /// It cannot deliver.
+    Failing,
+}
+
+impl SinkState {
+    /// The state in a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SinkState::Healthy => "healthy",
+            SinkState::Full => "full",
+            SinkState::Failing => "failing",
+        }
+    }
+}
+
+impl SinkView {
+    /// A sink that filters nothing, counts nothing of its own and is always healthy; the fields
+    /// say otherwise.
+    #[must_use]
+    pub fn new(kind: &'static str, inbox: Arc<Inbox>, from: Vec<Arc<SourceStats>>) -> SinkView {
+        SinkView {
+            kind,
+            inbox,
+            from,
+            filtered_records: Arc::default(),
+            samples: Box::new(Vec::new),
+            health: Box::new(|| Health::Healthy),
+        }
+    }
+
+    /// Name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        self.inbox.sink()
+    }
+
+    /// Records filtered so far.
+    #[must_use]
+    pub fn filtered_records(&self) -> u64 {
+        self.filtered_records.load(Ordering::Acquire)
+    }
+
+    /// What it can do now.
+    #[must_use]
+    pub fn state(&self) -> SinkState {
+        match (self.health)() {
+            Health::Failing { .. } => SinkState::Failing,
+            Health::Healthy if self.inbox.is_passed_over() => SinkState::Full,
+            Health::Healthy => SinkState::Healthy,
+        }
+    }
+}
+
+impl fmt::Debug for SinkView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkView").field("kind", &self.kind).field("inbox", &self.inbox).finish_non_exhaustive()
+    }
+}
