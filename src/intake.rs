@@ -26,7 +26,7 @@ use crate::telemetry::{LineResult, RepairReason, SourceStats};
 use crate::template::Template;
 
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
-const PIECE_BYTES: usize = 1 << 20;
+pub const PIECE_BYTES: usize = 1 << 20;
 /// Bytes of lines that are decoded between two looks at the size of a piece.
 const SLICE_BYTES: usize = 64 << 10;
 

@@ -1,0 +1,65 @@
+//! The memory bound: a sum of numbers that can be read aloud, printed at start.
+
+use crate::config::Config;
+use crate::intake;
+use crate::sink::SinkKind;
+use crate::source::SourceConfig;
+use crate::source::otlp::WINDOW_BYTES;
+
+/// What the program itself takes: code, runtime, tables, metrics (measured, rounded up).
+const BASE_BYTES: u64 = 24 << 20;
+/// What one open connection takes beyond its data: task, socket, buffers' heads.
+const CONNECTION_BYTES: u64 = 8 << 10;
+/// What the writer, the compressor and the open files of a file sink take: two buffers and a
+/// zstd window.
+const FILE_SINK_BYTES: u64 = 16 << 20;
+/// What the requests of an upstream take on their way out: four, compressed beside the plain.
+const UPSTREAM_BYTES: u64 = 8 << 20;
+
+/// Bytes that lines whose end has not come yet may take, all connections together.
+#[must_use]
+pub fn unfinished_lines_bytes(config: &Config) -> usize {
+    config.memory.bytes() / 8
+}
+
+/// Each holder of memory and how much it may hold.
+#[must_use]
+pub fn bound(config: &Config) -> Vec<(String, u64)> {
+    let threads = std::thread::available_parallelism().map_or(1, |it| it.get() as u64);
+    let mut sum = vec![
+        ("program".to_owned(), BASE_BYTES),
+        ("budget".to_owned(), config.memory.0),
+        ("unfinished lines".to_owned(), unfinished_lines_bytes(config) as u64),
+        ("encoding".to_owned(), threads * encoding_bytes(config)),
+    ];
+    for (name, source) in &config.sources {
+        let (connections, each) = match source {
+            SourceConfig::Lines(lines) => (lines.connections_max, CONNECTION_BYTES),
+            SourceConfig::Otlp(otlp) => (otlp.connections_max, CONNECTION_BYTES + u64::from(WINDOW_BYTES)),
+        };
+        sum.push((format!("connections of {name}"), u64::from(connections) * each));
+    }
+    for (name, sink) in &config.sinks {
+        let bytes = match sink.kind {
+            SinkKind::File(_) => FILE_SINK_BYTES,
+            SinkKind::Otlp(_) => UPSTREAM_BYTES,
+            SinkKind::Stdout(_) | SinkKind::Null(_) => 0,
+        };
+        if bytes > 0 {
+            sum.push((format!("sink {name}"), bytes));
+        }
+    }
+    sum
+}
+
+/// One thread encodes at most one record beyond a piece, for each way of writing it; in the worst
+/// case every byte of it becomes six.
+fn encoding_bytes(config: &Config) -> u64 {
+    let record_max = config.sources.values().map(|source| match source {
+        SourceConfig::Lines(lines) => lines.line_max.0,
+        SourceConfig::Otlp(_) => crate::decode::otlp::Limits::default().record_bytes_max as u64,
+    });
+    let encodings: std::collections::BTreeSet<_> =
+        config.sinks.values().filter_map(|sink| sink.kind.encoding()).collect();
+    encodings.len() as u64 * (intake::PIECE_BYTES as u64 + 6 * record_max.max().unwrap_or(0))
+}
