@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::inbox::Tally;
-use crate::telemetry::{Health, Ledger, Readiness, SinkView, SourceStats, Telemetry};
+use crate::telemetry::{Ledger, Readiness, SinkState, SinkView, SourceStats, Telemetry};
 
 /// The body of `/status`. Fields may be added; those that are here stay.
 #[derive(Clone, Debug, Serialize)]
@@ -113,14 +113,14 @@ impl Sink {
     fn read(view: &SinkView) -> Sink {
         let Tally { offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight } =
             view.inbox.tally();
-        let error = match (view.health)() {
-            Health::Healthy => None,
-            Health::Failing { error } => Some(error),
-        };
+        let state = view.state();
         Sink {
             r#type: view.kind,
-            state: view.state().as_str(),
-            error,
+            state: state.as_str(),
+            error: match state {
+                SinkState::Failing { error } => Some(error),
+                SinkState::Healthy | SinkState::Full => None,
+            },
             from: view.from.iter().map(|source| source.name().to_string()).collect(),
             inbox_bytes: view.inbox.used_bytes() as u64,
             inbox_capacity_bytes: view.inbox.settings().capacity_bytes as u64,

@@ -30,7 +30,8 @@ pub struct SinkView {
 pub struct SinkSample {
     /// What is counted.
     pub metric: SinkMetric,
-    /// Value of the label `reason`, out of a closed set.
+    /// Value of the label `reason`, out of a closed set. For failed records, `other` is taken: it
+    /// is the rest.
     pub reason: &'static str,
     /// The count since the start; never decreases.
     pub count: u64,
@@ -45,7 +46,7 @@ pub enum SinkMetric {
     WriteErrors,
     /// Requests that were sent again.
     Retries,
-    /// Records given up; counted before their delivery is settled. What the inbox counts as
+    /// Records given up, counted before their delivery is settled. What the inbox counts as
     /// failed beyond these is shown with the reason `other`.
     FailedRecords,
 }
@@ -63,24 +64,27 @@ pub enum Health {
 }
 
 /// What a sink can do now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkState {
     /// Everything.
     Healthy,
     /// It is passed over and misses records.
     Full,
     /// It cannot deliver.
-    Failing,
+    Failing {
+        /// As its [`Health`] says.
+        error: String,
+    },
 }
 
 impl SinkState {
     /// The state in a word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             SinkState::Healthy => "healthy",
             SinkState::Full => "full",
-            SinkState::Failing => "failing",
+            SinkState::Failing { .. } => "failing",
         }
     }
 }
@@ -116,7 +120,7 @@ impl SinkView {
     #[must_use]
     pub fn state(&self) -> SinkState {
         match (self.health)() {
-            Health::Failing { .. } => SinkState::Failing,
+            Health::Failing { error } => SinkState::Failing { error },
             Health::Healthy if self.inbox.is_passed_over() => SinkState::Full,
             Health::Healthy => SinkState::Healthy,
         }
