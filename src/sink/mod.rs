@@ -1,7 +1,7 @@
 //! Sinks: eat an inbox, settle each delivery.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub mod file;
 pub mod null;
@@ -11,7 +11,7 @@ pub mod stdout;
 use crate::config::units::{ByteSize, WaitMax};
 
 /// One sink: what every sink takes, and the settings of its type.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SinkConfig {
     /// Only these sources; absent means all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,12 +28,12 @@ pub struct SinkConfig {
     pub kind: SinkKind,
 }
 
-fn inbox_default() -> ByteSize {
+pub(crate) fn inbox_default() -> ByteSize {
     ByteSize::mib(16)
 }
 
 /// The sinks, told apart by `type`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SinkKind {
     /// Rotating files.

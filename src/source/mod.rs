@@ -1,13 +1,13 @@
 //! Sources: own sockets and protocol replies, feed the intake.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub mod lines;
 pub mod otlp;
 
 /// One source, told apart by `type`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SourceConfig {
     /// Newline-delimited records over TCP or a unix socket.
