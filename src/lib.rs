@@ -1,6 +1,7 @@
 //! logboom, the log collector of the service mesh.
 
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod record;
