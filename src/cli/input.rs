@@ -56,7 +56,9 @@ fn set_all(
     let mut names: Vec<String> = Vec::new();
     for value in values {
         let Some(settings) = read(value) else {
-            let what = format!("cannot read the {flag} flag number {}", names.len() + 1);
+            // What follows the colon may hold a password.
+            let scheme = value.split(':').next().unwrap_or_default();
+            let what = format!("cannot read the {flag} that begins with '{scheme}'");
             return Err(ConfigErrors::plain("command line", &what, help(flag)));
         };
         let kind = settings.first().map(|(_, kind)| kind.as_str()).unwrap_or_default();

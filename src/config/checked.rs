@@ -1,5 +1,7 @@
 //! A configuration that holds together, and what follows from it.
 
+use std::time::Duration;
+
 use super::Config;
 use super::units::{ByteSize, WaitMax};
 use crate::sink::SinkKind;
@@ -13,11 +15,14 @@ pub struct Checked {
 }
 
 impl Checked {
-    pub(super) fn new(config: Config, warnings: Vec<String>) -> Checked {
+    pub(super) fn new(mut config: Config, warnings: Vec<String>) -> Checked {
+        for sink in config.sinks.values_mut() {
+            sink.wait_max.get_or_insert(default_wait_max(&sink.kind));
+        }
         Checked { config, warnings }
     }
 
-    /// What the user wrote, defaults filled in.
+    /// What the user wrote, defaults filled in: `wait_max` of every sink is set.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -29,17 +34,12 @@ impl Checked {
         &self.warnings
     }
 
-    /// How long a full sink may hold the sources back: what is written, or 5s for `file` and 0s
-    /// for every other type. 0s for a name that is no sink.
+    /// How long a full sink may hold the sources back: what is written, or the default of its
+    /// type. 0s for a name that is no sink.
     #[must_use]
     pub fn wait_max(&self, sink: &str) -> WaitMax {
-        let Some(sink) = self.config.sinks.get(sink) else {
-            return WaitMax::Bounded(std::time::Duration::ZERO);
-        };
-        sink.wait_max.unwrap_or(match sink.kind {
-            SinkKind::File(_) => WaitMax::Bounded(std::time::Duration::from_secs(5)),
-            SinkKind::Stdout(_) | SinkKind::Otlp(_) | SinkKind::Null(_) => WaitMax::Bounded(std::time::Duration::ZERO),
-        })
+        let sink = self.config.sinks.get(sink);
+        sink.and_then(|sink| sink.wait_max).unwrap_or(WaitMax::Bounded(Duration::ZERO))
     }
 
     /// What the memory budget is made of, in bytes: one summand for each inbox, the rest for
@@ -70,4 +70,13 @@ impl Checked {
             (source.as_str(), sinks.map(|(name, _)| name.as_str()).collect())
         })
     }
+}
+
+/// A local disk that stalls recovers in seconds, so it is worth waiting for; an upstream or a
+/// reader of standard output may be away for hours.
+fn default_wait_max(kind: &SinkKind) -> WaitMax {
+    WaitMax::Bounded(match kind {
+        SinkKind::File(_) => Duration::from_secs(5),
+        SinkKind::Stdout(_) | SinkKind::Otlp(_) | SinkKind::Null(_) => Duration::ZERO,
+    })
 }

@@ -68,11 +68,20 @@ impl Context<'_> {
 
 /// The message with what was substituted into the node replaced by what was written there.
 pub fn visible(node: &Node, message: String) -> String {
-    match &node.kind {
-        Kind::Scalar(Scalar { text, written: Some(written), .. }) if !text.is_empty() => message.replace(text, written),
-        _ => message,
+    let Kind::Scalar(Scalar { text, written: Some(written), .. }) = &node.kind else { return message };
+    if text.is_empty() {
+        return message;
     }
+    let message = message
+        .replace(&shown(text), &shown(written))
+        .replace(&format!("`{text}`"), &shown(written))
+        .replace(&format!("'{text}'"), &format!("'{written}'"));
+    // A short value outside of quotes is more likely a part of the message's own words.
+    if text.len() < BARE_BYTES_MIN { message } else { message.replace(text, written) }
 }
+
+/// Shortest value that is looked for outside of quotes.
+const BARE_BYTES_MIN: usize = 4;
 
 /// Why a reading ended.
 #[derive(Debug)]
@@ -178,8 +187,13 @@ pub fn unknown_key(entry: &Entry, accepted: &[&str]) -> Problem {
     problem.help(help).hide_unknown(entry)
 }
 
+/// `written` is `key`, or a misspelling of it that was reported with `key` as the suggestion.
+fn is_meant(written: &str, key: &str, fields: &[&str]) -> bool {
+    written == key || (!fields.contains(&written) && suggest::nearest(written, fields) == Some(key))
+}
+
 /// YAML's words for nothing.
-fn is_nothing(scalar: &Scalar) -> bool {
+pub fn is_nothing(scalar: &Scalar) -> bool {
     scalar.plain && scalar.written.is_none() && matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
 }
 
@@ -209,7 +223,9 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
         let number = scalar.plain || scalar.written.is_some();
         match scalar.text.parse().ok().filter(|_| number && !scalar.text.starts_with('+')) {
             Some(number) => visitor.visit_u32(number),
-            None if !number => Err(Failure::helped(format!("{wanted} is needed here, found a text"), "remove the quotes")),
+            None if !number => {
+                Err(Failure::helped(format!("{wanted} is needed here, found a text"), "write it without quotes"))
+            }
             None => Err(Failure::new(format!("{wanted} is needed here, found {}", shown(&scalar.text)))),
         }
     }
@@ -249,8 +265,8 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
         let entries = self.entries()?;
         self.refuse_unknown(entries, fields);
         self.deserialize_map(visitor).map_err(|failure| match failure {
-            // A key that is there but left out is not missing: its own complaint says what to do.
-            Failure::Missing(key) if entries.iter().any(|entry| entry.key == key) => Failure::Never,
+            // A key that is there but left out, or misspelt, has a complaint of its own already.
+            Failure::Missing(key) if entries.iter().any(|entry| is_meant(&entry.key, key, fields)) => Failure::Never,
             Failure::Missing(_) => Failure::new(failure.to_string()),
             failure => failure,
         })

@@ -35,7 +35,9 @@ impl FromStr for Listen {
 
 fn unix(text: &str, path: &str) -> Result<Listen, String> {
     if !Path::new(path).is_absolute() || path.ends_with('/') || path.contains('\0') {
-        return Err(format!("'{text}' is not a unix socket: write `unix:` and an absolute path, such as unix:/run/logboom/mesh.sock"));
+        return Err(format!(
+            "'{text}' is not a unix socket: write `unix:` and an absolute path, such as unix:/run/logboom/mesh.sock"
+        ));
     }
     if path.len() > UNIX_PATH_BYTES_MAX {
         return Err(format!("'{text}' is too long: the path of a unix socket has at most {UNIX_PATH_BYTES_MAX} bytes"));
@@ -44,7 +46,8 @@ fn unix(text: &str, path: &str) -> Result<Listen, String> {
 }
 
 fn tcp(text: &str) -> Result<Listen, String> {
-    let refused = || format!("'{text}' is not a host and port: write them as 127.0.0.1:5000, [::1]:5000 or localhost:5000");
+    let refused =
+        || format!("'{text}' is not a host and port: write them as 127.0.0.1:5000, [::1]:5000 or localhost:5000");
     let (host, port) = text.rsplit_once(':').ok_or_else(refused)?;
     let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
     let port = port.parse().ok().filter(|_| digits).ok_or_else(refused)?;
@@ -57,7 +60,8 @@ fn tcp(text: &str) -> Result<Listen, String> {
 }
 
 fn is_host_name(host: &str) -> bool {
-    (1..=253).contains(&host.len()) && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    (1..=253).contains(&host.len())
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
 impl Listen {
@@ -126,8 +130,23 @@ mod tests {
         check("collector.mesh:5000", "collector.mesh:5000 open");
         check("unix:/run/logboom/mesh.sock", "unix:/run/logboom/mesh.sock local");
         for text in [
-            "", ":", ":5000", "5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:+5", "::1:5000",
-            "[::1]", "[x]:1", "a b:1", "http://x:1", "unix:", "unix:relative", "unix:/dir/", "127.0.0.1:5000 ",
+            "",
+            ":",
+            ":5000",
+            "5000",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:99999",
+            "127.0.0.1:+5",
+            "::1:5000",
+            "[::1]",
+            "[x]:1",
+            "a b:1",
+            "http://x:1",
+            "unix:",
+            "unix:relative",
+            "unix:/dir/",
+            "127.0.0.1:5000 ",
         ] {
             check(text, "refused");
         }

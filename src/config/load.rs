@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::check::{Scope, check};
 use super::checked::Checked;
-use super::de::{read, unknown_key};
+use super::de::{is_nothing, read, unknown_key};
 use super::problem::{ConfigErrors, Problem, shown};
 use super::substitute::{Environment, substitute};
 use super::tree::{Kind, Node, Span, parse};
@@ -20,6 +20,9 @@ use crate::source::SourceConfig;
 
 /// Largest configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Most sources, and most sinks.
+pub(super) const COMPONENTS_MAX: usize = 256;
 
 /// The configuration where the user gives none.
 const DEFAULTS: &str = "\
@@ -163,7 +166,7 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
 }
 
 fn names(node: &Node) -> BTreeSet<String> {
-    node.entries().iter().map(|entry| entry.key.clone()).collect()
+    node.entries().iter().take(COMPONENTS_MAX).map(|entry| entry.key.clone()).collect()
 }
 
 fn read_part<T: serde::de::DeserializeOwned>(root: &Node, key: &str, problems: &mut Vec<Problem>) -> Option<T> {
@@ -174,7 +177,7 @@ fn read_part<T: serde::de::DeserializeOwned>(root: &Node, key: &str, problems: &
 /// A mapping or an empty value is complained about at its key; its own place may be lines away.
 fn pointed(node: &Node, key_span: &Span) -> Node {
     match &node.kind {
-        Kind::Scalar(scalar) if !scalar.text.is_empty() => node.clone(),
+        Kind::Scalar(scalar) if !is_nothing(scalar) => node.clone(),
         Kind::Sequence(_) => node.clone(),
         _ => Node { span: key_span.clone(), kind: node.kind.clone() },
     }
@@ -190,17 +193,27 @@ fn read_named<T>(
 ) -> BTreeMap<String, T> {
     let Some(entry) = root.entry(key) else {
         if matches!(root.kind, Kind::Mapping(_)) {
-            problems.push(Problem::at(None, format!("missing key `{key}`")).help(format!("at least one of the {key} is needed")));
+            problems.push(
+                Problem::at(None, format!("missing key `{key}`")).help(format!("at least one of the {key} is needed")),
+            );
         }
         return BTreeMap::new();
     };
     match &entry.value.kind {
+        Kind::Mapping(entries) if entries.len() > COMPONENTS_MAX => {
+            let message = format!("{} {key} are too many", entries.len());
+            problems.push(Problem::at(entry.key_span.clone(), message).help(format!("write at most {COMPONENTS_MAX}")));
+            BTreeMap::new()
+        }
         Kind::Mapping(entries) => {
-            let read = |entry: &super::tree::Entry| {
-                let one = read_one(&entry.value, &entry.key_span, problems)?;
-                Some((entry.key.clone(), one))
-            };
-            entries.iter().filter_map(read).collect()
+            let mut named = BTreeMap::new();
+            for entry in entries {
+                let before = problems.len();
+                let one = read_one(&entry.value, &entry.key_span, problems);
+                problems[before..].iter_mut().for_each(|problem| problem.path = format!("{key}.{}", entry.key));
+                named.extend(one.map(|one| (entry.key.clone(), one)));
+            }
+            named
         }
         Kind::Broken => BTreeMap::new(),
         _ => {
@@ -252,7 +265,12 @@ fn read_sink(node: &Node, key_span: &Span, problems: &mut Vec<Problem>) -> Optio
 }
 
 /// The type of a source or a sink, one of `types`.
-fn read_type(node: &Node, key_span: &Span, types: &[&'static str], problems: &mut Vec<Problem>) -> Option<&'static str> {
+fn read_type(
+    node: &Node,
+    key_span: &Span,
+    types: &[&'static str],
+    problems: &mut Vec<Problem>,
+) -> Option<&'static str> {
     let accepted = types.join(", ");
     let problem = match &node.kind {
         Kind::Broken => return None,
@@ -271,7 +289,9 @@ fn read_type(node: &Node, key_span: &Span, types: &[&'static str], problems: &mu
                 _ => Problem::at(entry.key_span.clone(), "the type is one word").help(format!("one of: {accepted}")),
             },
         },
-        _ => Problem::at(key_span.clone(), "a mapping with a `type` is needed here").help(format!("one of: {accepted}")),
+        _ => {
+            Problem::at(key_span.clone(), "a mapping with a `type` is needed here").help(format!("one of: {accepted}"))
+        }
     };
     problems.push(problem);
     None

@@ -9,8 +9,8 @@ use super::tree::{Entry, Kind, Node, Span};
 
 /// Characters of one message; values are quoted in it, and values can be long.
 const MESSAGE_CHARS_MAX: usize = 400;
-/// Problems shown at once.
-const SHOWN_MAX: usize = 50;
+/// Problems kept; the first ones in the file.
+const PROBLEMS_MAX: usize = 50;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
@@ -90,6 +90,7 @@ impl ConfigErrors {
     /// `root` is what could be read of `text`; without it the secrets are searched by their keys.
     pub(super) fn new(name: &str, text: &str, root: Option<&Node>, mut problems: Vec<Problem>) -> ConfigErrors {
         problems.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
+        problems.truncate(PROBLEMS_MAX);
         let mut hidden: Vec<Range<usize>> = problems.iter().flat_map(|problem| problem.hidden.clone()).collect();
         match root {
             Some(root) => secret_spans(root, text, &mut hidden),
@@ -128,9 +129,9 @@ impl ConfigErrors {
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
-        for problem in self.problems.iter().take(SHOWN_MAX) {
+        for problem in &self.problems {
             let message = full_message(problem);
-            let mut report = vec![match self.place(problem) {
+            let group = match self.place(problem) {
                 Some(place) => Level::ERROR.primary_title(message).element(
                     Snippet::source(place.text)
                         .path(self.name.as_str())
@@ -138,19 +139,13 @@ impl ConfigErrors {
                         .annotation(AnnotationKind::Primary.span(place.span)),
                 ),
                 None => Group::with_title(Level::ERROR.primary_title(format!("{}: {message}", self.name))),
-            }];
-            if let Some(group) = report.pop() {
-                let group = match &problem.help {
-                    Some(help) => group.element(Level::HELP.message(help.as_str())),
-                    None => group,
-                };
-                report.push(group);
-            }
-            out.push_str(&renderer.render(&report));
+            };
+            let group = match &problem.help {
+                Some(help) => group.element(Level::HELP.message(help.as_str())),
+                None => group,
+            };
+            out.push_str(&renderer.render(&[group]));
             out.push_str("\n\n");
-        }
-        if self.problems.len() > SHOWN_MAX {
-            out.push_str(&format!("and {} more\n", self.problems.len() - SHOWN_MAX));
         }
         out.truncate(out.trim_end().len());
         out
@@ -253,21 +248,32 @@ fn scalars(node: &Node, visit: &mut impl FnMut(&Node)) {
     }
 }
 
+/// Brackets opened and not closed; those in quotes only make the hidden part longer or end at its indent.
+fn open_brackets(line: &str) -> i64 {
+    let count = |brackets: [char; 2]| line.matches(brackets).count() as i64;
+    count(['{', '[']) - count(['}', ']'])
+}
+
 /// The same for a text that is not YAML: the rest of each line that names a secret key, every
 /// deeper line after it, and everything between `://` and `@`.
 fn secret_lines(text: &str, hidden: &mut Vec<Range<usize>>) {
     let mut start = 0;
     let mut inside: Option<usize> = None;
+    let mut brackets = 0_i64;
     for line in text.split_inclusive('\n') {
         let content = line.trim_end();
         let indent = content.len() - content.trim_start().len();
-        if !content.is_empty() && inside.is_some_and(|depth| indent <= depth) {
+        if !content.is_empty() && brackets <= 0 && inside.is_some_and(|depth| indent <= depth) {
             inside = None;
+            brackets = 0;
         }
         if inside.is_some() {
             hidden.push(start + indent..start + content.len());
-        } else if let Some(key) = SECRET_KEYS.iter().filter_map(|key| content.find(key).map(|at| at + key.len())).min() {
+            brackets += open_brackets(content);
+        } else if let Some(key) = SECRET_KEYS.iter().filter_map(|key| content.find(key).map(|at| at + key.len())).min()
+        {
             inside = Some(indent);
+            brackets = open_brackets(content);
             hidden.push(start + (key + 1).min(content.len())..start + content.len());
         }
         if let (Some(scheme), Some(at)) = (content.find("://"), content.rfind('@'))

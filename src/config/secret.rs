@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// A value that never shows: `Debug` and `Serialize` write `***`, there is no `Display`, and the
 /// only way to the text is [`Secret::expose`], so every use can be found by its name.
-#[derive(Clone, Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 

@@ -99,9 +99,9 @@ impl Substitution<'_> {
         }
         // As in a shell, `:-` also replaces a variable that is set to nothing.
         match (self.environment)(name).filter(|value| default.is_none() || !value.is_empty()) {
-            Some(value) => value.into_string().map_err(|_| {
-                (format!("the environment variable {name} is not UTF-8"), "set it to text".to_owned())
-            }),
+            Some(value) => value
+                .into_string()
+                .map_err(|_| (format!("the environment variable {name} is not UTF-8"), "set it to text".to_owned())),
             None => default.map(str::to_owned).ok_or_else(|| {
                 let help = format!("set it, or give a default: ${{env:{name}:-default}}");
                 (format!("the environment variable {name} is not set"), help)

@@ -82,6 +82,14 @@ impl Node {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
+    /// The item of a list, counted from 0.
+    fn item(&self, index: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::Sequence(items) => items.get(index.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+
     /// Sets the value at a path of keys, making mappings on the way and replacing what stands there.
     pub fn set(&mut self, path: &[&str], value: Node) {
         let Some((key, rest)) = path.split_first() else {
@@ -107,12 +115,13 @@ impl Node {
         let mut node = self;
         let mut span = None;
         for key in path {
-            match node.entry(key) {
-                Some(entry) => {
-                    node = &entry.value;
-                    span = entry.key_span.clone();
-                }
-                None => return (node, span),
+            if let Some(entry) = node.entry(key) {
+                node = &entry.value;
+                span = entry.key_span.clone();
+            } else if let Some(item) = node.item(key) {
+                node = item;
+            } else {
+                return (node, span);
             }
         }
         let value = node.span.clone().filter(|range| !range.is_empty() && matches!(node.kind, Kind::Scalar(_)));
@@ -132,7 +141,6 @@ const NODE_WEIGHT: usize = 64;
 pub fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     let options = granit_parser::options! {
         emit_comments: false,
-        strict_indentation: true,
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };

@@ -42,11 +42,9 @@ impl FromStr for ByteSize {
             unit => SIZES.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor),
         };
         let number = digits.parse::<u64>().ok();
-        number
-            .zip(factor)
-            .and_then(|(number, factor)| number.checked_mul(factor))
-            .map(ByteSize)
-            .ok_or_else(|| format!("'{text}' is not a size: write a whole number and a unit, such as 512KiB, 64MiB or 20GiB"))
+        number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)).map(ByteSize).ok_or_else(|| {
+            format!("'{text}' is not a size: write a whole number and a unit, such as 512KiB, 64MiB or 20GiB")
+        })
     }
 }
 
@@ -76,8 +74,7 @@ impl Period {
     }
 }
 
-const PERIODS: &[(&str, u64)] =
-    &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const PERIODS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl FromStr for Period {
     type Err = String;
@@ -90,7 +87,11 @@ impl FromStr for Period {
             .zip(factor)
             .and_then(|(number, factor)| number.checked_mul(factor))
             .map(|millis| Period(Duration::from_millis(millis)))
-            .ok_or_else(|| format!("'{text}' is not a duration: write a whole number and a unit, such as 250ms, 10s, 5m, 12h or 7d"))
+            .ok_or_else(|| {
+                format!(
+                    "'{text}' is not a duration: write a whole number and a unit, such as 250ms, 10s, 5m, 12h or 7d"
+                )
+            })
     }
 }
 
@@ -174,7 +175,7 @@ fn split_unit(text: &str) -> (&str, &str) {
 
 /// A unit type is text in a configuration, and its schema is a pattern.
 macro_rules! written_as_text {
-    ($type:ty, $name:literal, $pattern:literal, $example:literal) => {
+    ($type:ty, $name:literal, $pattern:literal, $example:literal $(, or $other:literal)?) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
@@ -194,14 +195,14 @@ macro_rules! written_as_text {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"type": "string", "pattern": $pattern, "examples": [$example]})
+                schemars::json_schema!({"type": ["string" $(, $other)?], "pattern": $pattern, "examples": [$example]})
             }
         }
     };
 }
 pub(crate) use written_as_text;
 
-written_as_text!(ByteSize, "ByteSize", "^[0-9]+(B|kB|MB|GB|KiB|MiB|GiB)?$", "64MiB");
+written_as_text!(ByteSize, "ByteSize", "^[0-9]+(B|kB|MB|GB|KiB|MiB|GiB)?$", "64MiB", or "integer");
 written_as_text!(Period, "Period", "^[0-9]+(ms|s|m|h|d)$", "10s");
 written_as_text!(WaitMax, "WaitMax", "^([0-9]+(ms|s|m|h|d)|forever)$", "5s");
 written_as_text!(FileMode, "FileMode", "^0?[0-7]{3}$", "0640");

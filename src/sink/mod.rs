@@ -12,7 +12,11 @@ use crate::config::units::{ByteSize, WaitMax};
 
 /// One sink: what every sink takes, and the settings of its type.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct SinkConfig {
+    /// Settings of the type.
+    #[serde(flatten)]
+    pub kind: SinkKind,
     /// Only these sources; absent means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Vec<String>>,
@@ -23,9 +27,6 @@ pub struct SinkConfig {
     /// type: `file` 5s, all others 0s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_max: Option<WaitMax>,
-    /// Settings of the type.
-    #[serde(flatten)]
-    pub kind: SinkKind,
 }
 
 pub(crate) fn inbox_default() -> ByteSize {

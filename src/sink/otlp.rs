@@ -22,6 +22,7 @@ pub struct OtlpConfig {
     pub compression: Compression,
     /// Metadata sent with each request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub headers: BTreeMap<String, Secret>,
     /// How long a request may take.
     #[serde(default = "timeout_default")]
@@ -100,6 +101,7 @@ pub enum Protocol {
 /// How requests are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "RequestCompression")]
 pub enum Compression {
     /// Not at all.
     #[default]

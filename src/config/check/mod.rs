@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::de::visible;
 use super::listen::Listen;
+use super::load::COMPONENTS_MAX;
 use super::problem::{Problem, shown};
 use super::tree::Node;
 use super::units::ByteSize;
@@ -31,12 +32,16 @@ pub struct Scope {
 pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Problem>) -> Vec<String> {
     let mut findings = Findings { root, problems, warnings: Vec::new() };
     for (kind, names) in [("source", root.entry("sources")), ("sink", root.entry("sinks"))] {
-        for entry in names.map(|entry| entry.value.entries()).unwrap_or_default() {
+        for entry in names.map(|entry| entry.value.entries()).unwrap_or_default().iter().take(COMPONENTS_MAX) {
             name(kind, &entry.key, &mut findings);
         }
     }
     if scope.complete && config.sources.is_empty() {
-        findings.refuse(&["sources"], "no source", "write at least one, such as `mesh: {type: lines, listen: 127.0.0.1:5000}`");
+        findings.refuse(
+            &["sources"],
+            "no source",
+            "write at least one, such as `mesh: {type: lines, listen: 127.0.0.1:5000}`",
+        );
     }
     if scope.complete && config.sinks.is_empty() {
         findings.refuse(&["sinks"], "no sink", "write at least one, such as `console: {type: stdout}`");
@@ -112,8 +117,12 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
     let mut bound: Vec<(&[&str], Listen)> = Vec::new();
     for (path, address) in &places {
         let listen = match address.parse::<Listen>() {
-            Ok(listen @ Listen::Unix(_)) if path.last() != Some(&"listen") || path[0] == "admin" => {
-                findings.refuse(path, format!("{listen}: only `lines` sources listen on unix sockets"), "write host:port");
+            Ok(Listen::Unix(_)) if path.last() != Some(&"listen") || path[0] == "admin" => {
+                findings.refuse(
+                    path,
+                    format!("{address}: only `lines` sources listen on unix sockets"),
+                    "write host:port",
+                );
                 continue;
             }
             Ok(listen) => listen,
@@ -124,11 +133,14 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
             }
         };
         if let Some((other, _)) = bound.iter().find(|(_, other)| other.collides(&listen)) {
-            let message = format!("{listen} is taken by {}", other.join("."));
+            let message = format!("{address} is taken by {}", other.join("."));
             findings.refuse(path, message, "give each listener an address of its own");
         }
         if !listen.is_local() {
-            findings.warn(path, format!("{listen} is reachable from other machines, in plaintext and without authentication"));
+            findings.warn(
+                path,
+                format!("{address} is reachable from other machines, in plaintext and without authentication"),
+            );
         }
         bound.push((path, listen));
     }
@@ -141,13 +153,18 @@ fn memory(config: &Config, findings: &mut Findings<'_>) {
     let least = ByteSize(inboxes.saturating_add(WORKING_SPACE.0));
     if config.memory < least {
         let count = config.sinks.len();
-        let message = format!("{} is not enough for the inboxes ({count}, together {}) and {WORKING_SPACE} to work in", config.memory, ByteSize(inboxes));
+        let message = format!(
+            "{} is not enough for the inboxes ({count}, together {}) and {WORKING_SPACE} to work in",
+            config.memory,
+            ByteSize(inboxes)
+        );
         findings.refuse(&["memory"], message, format!("write `memory: {least}`, or a smaller `inbox:` for the sinks"));
     }
     if let Some((name, largest)) = sources::largest_message(config)
         && config.memory.0 / 2 < largest.0
     {
-        let message = format!("{} is less than twice the message_max of source {} ({largest})", config.memory, shown(name));
+        let message =
+            format!("{} is less than twice the message_max of source {} ({largest})", config.memory, shown(name));
         let enough = ByteSize(largest.0.saturating_mul(2));
         findings.refuse(&["memory"], message, format!("write `memory: {enough}`, or a smaller message_max"));
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Findings, Scope, suggest, upstream};
+use crate::config::Config;
 use crate::config::problem::shown;
 use crate::config::units::ByteSize;
-use crate::config::Config;
 use crate::sink::SinkKind;
 use crate::sink::file::{FileConfig, SyncPolicy};
 
@@ -44,14 +44,23 @@ pub fn check(config: &Config, scope: &Scope, findings: &mut Findings<'_>) {
     }
 }
 
+/// Each costs a search for the nearest name.
+const UNKNOWN_SHOWN_MAX: usize = 8;
+
 fn from(path: &[&str], from: Option<&[String]>, scope: &Scope, findings: &mut Findings<'_>) {
     let Some(from) = from else { return };
     if from.is_empty() {
         findings.refuse(path, "a list of no sources", "name a source, or remove `from` to take all");
     }
     let names: Vec<&str> = scope.sources.iter().map(String::as_str).collect();
-    for name in from.iter().filter(|name| !scope.sources.contains(*name)) {
-        findings.refuse(path, format!("there is no source {}", shown(name)), suggest::accepted(name, &names));
+    let unknown = from.iter().enumerate().filter(|(_, name)| !scope.sources.contains(*name));
+    for (index, name) in unknown.take(UNKNOWN_SHOWN_MAX) {
+        let index = index.to_string();
+        findings.refuse(
+            &[path, &[index.as_str()]].concat(),
+            format!("there is no source {}", shown(name)),
+            suggest::accepted(name, &names),
+        );
     }
 }
 
@@ -67,13 +76,21 @@ fn check_file(name: &str, file: &FileConfig, findings: &mut Findings<'_>) {
         findings.above_zero(&["sinks", name, "rotate", "every"], every.0);
     }
     if file.keep.files == Some(0) {
-        findings.refuse(&["sinks", name, "keep", "files"], "0 is out of range", "write at least 1, or remove the key to keep all");
+        findings.refuse(
+            &["sinks", name, "keep", "files"],
+            "0 is out of range",
+            "write at least 1, or remove the key to keep all",
+        );
     }
     if let Some(age) = file.keep.age {
         findings.above_zero(&["sinks", name, "keep", "age"], age.0);
     }
     if file.keep.bytes.is_some_and(|bytes| bytes.0 == 0) {
-        findings.refuse(&["sinks", name, "keep", "bytes"], "0B is out of range", "write a size above zero, or remove the key");
+        findings.refuse(
+            &["sinks", name, "keep", "bytes"],
+            "0B is out of range",
+            "write a size above zero, or remove the key",
+        );
     }
     if let SyncPolicy::Every(every) = file.sync {
         findings.above_zero(&at("sync"), every.0);
@@ -100,7 +117,10 @@ fn check_template(path: &str) -> Result<(), (String, String)> {
             return refused("has a brace without its other half", "write fields as {kuma.mesh}");
         };
         if field.is_empty() || !field.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
-            return refused("has a field that is no attribute name", "write fields as {kuma.mesh}: letters, digits, `.`, `_` and `-`");
+            return refused(
+                "has a field that is no attribute name",
+                "write fields as {kuma.mesh}: letters, digits, `.`, `_` and `-`",
+            );
         }
         rest = after;
     }

@@ -12,7 +12,8 @@ pub fn check(config: &Config, findings: &mut Findings<'_>) {
             SourceConfig::Lines(lines) => {
                 findings.within(&at("line_max"), lines.line_max, ByteSize(1 << 10), ByteSize::mib(64));
                 if lines.line_max <= ByteSize::mib(64) && lines.line_max.0 > config.memory.0 / 8 {
-                    let message = format!("{} is more than an eighth of the memory ({})", lines.line_max, config.memory);
+                    let message =
+                        format!("{} is more than an eighth of the memory ({})", lines.line_max, config.memory);
                     let help = format!("write at most {}, or a larger `memory:`", ByteSize(config.memory.0 / 8));
                     findings.refuse(&at("line_max"), message, help);
                 }

@@ -6,33 +6,62 @@ use super::Findings;
 use crate::config::problem::shown;
 use crate::sink::otlp::{OtlpConfig, TlsConfig};
 
+const ENDPOINTS_MAX: usize = 16;
+const HEADERS_MAX: usize = 64;
+
 pub fn check(name: &str, otlp: &OtlpConfig, findings: &mut Findings<'_>) {
     let at = |key| ["sinks", name, key];
     let endpoints = otlp.endpoint.as_slice();
     if endpoints.is_empty() {
         findings.refuse(&at("endpoint"), "a list of no endpoints", "write one, such as http://otel-collector:4317");
     }
-    for endpoint in endpoints {
-        check_endpoint(&at("endpoint"), endpoint, otlp.tls.is_some(), findings);
+    if endpoints.len() > ENDPOINTS_MAX {
+        findings.refuse(
+            &at("endpoint"),
+            format!("{} endpoints are too many", endpoints.len()),
+            format!("write at most {ENDPOINTS_MAX}"),
+        );
     }
-    for (header, value) in &otlp.headers {
+    if otlp.headers.len() > HEADERS_MAX {
+        findings.refuse(
+            &at("headers"),
+            format!("{} headers are too many", otlp.headers.len()),
+            format!("write at most {HEADERS_MAX}"),
+        );
+    }
+    for (index, endpoint) in endpoints.iter().enumerate().take(ENDPOINTS_MAX) {
+        let index = index.to_string();
+        let path = ["sinks", name, "endpoint", &index];
+        let path = if endpoints.len() == 1 { &path[..3] } else { &path };
+        check_endpoint(path, endpoint, otlp.tls.is_some(), findings);
+    }
+    for (header, value) in otlp.headers.iter().take(HEADERS_MAX) {
         let path = ["sinks", name, "headers", header.as_str()];
         if let Err(help) = check_header_name(header) {
             findings.refuse(&path, format!("{} is not a header that can be set", shown(header)), help);
         } else if HeaderValue::from_str(value.expose()).is_err() {
-            findings.refuse(&path, "the value of this header has control characters", "remove them; a file may end in one newline");
+            findings.refuse(
+                &path,
+                "the value of this header has control characters",
+                "remove them; a file may end in one newline",
+            );
         }
     }
     findings.above_zero(&at("timeout"), otlp.timeout.0);
     findings.above_zero(&["sinks", name, "retry", "initial"], otlp.retry.initial.0);
     if otlp.retry.initial > otlp.retry.max {
-        let message = format!("the first pause ({}) is longer than the longest ({})", otlp.retry.initial, otlp.retry.max);
+        let message =
+            format!("the first pause ({}) is longer than the longest ({})", otlp.retry.initial, otlp.retry.max);
         findings.refuse(&["sinks", name, "retry"], message, "write `initial` at most as large as `max`");
     }
     if let Some(TlsConfig { cert, key, .. }) = &otlp.tls
         && cert.is_some() != key.is_some()
     {
-        findings.refuse(&at("tls"), "a certificate needs its key, and a key its certificate", "write both `cert` and `key`, or neither");
+        findings.refuse(
+            &at("tls"),
+            "a certificate needs its key, and a key its certificate",
+            "write both `cert` and `key`, or neither",
+        );
     }
 }
 
@@ -48,7 +77,11 @@ fn check_endpoint(path: &[&str], endpoint: &str, tls: bool, findings: &mut Findi
         return;
     };
     if authority.as_str().contains('@') {
-        findings.refuse(path, "a user or password has no place in an endpoint", "write it under `headers:`, such as `authorization: ${file:/run/secrets/token}`");
+        findings.refuse(
+            path,
+            "a user or password has no place in an endpoint",
+            "write it under `headers:`, such as `authorization: ${file:/run/secrets/token}`",
+        );
         return;
     }
     if authority.host().is_empty() {
