@@ -3,13 +3,16 @@
 pub mod admin;
 pub mod batch;
 pub mod budget;
+pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod encode;
 pub mod gap;
 pub mod inbox;
 pub mod intake;
+pub mod memory;
 pub mod record;
+pub mod server;
 pub mod sink;
 pub mod source;
 pub mod telemetry;

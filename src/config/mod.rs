@@ -1,18 +1,40 @@
 //! What the user wrote, checked.
+//!
+//! A text becomes a tree of spanned nodes (`tree`), `${…}` is put into its values (`substitute`),
+//! what is not built yet is refused (`later`), the tree is read into the types that stand beside
+//! the components (`load`, `de`), and what types cannot say is checked (`check`). Every step
+//! reports into one list, so a user sees all mistakes at once, each with its line.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod check;
+mod checked;
+mod de;
+mod later;
+pub mod listen;
+mod load;
+mod problem;
+pub mod secret;
+mod substitute;
+mod suggest;
+mod tree;
 pub mod units;
+
+pub use checked::Checked;
+pub use load::Draft;
+pub use problem::{ConfigErrors, Located};
 
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use units::{ByteSize, Period};
 
-/// The whole configuration.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+/// The whole configuration. It is read by [`Config::load`] only, which knows `type` before the
+/// rest and so can say where a mistake is.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where records come from, by name.
@@ -28,6 +50,24 @@ pub struct Config {
     /// How to stop.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn load(path: &Path) -> Result<Checked, ConfigErrors> {
+        Draft::file(path)?.finish()
+    }
+
+    /// Reads and checks a text; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn from_text(name: &str, text: &str) -> Result<Checked, ConfigErrors> {
+        Draft::text(name, text)?.finish()
+    }
 }
 
 fn memory_default() -> ByteSize {

@@ -175,7 +175,7 @@ fn split_unit(text: &str) -> (&str, &str) {
 
 /// A unit type is text in a configuration, and its schema is a pattern.
 macro_rules! written_as_text {
-    ($type:ty, $name:literal, $pattern:literal, $example:literal) => {
+    ($type:ty, $name:literal, $pattern:literal, $example:literal $(, or $other:literal)?) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
@@ -195,14 +195,14 @@ macro_rules! written_as_text {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"type": "string", "pattern": $pattern, "examples": [$example]})
+                schemars::json_schema!({"type": ["string" $(, $other)?], "pattern": $pattern, "examples": [$example]})
             }
         }
     };
 }
 pub(crate) use written_as_text;
 
-written_as_text!(ByteSize, "ByteSize", "^[0-9]+(B|kB|MB|GB|KiB|MiB|GiB)?$", "64MiB");
+written_as_text!(ByteSize, "ByteSize", "^[0-9]+(B|kB|MB|GB|KiB|MiB|GiB)?$", "64MiB", or "integer");
 written_as_text!(Period, "Period", "^[0-9]+(ms|s|m|h|d)$", "10s");
 written_as_text!(WaitMax, "WaitMax", "^([0-9]+(ms|s|m|h|d)|forever)$", "5s");
 written_as_text!(FileMode, "FileMode", "^0?[0-7]{3}$", "0640");

@@ -1,7 +1,7 @@
 //! Sinks: eat an inbox, settle each delivery.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub mod file;
 pub mod null;
@@ -11,8 +11,12 @@ pub mod stdout;
 use crate::config::units::{ByteSize, WaitMax};
 
 /// One sink: what every sink takes, and the settings of its type.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct SinkConfig {
+    /// Settings of the type.
+    #[serde(flatten)]
+    pub kind: SinkKind,
     /// Only these sources; absent means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Vec<String>>,
@@ -23,17 +27,14 @@ pub struct SinkConfig {
     /// type: `file` 5s, all others 0s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_max: Option<WaitMax>,
-    /// Settings of the type.
-    #[serde(flatten)]
-    pub kind: SinkKind,
 }
 
-fn inbox_default() -> ByteSize {
+pub(crate) fn inbox_default() -> ByteSize {
     ByteSize::mib(16)
 }
 
 /// The sinks, told apart by `type`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SinkKind {
     /// Rotating files.

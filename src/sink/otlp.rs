@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::secret::Secret;
 use crate::config::units::Period;
 
 /// Settings of an `otlp` sink.
@@ -13,12 +14,16 @@ use crate::config::units::Period;
 pub struct OtlpConfig {
     /// `http://host:4317` or `https://host:4317`; a list is tried in order.
     pub endpoint: Endpoints,
+    /// How requests travel.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// How requests are compressed.
     #[serde(default)]
     pub compression: Compression,
     /// Metadata sent with each request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub headers: BTreeMap<String, Secret>,
     /// How long a request may take.
     #[serde(default = "timeout_default")]
     pub timeout: Period,
@@ -35,7 +40,7 @@ fn timeout_default() -> Period {
 }
 
 /// One endpoint, or several in the order they are tried.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Endpoints {
     /// One.
@@ -44,9 +49,59 @@ pub enum Endpoints {
     Several(Vec<String>),
 }
 
+impl Endpoints {
+    /// All, in the order they are tried.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Endpoints::One(endpoint) => std::slice::from_ref(endpoint),
+            Endpoints::Several(endpoints) => endpoints,
+        }
+    }
+}
+
+/// By hand, because a derived untagged enum says neither what was expected nor where.
+impl<'de> Deserialize<'de> for Endpoints {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+
+        impl<'de> serde::de::Visitor<'de> for OneOrSeveral {
+            type Value = Endpoints;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an endpoint or a list of endpoints")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, endpoint: &str) -> Result<Endpoints, E> {
+                Ok(Endpoints::One(endpoint.to_owned()))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut endpoints: A) -> Result<Endpoints, A::Error> {
+                let mut several = Vec::new();
+                while let Some(endpoint) = endpoints.next_element()? {
+                    several.push(endpoint);
+                }
+                Ok(Endpoints::Several(several))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
+
+/// How requests travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// gRPC.
+    #[default]
+    Grpc,
+}
+
 /// How requests are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "RequestCompression")]
 pub enum Compression {
     /// Not at all.
     #[default]

@@ -1,7 +1,7 @@
 //! Sources: own sockets and protocol replies, feed the intake.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub mod framing;
 pub mod inflate;
@@ -13,7 +13,7 @@ pub mod prefixed;
 pub mod reply;
 
 /// One source, told apart by `type`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SourceConfig {
     /// Newline-delimited records over TCP or a unix socket.

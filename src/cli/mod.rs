@@ -1,0 +1,125 @@
+//! The command line: one file per subcommand.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{Checked, ConfigErrors};
+
+mod check;
+mod completion;
+mod input;
+mod log;
+mod man;
+mod run;
+mod schema;
+mod show;
+
+/// How the process ends. The numbers are interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything delivered, or the question answered.
+    Clean = 0,
+    /// Something failed while running.
+    Failure = 1,
+    /// Wrong usage or configuration; nothing was started.
+    Usage = 2,
+    /// Stopped in order, with records that no sink took in time.
+    Undelivered = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// The log collector of the service mesh: TCP access logs and OTLP in; rotating files, stdout and
+/// OTLP out.
+#[derive(Debug, Parser)]
+#[command(name = "logboom", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Without a subcommand: the same as `run`. Exit codes: 0 clean, 1 runtime failure, \
+    2 wrong usage or configuration, 3 drained with undelivered records.")]
+struct Arguments {
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Collect logs until SIGTERM or SIGINT
+    Run(RunArgs),
+    /// Validate the configuration and print the line from sources to sinks
+    Check(check::CheckArgs),
+    /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
+    Show(input::InputArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print shell completions
+    Completion(completion::CompletionArgs),
+    /// Print the manual page (roff)
+    Man,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    #[command(flatten)]
+    input: input::InputArgs,
+    #[command(flatten)]
+    log: log::LogArgs,
+}
+
+/// Reads the arguments of the process and does what they say. `server` runs a checked
+/// configuration to its end.
+pub fn main(server: fn(Checked) -> Exit) -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and version come as errors too, and go to standard output.
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Clean };
+        }
+    };
+    match arguments.command.unwrap_or(Command::Run(arguments.run)) {
+        Command::Run(args) => run::run(&args, server),
+        Command::Check(args) => check::check(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Schema => schema::schema(),
+        Command::Completion(args) => completion::completion(&args, Arguments::command()),
+        Command::Man => man::man(Arguments::command()),
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`logboom man | head`) is no failure.
+fn print(text: &str) -> Exit {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Exit::Clean,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Clean,
+        Err(_) => Exit::Failure,
+    }
+}
+
+/// Writes to standard error. When that is closed nobody is left to tell.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Shows what is wrong with a configuration, coloured for a terminal.
+fn refuse(errors: &ConfigErrors) -> Exit {
+    complain(&errors.render(std::io::stderr().is_terminal()));
+    Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,171 @@
+//! What types cannot say: names that must exist, sums that must fit, ranges, addresses, paths.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::time::Duration;
+
+use super::de::visible;
+use super::listen::Listen;
+use super::load::COMPONENTS_MAX;
+use super::problem::{Problem, shown};
+use super::tree::Node;
+use super::units::ByteSize;
+use super::{Config, suggest};
+
+mod sinks;
+mod sources;
+mod upstream;
+
+/// Memory that must be left for reading, decoding and encoding when all inboxes are full.
+pub const WORKING_SPACE: ByteSize = ByteSize::mib(8);
+
+/// What was written, whether or not it could be read.
+#[derive(Debug, Default)]
+pub struct Scope {
+    /// Names of all sources.
+    pub sources: BTreeSet<String>,
+    /// Everything could be read, so sums are true.
+    pub complete: bool,
+}
+
+/// Reports what does not hold, and returns what holds but should be known.
+pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Problem>) -> Vec<String> {
+    let mut findings = Findings { root, problems, warnings: Vec::new() };
+    for (kind, names) in [("source", root.entry("sources")), ("sink", root.entry("sinks"))] {
+        for entry in names.map(|entry| entry.value.entries()).unwrap_or_default().iter().take(COMPONENTS_MAX) {
+            name(kind, &entry.key, &mut findings);
+        }
+    }
+    if scope.complete && config.sources.is_empty() {
+        findings.refuse(
+            &["sources"],
+            "no source",
+            "write at least one, such as `mesh: {type: lines, listen: 127.0.0.1:5000}`",
+        );
+    }
+    if scope.complete && config.sinks.is_empty() {
+        findings.refuse(&["sinks"], "no sink", "write at least one, such as `console: {type: stdout}`");
+    }
+    sources::check(config, &mut findings);
+    sinks::check(config, scope, &mut findings);
+    listeners(config, &mut findings);
+    let grace = config.shutdown.grace;
+    if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&grace.0) {
+        findings.refuse(&["shutdown", "grace"], format!("{grace} is out of range"), "write 100ms to 10m");
+    }
+    if scope.complete {
+        memory(config, &mut findings);
+    }
+    findings.warnings
+}
+
+/// Where findings go. A path names a place by its keys.
+struct Findings<'a> {
+    root: &'a Node,
+    problems: &'a mut Vec<Problem>,
+    warnings: Vec<String>,
+}
+
+impl Findings<'_> {
+    fn refuse(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+        let (node, span) = self.root.locate(path);
+        let mut problem = Problem::at(span, visible(node, message.into())).help(visible(node, help.into()));
+        problem.path = path.join(".");
+        self.problems.push(problem);
+    }
+
+    fn warn(&mut self, path: &[&str], message: impl Display) {
+        let (node, _) = self.root.locate(path);
+        self.warnings.push(visible(node, format!("{}: {message}", path.join("."))));
+    }
+
+    /// Refuses a number outside of a range.
+    fn within<T: PartialOrd + Display>(&mut self, path: &[&str], value: T, low: T, high: T) {
+        if value < low || value > high {
+            self.refuse(path, format!("{value} is out of range"), format!("write {low} to {high}"));
+        }
+    }
+
+    /// Refuses a period of zero.
+    fn above_zero(&mut self, path: &[&str], period: Duration) {
+        if period.is_zero() {
+            self.refuse(path, "0s is out of range", "write a duration above zero");
+        }
+    }
+}
+
+/// Names become metric labels and file names.
+fn name(kind: &str, name: &str, findings: &mut Findings<'_>) {
+    let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if !letters || !(1..=64).contains(&name.len()) {
+        let path = [if kind == "source" { "sources" } else { "sinks" }, name];
+        let message = format!("{} is not a name for a {kind}", shown(name));
+        findings.refuse(&path, message, "1 to 64 letters, digits, `_` and `-`");
+    }
+}
+
+/// No two listeners on one address, and a warning for each that others than this machine reach.
+fn listeners(config: &Config, findings: &mut Findings<'_>) {
+    let mut places: Vec<(Vec<&str>, &str)> = Vec::new();
+    for (name, source) in &config.sources {
+        let (key, address) = sources::address(source);
+        places.push((vec!["sources", name, key], address));
+    }
+    if config.admin.listen != "off" {
+        places.push((vec!["admin", "listen"], &config.admin.listen));
+    }
+    let mut bound: Vec<(&[&str], Listen)> = Vec::new();
+    for (path, address) in &places {
+        let listen = match address.parse::<Listen>() {
+            Ok(Listen::Unix(_)) if path.last() != Some(&"listen") || path[0] == "admin" => {
+                findings.refuse(
+                    path,
+                    format!("{address}: only `lines` sources listen on unix sockets"),
+                    "write host:port",
+                );
+                continue;
+            }
+            Ok(listen) => listen,
+            Err(message) => {
+                let or = if path[0] == "admin" { "host:port, or off" } else { "an address to listen on" };
+                findings.refuse(path, message, or);
+                continue;
+            }
+        };
+        if let Some((other, _)) = bound.iter().find(|(_, other)| other.collides(&listen)) {
+            let message = format!("{address} is taken by {}", other.join("."));
+            findings.refuse(path, message, "give each listener an address of its own");
+        }
+        if !listen.is_local() {
+            findings.warn(
+                path,
+                format!("{address} is reachable from other machines, in plaintext and without authentication"),
+            );
+        }
+        bound.push((path, listen));
+    }
+}
+
+/// The budget must hold every full inbox, the work in progress, and the largest request twice: as
+/// it came and as it is decoded.
+fn memory(config: &Config, findings: &mut Findings<'_>) {
+    let inboxes = config.sinks.values().map(|sink| sink.inbox.0).fold(0, u64::saturating_add);
+    let least = ByteSize(inboxes.saturating_add(WORKING_SPACE.0));
+    if config.memory < least {
+        let count = config.sinks.len();
+        let message = format!(
+            "{} is not enough for the inboxes ({count}, together {}) and {WORKING_SPACE} to work in",
+            config.memory,
+            ByteSize(inboxes)
+        );
+        findings.refuse(&["memory"], message, format!("write `memory: {least}`, or a smaller `inbox:` for the sinks"));
+    }
+    if let Some((name, largest)) = sources::largest_message(config)
+        && config.memory.0 / 2 < largest.0
+    {
+        let message =
+            format!("{} is less than twice the message_max of source {} ({largest})", config.memory, shown(name));
+        let enough = ByteSize(largest.0.saturating_mul(2));
+        findings.refuse(&["memory"], message, format!("write `memory: {enough}`, or a smaller message_max"));
+    }
+}

@@ -1,0 +1,166 @@
+//! Limits of sinks, and what two sinks may not share.
+
+use std::collections::BTreeMap;
+
+use super::{Findings, Scope, suggest, upstream};
+use crate::config::Config;
+use crate::config::problem::shown;
+use crate::config::units::ByteSize;
+use crate::sink::SinkKind;
+use crate::sink::file::{FileConfig, SyncPolicy};
+
+pub fn check(config: &Config, scope: &Scope, findings: &mut Findings<'_>) {
+    let mut paths: BTreeMap<String, &str> = BTreeMap::new();
+    let mut stdout: Option<&str> = None;
+    for (name, sink) in &config.sinks {
+        let at = |key| ["sinks", name.as_str(), key];
+        findings.within(&at("inbox"), sink.inbox, ByteSize::mib(1), ByteSize(1 << 40));
+        from(&at("from"), sink.from.as_deref(), scope, findings);
+        match &sink.kind {
+            SinkKind::File(file) => {
+                check_file(name, file, findings);
+                if let Some(other) = paths.insert(plain_path(&file.path), name) {
+                    let message = format!("{} is written by sink {} too", shown(&file.path), shown(other));
+                    findings.refuse(&at("path"), message, "give each file sink a path of its own");
+                }
+            }
+            SinkKind::Stdout(_) => {
+                if let Some(other) = stdout.replace(name) {
+                    let message = format!("standard output is written by sink {} already", shown(other));
+                    findings.refuse(&["sinks", name], message, "keep one `stdout` sink");
+                }
+            }
+            SinkKind::Otlp(otlp) => upstream::check(name, otlp, findings),
+            SinkKind::Null(_) => {}
+        }
+    }
+    let feeds = |source: &str| {
+        config.sinks.values().any(|sink| sink.from.as_ref().is_none_or(|from| from.iter().any(|name| name == source)))
+    };
+    if scope.complete && !config.sinks.is_empty() {
+        for name in config.sources.keys().filter(|name| !feeds(name)) {
+            findings.warn(&["sources", name], "no sink takes its records, they are counted and dropped");
+        }
+    }
+}
+
+/// Each costs a search for the nearest name.
+const UNKNOWN_SHOWN_MAX: usize = 8;
+
+fn from(path: &[&str], from: Option<&[String]>, scope: &Scope, findings: &mut Findings<'_>) {
+    let Some(from) = from else { return };
+    if from.is_empty() {
+        findings.refuse(path, "a list of no sources", "name a source, or remove `from` to take all");
+    }
+    let names: Vec<&str> = scope.sources.iter().map(String::as_str).collect();
+    let unknown = from.iter().enumerate().filter(|(_, name)| !scope.sources.contains(*name));
+    for (index, name) in unknown.take(UNKNOWN_SHOWN_MAX) {
+        let index = index.to_string();
+        findings.refuse(
+            &[path, &[index.as_str()]].concat(),
+            format!("there is no source {}", shown(name)),
+            suggest::accepted(name, &names),
+        );
+    }
+}
+
+fn check_file(name: &str, file: &FileConfig, findings: &mut Findings<'_>) {
+    let at = |key| ["sinks", name, key];
+    if let Err((message, help)) = check_template(&file.path) {
+        findings.refuse(&at("path"), message, help);
+    }
+    if file.rotate.size.is_some_and(|size| size.0 == 0) {
+        findings.refuse(&["sinks", name, "rotate", "size"], "0B is out of range", "write a size above zero");
+    }
+    if let Some(every) = file.rotate.every {
+        findings.above_zero(&["sinks", name, "rotate", "every"], every.0);
+    }
+    if file.keep.files == Some(0) {
+        findings.refuse(
+            &["sinks", name, "keep", "files"],
+            "0 is out of range",
+            "write at least 1, or remove the key to keep all",
+        );
+    }
+    if let Some(age) = file.keep.age {
+        findings.above_zero(&["sinks", name, "keep", "age"], age.0);
+    }
+    if file.keep.bytes.is_some_and(|bytes| bytes.0 == 0) {
+        findings.refuse(
+            &["sinks", name, "keep", "bytes"],
+            "0B is out of range",
+            "write a size above zero, or remove the key",
+        );
+    }
+    if let SyncPolicy::Every(every) = file.sync {
+        findings.above_zero(&at("sync"), every.0);
+    }
+    findings.within(&at("open_max"), file.open_max, 1, 65_536);
+}
+
+/// A path is text with fields in braces: `logs/{kuma.mesh}/access.log`.
+fn check_template(path: &str) -> Result<(), (String, String)> {
+    let refused = |why: &str, help: &str| Err((format!("the path {} {why}", shown(path)), help.to_owned()));
+    if path.is_empty() || path.ends_with('/') {
+        return refused("names no file", "write a file, such as logs/access.log");
+    }
+    if path.chars().any(char::is_control) {
+        return refused("has control characters", "remove them");
+    }
+    if path.split('/').any(|part| part == "..") {
+        return refused("climbs with `..`", "write the path without it");
+    }
+    let mut rest = path;
+    while let Some(open) = rest.find(['{', '}']) {
+        let field = rest[open..].strip_prefix('{').and_then(|field| field.split_once('}'));
+        let Some((field, after)) = field.filter(|(field, _)| !field.contains('{')) else {
+            return refused("has a brace without its other half", "write fields as {kuma.mesh}");
+        };
+        if field.is_empty() || !field.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+            return refused(
+                "has a field that is no attribute name",
+                "write fields as {kuma.mesh}: letters, digits, `.`, `_` and `-`",
+            );
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+/// The path without what does not change it, to see that two are the same.
+fn plain_path(path: &str) -> String {
+    let root = if path.starts_with('/') { "/" } else { "" };
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("{root}{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates() {
+        let check = |path: &str, expected: bool| assert_eq!(check_template(path).is_ok(), expected, "{path}");
+        check("access.log", true);
+        check("/var/log/{kuma.mesh}/{kuma.destination.service}.log", true);
+        check("logs/..hidden/a..b", true);
+        check("", false);
+        check("logs/", false);
+        check("../access.log", false);
+        check("logs/../access.log", false);
+        check("{}", false);
+        check("{a", false);
+        check("a}", false);
+        check("{a{b}}", false);
+        check("{a b}", false);
+        check("{a/b}", false);
+        check("a\nb", false);
+    }
+
+    #[test]
+    fn same_paths() {
+        assert_eq!(plain_path("./logs//access.log"), plain_path("logs/access.log"));
+        assert_eq!(plain_path("/logs/./a"), "/logs/a");
+        assert_ne!(plain_path("/logs/a"), plain_path("logs/a"));
+    }
+}

@@ -1,0 +1,46 @@
+//! Limits of sources.
+
+use super::Findings;
+use crate::config::Config;
+use crate::config::units::ByteSize;
+use crate::source::SourceConfig;
+
+pub fn check(config: &Config, findings: &mut Findings<'_>) {
+    for (name, source) in &config.sources {
+        let at = |key| ["sources", name.as_str(), key];
+        match source {
+            SourceConfig::Lines(lines) => {
+                findings.within(&at("line_max"), lines.line_max, ByteSize(1 << 10), ByteSize::mib(64));
+                if lines.line_max <= ByteSize::mib(64) && lines.line_max.0 > config.memory.0 / 8 {
+                    let message =
+                        format!("{} is more than an eighth of the memory ({})", lines.line_max, config.memory);
+                    let help = format!("write at most {}, or a larger `memory:`", ByteSize(config.memory.0 / 8));
+                    findings.refuse(&at("line_max"), message, help);
+                }
+                findings.within(&at("connections_max"), lines.connections_max, 1, 100_000);
+            }
+            SourceConfig::Otlp(otlp) => {
+                findings.within(&at("message_max"), otlp.message_max, ByteSize(1 << 10), ByteSize::mib(64));
+                findings.within(&at("records_max"), otlp.records_max, 1, 1_000_000);
+                findings.within(&at("connections_max"), otlp.connections_max, 1, 100_000);
+            }
+        }
+    }
+}
+
+/// The key that says where a source listens, and what it says.
+pub fn address(source: &SourceConfig) -> (&'static str, &str) {
+    match source {
+        SourceConfig::Lines(lines) => ("listen", &lines.listen),
+        SourceConfig::Otlp(otlp) => ("grpc", &otlp.grpc),
+    }
+}
+
+/// The source that accepts the largest requests.
+pub fn largest_message(config: &Config) -> Option<(&str, ByteSize)> {
+    let messages = config.sources.iter().filter_map(|(name, source)| match source {
+        SourceConfig::Otlp(otlp) => Some((name.as_str(), otlp.message_max)),
+        SourceConfig::Lines(_) => None,
+    });
+    messages.max_by_key(|(_, size)| *size)
+}

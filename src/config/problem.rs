@@ -1,0 +1,306 @@
+//! What is wrong with a configuration, where, and what to do: for people and for machines.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::tree::{Entry, Kind, Node, Span};
+
+/// Characters of one message; values are quoted in it, and values can be long.
+const MESSAGE_CHARS_MAX: usize = 400;
+/// Problems kept; the first ones in the file.
+const PROBLEMS_MAX: usize = 50;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub(super) span: Span,
+    /// Keys on the way there, joined by dots; what is shown when there is no file to point into.
+    pub(super) path: String,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    /// Values on the same line that must not be shown.
+    hidden: Vec<Range<usize>>,
+}
+
+impl Problem {
+    pub(super) fn at(span: Span, message: impl Into<String>) -> Problem {
+        Problem { span, path: String::new(), message: tame(&message.into()), help: None, hidden: Vec::new() }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(tame(&help.into()));
+        self
+    }
+
+    pub(super) fn maybe_help(self, help: Option<String>) -> Problem {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+
+    /// The key is unknown, so its value may be anything: it is kept out of the snippet when it is
+    /// more than one word, or when the key sounds secret.
+    pub(super) fn hide_unknown(self, entry: &Entry) -> Problem {
+        let key = entry.key.to_lowercase();
+        let secret = ["auth", "token", "secret", "pass", "key", "header"].iter().any(|word| key.contains(word));
+        match (secret, &entry.value.kind) {
+            (false, Kind::Scalar(_)) => self,
+            _ => self.hide(&entry.value),
+        }
+    }
+
+    /// Keeps the text of `value` out of the snippet.
+    pub(super) fn hide(mut self, value: &Node) -> Problem {
+        scalars(value, &mut |node| self.hidden.extend(node.span.clone()));
+        self
+    }
+}
+
+/// Everything that is wrong with one configuration. No value that came from the environment, from
+/// another file or from a header is in it.
+#[derive(Clone, Debug)]
+pub struct ConfigErrors {
+    /// The file as the user named it.
+    name: String,
+    /// Its text with secrets overwritten.
+    text: String,
+    problems: Vec<Problem>,
+}
+
+/// One problem as numbers and text.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Located {
+    /// Counted from 1; absent for a problem that is in no line of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Characters, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl ConfigErrors {
+    /// `root` is what could be read of `text`; without it the secrets are searched by their keys.
+    pub(super) fn new(name: &str, text: &str, root: Option<&Node>, mut problems: Vec<Problem>) -> ConfigErrors {
+        problems.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
+        problems.truncate(PROBLEMS_MAX);
+        let mut hidden: Vec<Range<usize>> = problems.iter().flat_map(|problem| problem.hidden.clone()).collect();
+        match root {
+            Some(root) => secret_spans(root, text, &mut hidden),
+            None => secret_lines(text, &mut hidden),
+        }
+        ConfigErrors { name: name.to_owned(), text: overwrite(text, &hidden), problems }
+    }
+
+    /// One problem that is not in the text, such as a file that cannot be opened.
+    #[must_use]
+    pub fn plain(name: &str, message: &str, help: &str) -> ConfigErrors {
+        ConfigErrors::new(name, "", None, vec![Problem::at(None, message).help(help)])
+    }
+
+    /// The file as the user named it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The problems in the order of the file.
+    pub fn problems(&self) -> impl Iterator<Item = Located> + '_ {
+        self.problems.iter().map(|problem| {
+            let place = self.place(problem);
+            Located {
+                line: place.as_ref().map(|place| place.line),
+                column: place.as_ref().map(|place| place.text[..place.span.start].chars().count() + 1),
+                message: full_message(problem),
+                help: problem.help.clone(),
+            }
+        })
+    }
+
+    /// All problems with the lines they are in, coloured or not.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut out = String::new();
+        for problem in &self.problems {
+            let message = full_message(problem);
+            let group = match self.place(problem) {
+                Some(place) => Level::ERROR.primary_title(message).element(
+                    Snippet::source(place.text)
+                        .path(self.name.as_str())
+                        .line_start(place.line)
+                        .annotation(AnnotationKind::Primary.span(place.span)),
+                ),
+                None => Group::with_title(Level::ERROR.primary_title(format!("{}: {message}", self.name))),
+            };
+            let group = match &problem.help {
+                Some(help) => group.element(Level::HELP.message(help.as_str())),
+                None => group,
+            };
+            out.push_str(&renderer.render(&[group]));
+            out.push_str("\n\n");
+        }
+        out.truncate(out.trim_end().len());
+        out
+    }
+
+    /// The line of a problem and the part of it to underline.
+    fn place(&self, problem: &Problem) -> Option<Place<'_>> {
+        let span = problem.span.as_ref()?;
+        // An error at the very end of the text belongs to its last line.
+        let end = self.text.trim_end().len();
+        let start = floor_char(&self.text, span.start.min(end));
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
+        let text = self.text[line_start..line_end].trim_end_matches('\r');
+        let from = (start - line_start).min(text.len());
+        let to = floor_char(text, span.end.saturating_sub(line_start).clamp(from, text.len()));
+        Some(Place { line: self.text[..start].matches('\n').count() + 1, text, span: from..to })
+    }
+}
+
+struct Place<'a> {
+    line: usize,
+    text: &'a str,
+    span: Range<usize>,
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// A word of the user in a message: short, and without control characters.
+pub(super) fn shown(word: &str) -> String {
+    let mut short: String = word.chars().take(80).collect();
+    if short.len() < word.len() {
+        short.push('…');
+    }
+    format!("`{short}`")
+}
+
+fn full_message(problem: &Problem) -> String {
+    match (&problem.span, problem.path.as_str()) {
+        (Some(_), _) | (None, "") => problem.message.clone(),
+        (None, path) => format!("{path}: {}", problem.message),
+    }
+}
+
+/// A message is one line of bounded length whatever is quoted in it.
+fn tame(message: &str) -> String {
+    let mut tame = String::with_capacity(message.len().min(MESSAGE_CHARS_MAX * 4));
+    for (count, c) in message.chars().enumerate() {
+        match c {
+            _ if count == MESSAGE_CHARS_MAX => {
+                tame.push('…');
+                break;
+            }
+            c if c.is_control() => tame.extend(c.escape_default()),
+            c => tame.push(c),
+        }
+    }
+    tame
+}
+
+/// Keys whose values, at any depth, are taken for secrets.
+pub(super) const SECRET_KEYS: &[&str] = &["headers", "auth"];
+
+/// The spans of values under secret keys, and of users and passwords inside URLs.
+fn secret_spans(node: &Node, text: &str, hidden: &mut Vec<Range<usize>>) {
+    match &node.kind {
+        Kind::Mapping(entries) => {
+            for entry in entries {
+                if SECRET_KEYS.contains(&entry.key.as_str()) {
+                    scalars(&entry.value, &mut |node| hidden.extend(node.span.clone()));
+                } else {
+                    secret_spans(&entry.value, text, hidden);
+                }
+            }
+        }
+        Kind::Sequence(items) => items.iter().for_each(|item| secret_spans(item, text, hidden)),
+        Kind::Scalar(_) | Kind::Broken => {
+            if let Some(span) = node.span.clone()
+                && let Some(written) = text.get(span.clone())
+                && let Some(scheme) = written.find("://")
+                && let Some(at) = written.rfind('@').filter(|at| *at > scheme)
+            {
+                hidden.push(span.start + scheme + 3..span.start + at);
+            }
+        }
+    }
+}
+
+fn scalars(node: &Node, visit: &mut impl FnMut(&Node)) {
+    match &node.kind {
+        Kind::Mapping(entries) => entries.iter().for_each(|entry| scalars(&entry.value, visit)),
+        Kind::Sequence(items) => items.iter().for_each(|item| scalars(item, visit)),
+        Kind::Scalar(_) | Kind::Broken => visit(node),
+    }
+}
+
+/// Brackets opened and not closed; those in quotes only make the hidden part longer or end at its indent.
+fn open_brackets(line: &str) -> i64 {
+    let count = |brackets: [char; 2]| line.matches(brackets).count() as i64;
+    count(['{', '[']) - count(['}', ']'])
+}
+
+/// The same for a text that is not YAML: the rest of each line that names a secret key, every
+/// deeper line after it, and everything between `://` and `@`.
+fn secret_lines(text: &str, hidden: &mut Vec<Range<usize>>) {
+    let mut start = 0;
+    let mut inside: Option<usize> = None;
+    let mut brackets = 0_i64;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end();
+        let indent = content.len() - content.trim_start().len();
+        if !content.is_empty() && brackets <= 0 && inside.is_some_and(|depth| indent <= depth) {
+            inside = None;
+            brackets = 0;
+        }
+        if inside.is_some() {
+            hidden.push(start + indent..start + content.len());
+            brackets += open_brackets(content);
+        } else if let Some(key) = SECRET_KEYS.iter().filter_map(|key| content.find(key).map(|at| at + key.len())).min()
+        {
+            inside = Some(indent);
+            brackets = open_brackets(content);
+            hidden.push(start + (key + 1).min(content.len())..start + content.len());
+        }
+        if let (Some(scheme), Some(at)) = (content.find("://"), content.rfind('@'))
+            && at > scheme
+        {
+            hidden.push(start + scheme + 3..start + at);
+        }
+        start += line.len();
+    }
+}
+
+/// Overwrites spans with as many stars as they have bytes, so that every other position stays.
+fn overwrite(text: &str, hidden: &[Range<usize>]) -> String {
+    if hidden.is_empty() {
+        return text.to_owned();
+    }
+    let mut bytes = text.as_bytes().to_vec();
+    for span in hidden {
+        let end = span.end.min(bytes.len());
+        bytes[span.start.min(end)..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn floor_char(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
