@@ -1,4 +1,34 @@
-//! Sink `otlp`: an OTLP endpoint upstream.
+//! Sink `otlp`: an OTLP endpoint upstream, over gRPC.
+//!
+//! What waits is merged into requests by putting the batches one behind the other, byte for byte.
+//! A delivery is settled when the upstream has said what became of it, never before:
+//!
+//! | The upstream | The records |
+//! |---|---|
+//! | accepts | delivered |
+//! | accepts in part | the rejected are failed, the others delivered; nothing is sent again |
+//! | refuses for good | cut in halves until the refused records are alone; these are failed |
+//! | is busy, gone, mute, or cuts the line | sent again, until it answers or logboom ends |
+//! | lets us not in, or knows no such service | sent again, seldom |
+//! | is still silent when logboom ends | failed |
+//!
+//! What is sent again may arrive twice: at most the requests in flight, [`REQUESTS_MAX`] of
+//! [`REQUEST_BYTES_MAX`]. While the upstream keeps up there is one request at a time, and order is
+//! kept; several are in flight only to catch up, and only until the first of them fails. OTLP
+//! itself promises no order.
+
+mod client;
+mod isolate;
+mod route;
+mod run;
+mod settings;
+mod split;
+mod stats;
+mod verdict;
+
+pub use run::{REQUEST_BYTES_MAX, REQUESTS_MAX, run};
+pub use settings::Upstream;
+pub use stats::{Reason, UpstreamStats};
 
 use std::collections::BTreeMap;
 
