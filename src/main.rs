@@ -12,9 +12,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The only exit of the process: whatever ends it comes back here as a value, so destructors run.
 fn main() -> ExitCode {
-    cli::main(serve).into()
-}
-
-fn serve(_checked: logboom::config::Checked) -> cli::Exit {
-    cli::Exit::Clean
+    cli::main().into()
 }

@@ -2,12 +2,13 @@
 //! The only place that knows both sources and sinks.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
@@ -147,6 +148,15 @@ impl Server {
             line += &format!("; admin {admin}");
         }
         line
+    }
+
+    /// The memory bound as a sum.
+    #[must_use]
+    pub fn memory_bound_line(&self) -> String {
+        let mib = |bytes: u64| format!("{:.1}MiB", bytes as f64 / f64::from(1 << 20));
+        let bound = self.telemetry.memory_bound();
+        let sum: Vec<String> = bound.iter().map(|(what, bytes)| format!("{what} {}", mib(*bytes))).collect();
+        format!("{} = {}", mib(self.telemetry.memory_bound_bytes()), sum.join(" + "))
     }
 
     /// Runs until `requests` asks to stop or ends, then drains: sources first, so that what they

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::{Checked, ConfigErrors};
+use crate::config::ConfigErrors;
 
 mod check;
 mod completion;
@@ -72,9 +72,8 @@ struct RunArgs {
     log: log::LogArgs,
 }
 
-/// Reads the arguments of the process and does what they say. `server` runs a checked
-/// configuration to its end.
-pub fn main(server: fn(Checked) -> Exit) -> Exit {
+/// Reads the arguments of the process and does what they say.
+pub fn main() -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         // Help and version come as errors too, and go to standard output.
@@ -84,7 +83,7 @@ pub fn main(server: fn(Checked) -> Exit) -> Exit {
         }
     };
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
-        Command::Run(args) => run::run(&args, server),
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Schema => schema::schema(),

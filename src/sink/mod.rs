@@ -6,9 +6,13 @@ use serde::Serialize;
 pub mod file;
 pub mod null;
 pub mod otlp;
+mod running;
 pub mod stdout;
 
+pub use running::{OpenSink, Running, open};
+
 use crate::config::units::{ByteSize, WaitMax};
+use crate::encode::Encoding;
 
 /// One sink: what every sink takes, and the settings of its type.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -45,4 +49,44 @@ pub enum SinkKind {
     Otlp(otlp::OtlpConfig),
     /// Counts and drops.
     Null(null::NullConfig),
+}
+
+impl SinkConfig {
+    /// True when the records of that source are for this sink.
+    #[must_use]
+    pub fn takes_from(&self, source: &str) -> bool {
+        self.from.as_ref().is_none_or(|from| from.iter().any(|it| it == source))
+    }
+}
+
+impl SinkKind {
+    /// How it wants its records written; `None` when it looks at no bytes.
+    #[must_use]
+    pub fn encoding(&self) -> Option<Encoding> {
+        match self {
+            SinkKind::File(file) => Some(match file.encoding {
+                file::FileEncoding::Raw => Encoding::Raw,
+                file::FileEncoding::Json => Encoding::Json,
+                file::FileEncoding::OtlpJson => Encoding::OtlpJson,
+            }),
+            SinkKind::Stdout(stdout) => Some(match stdout.encoding {
+                stdout::StdoutEncoding::Json => Encoding::Json,
+                stdout::StdoutEncoding::Pretty => Encoding::Pretty,
+                stdout::StdoutEncoding::Raw => Encoding::Raw,
+            }),
+            SinkKind::Otlp(_) => Some(Encoding::Otlp),
+            SinkKind::Null(_) => None,
+        }
+    }
+
+    /// Type and target in a few words.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            SinkKind::File(file) => format!("file {}", file.path),
+            SinkKind::Stdout(_) => "stdout".to_owned(),
+            SinkKind::Otlp(otlp) => format!("otlp {}", otlp.endpoint),
+            SinkKind::Null(_) => "null".to_owned(),
+        }
+    }
 }

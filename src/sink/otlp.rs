@@ -79,6 +79,12 @@ pub enum Endpoints {
     Several(Vec<String>),
 }
 
+impl std::fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.as_slice().join(", "))
+    }
+}
+
 impl Endpoints {
     /// All, in the order they are tried.
     #[must_use]

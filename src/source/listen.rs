@@ -38,11 +38,16 @@ impl Listener {
         if let Some(path) = address.strip_prefix("unix:") {
             return bind_unix(Path::new(path));
         }
+        Listener::bind_tcp(address).map(Listener::Tcp)
+    }
+
+    /// Binds `host:port`.
+    pub fn bind_tcp(address: &str) -> anyhow::Result<TcpListener> {
         let resolved: Vec<SocketAddr> = std::net::ToSocketAddrs::to_socket_addrs(address)
             .with_context(|| format!("cannot resolve the listen address {address}: write host:port or unix:/path"))?
             .collect();
         let Some(address) = resolved.first() else { bail!("the listen address {address} resolves to nothing") };
-        bind_tcp(*address).map(Listener::Tcp)
+        bind_address(*address)
     }
 
     /// The address as it is reached, with the real port.
@@ -78,7 +83,7 @@ impl Drop for Listener {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> anyhow::Result<TcpListener> {
+fn bind_address(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bind = || {
         let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;

@@ -21,3 +21,12 @@ pub enum SourceConfig {
     /// OTLP logs over gRPC.
     Otlp(otlp::OtlpConfig),
 }
+
+/// Type and address in a few words, as the ready line shows them.
+#[must_use]
+pub fn label(source: &SourceConfig, address: &str) -> String {
+    match source {
+        SourceConfig::Lines(_) => format!("lines {address}"),
+        SourceConfig::Otlp(_) => format!("otlp {address} (grpc)"),
+    }
+}

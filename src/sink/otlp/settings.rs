@@ -166,6 +166,7 @@ fn headers(config: &OtlpConfig) -> anyhow::Result<MetadataMap> {
         );
         ensure!(!key.as_str().ends_with("-bin"), "headers: {key} would be binary, which is not supported: rename it");
         let mut value: AsciiMetadataValue = value
+            .expose()
             .parse()
             .ok()
             .with_context(|| format!("headers: the value of {key} holds more than visible ASCII characters"))?;

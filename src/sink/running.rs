@@ -1,0 +1,149 @@
+//! A sink from opened to ended, whatever its type.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use super::{SinkConfig, SinkKind, null, otlp, stdout};
+use crate::inbox::Inbox;
+use crate::telemetry::{Health, SinkMetric, SinkSample, SinkView, SourceStats};
+use crate::template::Template;
+
+/// A sink whose files, keys and addresses were found in order; it has not started yet.
+#[derive(Debug)]
+pub enum OpenSink {
+    /// See [`null`].
+    Null,
+    /// See [`otlp`].
+    Otlp(otlp::Upstream, Arc<otlp::UpstreamStats>),
+    /// See [`stdout`].
+    Stdout(stdout::StdoutConfig, std::fs::File),
+}
+
+/// Opens a sink, or says what is wrong and what to do. To be called within a tokio runtime.
+pub fn open(config: &SinkConfig) -> anyhow::Result<OpenSink> {
+    Ok(match &config.kind {
+        SinkKind::Null(_) => OpenSink::Null,
+        SinkKind::Otlp(config) => OpenSink::Otlp(otlp::Upstream::new(config)?, Arc::default()),
+        SinkKind::Stdout(config) => OpenSink::Stdout(*config, stdout::stdout()?),
+        SinkKind::File(_) => anyhow::bail!("not merged yet"),
+    })
+}
+
+impl OpenSink {
+    /// The path template, for a sink that has one.
+    #[must_use]
+    pub fn template(&self) -> Option<Template> {
+        None
+    }
+
+    /// How it looks from outside.
+    #[must_use]
+    pub fn view(&self, inbox: Arc<Inbox>, from: Vec<Arc<SourceStats>>) -> SinkView {
+        match self {
+            OpenSink::Null => SinkView::new("null", inbox, from),
+            OpenSink::Stdout(..) => SinkView::new("stdout", inbox, from),
+            OpenSink::Otlp(_, stats) => upstream_view(stats, SinkView::new("otlp", inbox, from)),
+        }
+    }
+
+    /// Starts it; it runs until its inbox is closed and empty, or as [`Running::stop`] says.
+    #[must_use]
+    pub fn start(self, inbox: Arc<Inbox>, runtime: &Handle) -> Running {
+        let (stop, stopped) = watch::channel(None);
+        let name = Arc::clone(inbox.sink());
+        let ended = match self {
+            OpenSink::Null => task(runtime, null::run(inbox)),
+            OpenSink::Otlp(upstream, stats) => task(runtime, async move {
+                // What is left is counted in the ledger.
+                let _ = otlp::run(inbox, upstream, stats, stopped).await;
+            }),
+            OpenSink::Stdout(config, out) => {
+                let runtime = runtime.clone();
+                thread(&name, move || stdout::run(inbox, config, out, runtime))
+            }
+        };
+        Running { name, stop, ended }
+    }
+}
+
+/// A sink at work.
+#[derive(Debug)]
+pub struct Running {
+    name: Arc<str>,
+    stop: watch::Sender<Option<Instant>>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// The inbox is about to be closed; what waits is to be delivered by then, or left.
+    pub fn stop(&self, until: Instant) {
+        self.stop.send_replace(Some(until));
+    }
+
+    /// Opens output files anew, where there are any.
+    pub fn reopen(&self) {}
+
+    /// Waits until it has ended.
+    pub async fn ended(self) {
+        let _ = self.ended.await;
+    }
+
+    /// Waits until it has crashed, and tells its name. One that ends in order never crashes.
+    pub async fn crashed(&mut self) -> String {
+        match (&mut self.ended).await {
+            Err(_) => self.name.to_string(),
+            Ok(()) => std::future::pending().await,
+        }
+    }
+}
+
+fn task(runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) -> oneshot::Receiver<()> {
+    let (tell, ended) = oneshot::channel();
+    runtime.spawn(async move {
+        work.await;
+        let _ = tell.send(());
+    });
+    ended
+}
+
+/// A thread of its own, which must not keep the process from ending: it is never joined.
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> oneshot::Receiver<()> {
+    let (tell, ended) = oneshot::channel();
+    let spawned = std::thread::Builder::new().name(format!("sink {name}")).spawn(move || {
+        work();
+        let _ = tell.send(());
+    });
+    if let Err(error) = spawned {
+        // The receiver sees the dropped sender, and the server stops as for a crash.
+        tracing::error!(sink = name, %error, "cannot start the thread of the sink");
+    }
+    ended
+}
+
+fn upstream_view(stats: &Arc<otlp::UpstreamStats>, view: SinkView) -> SinkView {
+    let (samples, health) = (Arc::clone(stats), Arc::clone(stats));
+    SinkView {
+        samples: Box::new(move || {
+            let reasons = otlp::Reason::ALL.iter();
+            reasons
+                .flat_map(|&reason| {
+                    let sample = |metric, count| SinkSample { metric, reason: reason.as_str(), count };
+                    [
+                        sample(SinkMetric::Retries, samples.retries(reason)),
+                        sample(SinkMetric::FailedRecords, samples.failed(reason)),
+                    ]
+                })
+                .filter(|sample| sample.count > 0)
+                .collect()
+        }),
+        health: Box::new(move || match health.last_error() {
+            Some(error) if !health.is_healthy() => Health::Failing { error },
+            _ => Health::Healthy,
+        }),
+        ..view
+    }
+}
