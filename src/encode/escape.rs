@@ -31,7 +31,7 @@ const HIGH: u64 = EACH << 7;
 /// Eight bytes at a time: the word is copied first and looked at after, so that a run of plain
 /// text costs no branch per byte and a text full of quotes no call of `memcpy` per quote.
 fn escape<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
-    out.reserve(rest.len());
+    out.reserve(rest.len() + WORD);
     while let Some(word) = rest.first_chunk::<WORD>() {
         out.extend_from_slice(word);
         let found = special::<QUOTED>(u64::from_le_bytes(*word));
@@ -44,16 +44,29 @@ fn escape<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec
         rest = escape_first::<REPAIR>(&rest[plain..], out);
     }
     while !rest.is_empty() {
-        let mut word = [b' '; WORD];
-        word[..rest.len()].copy_from_slice(rest);
-        let found = special::<QUOTED>(u64::from_le_bytes(word));
-        let plain = (found.trailing_zeros() as usize / 8).min(rest.len());
-        out.extend_from_slice(&rest[..plain]);
+        let word = last_word(rest);
+        out.extend_from_slice(&word.to_le_bytes());
+        let plain = (special::<QUOTED>(word).trailing_zeros() as usize / 8).min(rest.len());
+        out.truncate(out.len() - WORD + plain);
         rest = &rest[plain..];
         if !rest.is_empty() {
             rest = escape_first::<REPAIR>(rest, out);
         }
     }
+}
+
+/// One to seven bytes as a word, filled up with spaces; overlapping loads, because a copy of
+/// unknown length costs more than all the rest for the short strings that keys are.
+fn last_word(bytes: &[u8]) -> u64 {
+    let len = bytes.len();
+    let at = |index: usize| u64::from(bytes[index]) << (8 * index);
+    let word = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
+        }
+        _ => at(0) | at(len / 2) | at(len - 1),
+    };
+    word | (EACH * 0x20) << (8 * len)
 }
 
 /// Marks, in the high bit of its byte, the lowest byte of the word that is not plain ASCII text;
@@ -88,24 +101,32 @@ fn escape_first<'a, const REPAIR: bool>(bytes: &'a [u8], out: &mut Vec<u8>) -> &
 }
 
 fn escape_not_ascii<const REPAIR: bool>(run: &[u8], out: &mut Vec<u8>) {
+    if let Ok(valid) = std::str::from_utf8(run) {
+        return escape_hidden(valid, out);
+    }
     for chunk in run.utf8_chunks() {
-        let valid = chunk.valid();
-        let mut written = 0;
-        for (at, char) in valid.char_indices() {
-            if let '\u{80}'..='\u{9F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' = char {
-                out.extend_from_slice(&valid.as_bytes()[written..at]);
-                // All of these are below U+10000.
-                escape_code(char as u16, out);
-                written = at + char.len_utf8();
-            }
-        }
-        out.extend_from_slice(&valid.as_bytes()[written..]);
+        escape_hidden(chunk.valid(), out);
         match chunk.invalid() {
             [] => {}
             _ if REPAIR => out.extend_from_slice("\u{FFFD}".as_bytes()),
             invalid => invalid.iter().for_each(|&byte| escape_stray(byte, out)),
         }
     }
+}
+
+fn escape_hidden(text: &str, out: &mut Vec<u8>) {
+    // The characters to hide begin with one of three bytes, which most text does not have.
+    let suspect = text.bytes().position(|byte| matches!(byte, 0xC2 | 0xE2 | 0xEF)).unwrap_or(text.len());
+    let mut written = 0;
+    for (at, char) in text[suspect..].char_indices() {
+        if let '\u{80}'..='\u{9F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' = char {
+            out.extend_from_slice(&text.as_bytes()[written..suspect + at]);
+            // All of these are below U+10000.
+            escape_code(char as u16, out);
+            written = suspect + at + char.len_utf8();
+        }
+    }
+    out.extend_from_slice(&text.as_bytes()[written..]);
 }
 
 fn escape_stray(byte: u8, out: &mut Vec<u8>) {
