@@ -138,12 +138,8 @@ impl Server {
     #[must_use]
     pub fn ready_line(&self) -> String {
         let Labels { sources, sinks, admin } = &self.labels;
-        let mut line = format!(
-            "logboom {} ready: {} -> {}",
-            env!("CARGO_PKG_VERSION"),
-            sources.join(", "),
-            sinks.join(", ")
-        );
+        let mut line =
+            format!("logboom {} ready: {} -> {}", env!("CARGO_PKG_VERSION"), sources.join(", "), sinks.join(", "));
         if let Some(admin) = admin {
             line += &format!("; admin {admin}");
         }

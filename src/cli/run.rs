@@ -64,9 +64,7 @@ fn signals() -> anyhow::Result<mpsc::Receiver<Request>> {
     for (kind, request) in wanted {
         let mut signal = signal(kind)?;
         let requests = requests.clone();
-        tokio::spawn(async move {
-            while signal.recv().await.is_some() && requests.send(request).await.is_ok() {}
-        });
+        tokio::spawn(async move { while signal.recv().await.is_some() && requests.send(request).await.is_ok() {} });
     }
     Ok(receiver)
 }
