@@ -1,5 +1,12 @@
 //! Configurations, right and wrong, as a user writes them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use logboom::config::{Config, Draft};
 use proptest::prelude::*;
 use serde_json::Value;
