@@ -84,7 +84,7 @@ impl Server {
             let opened = sink::open(sink).with_context(|| format!("sink {name}"))?;
             let inbox = Inbox::new(InboxSettings {
                 sink: name.as_str().into(),
-                capacity_bytes: sink.inbox.bytes(),
+                capacity_bytes: sink.inbox_bytes(),
                 wait_max: checked.wait_max(name),
                 encoding: sink.kind.encoding(),
             });
@@ -123,7 +123,7 @@ impl Server {
             sinks: views.collect(),
             sources: stats,
             budget,
-            memory_bound: memory::bound(&config),
+            memory_bound: checked.memory_bound(),
         });
         Ok(Server { config, telemetry, sources, sinks, admin, labels })
     }
@@ -144,15 +144,6 @@ impl Server {
             line += &format!("; admin {admin}");
         }
         line
-    }
-
-    /// The memory bound as a sum.
-    #[must_use]
-    pub fn memory_bound_line(&self) -> String {
-        let mib = |bytes: u64| format!("{:.1}MiB", bytes as f64 / f64::from(1 << 20));
-        let bound = self.telemetry.memory_bound();
-        let sum: Vec<String> = bound.iter().map(|(what, bytes)| format!("{what} {}", mib(*bytes))).collect();
-        format!("{} = {}", mib(self.telemetry.memory_bound_bytes()), sum.join(" + "))
     }
 
     /// Runs until `requests` asks to stop or ends, then drains: sources first, so that what they

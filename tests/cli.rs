@@ -1,5 +1,12 @@
 //! The built binary, as a user calls it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

@@ -75,7 +75,7 @@ fn right(checked: &Checked) -> serde_json::Value {
         "routes": routes,
         "sources": config.sources.iter().map(|(name, one)| (name.clone(), source(one))).collect::<std::collections::BTreeMap<_, _>>(),
         "sinks": config.sinks.iter().map(|(name, one)| (name.clone(), sink(one))).collect::<std::collections::BTreeMap<_, _>>(),
-        "memory_bound_bytes": config.memory.0,
+        "memory_bound_bytes": checked.memory_bound().iter().map(|(_, bytes)| bytes).sum::<u64>(),
         "memory_bound": bound,
         "warnings": checked.warnings(),
     })

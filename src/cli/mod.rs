@@ -51,7 +51,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Collect logs until SIGTERM or SIGINT
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Validate the configuration and print the line from sources to sinks
     Check(check::CheckArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
@@ -82,7 +82,7 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Clean };
         }
     };
-    match arguments.command.unwrap_or(Command::Run(arguments.run)) {
+    match arguments.command.unwrap_or(Command::Run(Box::new(arguments.run))) {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),

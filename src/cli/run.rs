@@ -39,7 +39,7 @@ async fn serve(checked: &Checked) -> Exit {
             return Exit::Failure;
         }
     };
-    info!(bound = server.memory_bound_line(), "memory");
+    info!(bound = checked.memory_bound_line(), "memory");
     complain(&server.ready_line());
     let Finish { ledger, undelivered, crashed } = server.run(requests).await;
     complain(&ledger.to_string());

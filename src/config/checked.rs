@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::Config;
+use super::check::working_bytes;
 use super::units::{ByteSize, WaitMax};
-use crate::sink::SinkKind;
+use crate::sink::{SinkConfig, SinkKind};
 
 /// A checked configuration. There is no other way to one than [`super::Draft::finish`], so who
 /// holds it need not check again.
@@ -16,13 +17,15 @@ pub struct Checked {
 
 impl Checked {
     pub(super) fn new(mut config: Config, warnings: Vec<String>) -> Checked {
+        let inbox = default_inbox(&config);
         for sink in config.sinks.values_mut() {
             sink.wait_max.get_or_insert(default_wait_max(&sink.kind));
+            sink.inbox.get_or_insert(inbox);
         }
         Checked { config, warnings }
     }
 
-    /// What the user wrote, defaults filled in: `wait_max` of every sink is set.
+    /// What the user wrote, defaults filled in: `wait_max` and `inbox` of every sink are set.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -42,24 +45,19 @@ impl Checked {
         sink.and_then(|sink| sink.wait_max).unwrap_or(WaitMax::Bounded(Duration::ZERO))
     }
 
-    /// What the memory budget is made of, in bytes: one summand for each inbox, the rest for
-    /// reading and decoding. The sum is `memory`. Outside of it are the program itself, the
-    /// buffers of the kernel, and what each open connection and file costs before data arrives.
+    /// The memory bound as a sum: each holder of memory and how much it may hold.
     #[must_use]
     pub fn memory_bound(&self) -> Vec<(String, u64)> {
-        let mut sum: Vec<(String, u64)> =
-            self.config.sinks.iter().map(|(name, sink)| (format!("inbox of {name}"), sink.inbox.0)).collect();
-        let inboxes: u64 = sum.iter().map(|(_, bytes)| bytes).sum();
-        sum.push(("reading and decoding".to_owned(), self.config.memory.0.saturating_sub(inboxes)));
-        sum
+        crate::memory::bound(&self.config)
     }
 
-    /// The same sum as a line: `64MiB = 16MiB inbox of files + 48MiB reading and decoding`.
+    /// The same sum as a line.
     #[must_use]
     pub fn memory_bound_line(&self) -> String {
-        let sum: Vec<String> =
-            self.memory_bound().into_iter().map(|(what, bytes)| format!("{} {what}", ByteSize(bytes))).collect();
-        format!("{} = {}", self.config.memory, sum.join(" + "))
+        let mib = |bytes: u64| format!("{:.1}MiB", bytes as f64 / f64::from(1 << 20));
+        let bound = self.memory_bound();
+        let sum: Vec<String> = bound.iter().map(|(what, bytes)| format!("{what} {}", mib(*bytes))).collect();
+        format!("{} = {}", mib(bound.iter().map(|(_, bytes)| bytes).sum()), sum.join(" + "))
     }
 
     /// Each source with the sinks that take its records.
@@ -70,6 +68,16 @@ impl Checked {
             (source.as_str(), sinks.map(|(name, _)| name.as_str()).collect())
         })
     }
+}
+
+/// What the budget leaves, shared by the sinks whose inbox is not written, at most 16 MiB each.
+fn default_inbox(config: &Config) -> ByteSize {
+    let written: u64 = config.sinks.values().filter_map(|sink| sink.inbox).map(|it| it.0).sum();
+    let unwritten = config.sinks.values().filter(|sink| sink.inbox.is_none()).count().max(1) as u64;
+    let left = config.memory.0.saturating_sub(written).saturating_sub(working_bytes(config));
+    // Whole KiB, so that it reads well.
+    let share = (left / unwritten) & !0x3ff;
+    ByteSize(share.clamp(SinkConfig::INBOX_MIN.0, SinkConfig::INBOX_DEFAULT.0))
 }
 
 /// A local disk that stalls recovers in seconds, so it is worth waiting for; an upstream or a

@@ -17,7 +17,7 @@ use super::suggest;
 use super::tree::{Entry, Kind, Node, Scalar};
 
 /// Mistakes reported for one component; each costs one more reading of it.
-const MISTAKES_MAX: usize = 20;
+pub const MISTAKES_MAX: usize = 20;
 
 /// Reads a `T`, or says everything that is wrong with it. `also` are keys that the outermost
 /// mapping accepts besides those of `T`, for the list in the message; they have been taken out.
@@ -171,7 +171,9 @@ impl<'a> Reader<'a> {
         for entry in entries {
             if !fields.contains(&entry.key.as_str()) && !self.context.is_left_out(entry) {
                 self.context.leave_out(entry);
-                self.context.push(unknown_key(entry, &[also, fields].concat()));
+                if self.context.found.borrow().len() < MISTAKES_MAX {
+                    self.context.push(unknown_key(entry, &[also, fields].concat()));
+                }
             }
         }
     }
@@ -187,9 +189,11 @@ pub fn unknown_key(entry: &Entry, accepted: &[&str]) -> Problem {
     problem.help(help).hide_unknown(entry)
 }
 
-/// `written` is `key`, or a misspelling of it that was reported with `key` as the suggestion.
-fn is_meant(written: &str, key: &str, fields: &[&str]) -> bool {
-    written == key || (!fields.contains(&written) && suggest::nearest(written, fields) == Some(key))
+/// The key is among the entries, or a misspelling of it that was reported with it as the suggestion.
+fn is_there(entries: &[Entry], key: &str, fields: &[&str]) -> bool {
+    let misspelt =
+        |entry: &Entry| !fields.contains(&entry.key.as_str()) && suggest::nearest(&entry.key, fields) == Some(key);
+    entries.iter().any(|entry| entry.key == key) || entries.iter().take(MISTAKES_MAX).any(misspelt)
 }
 
 /// YAML's words for nothing.
@@ -266,7 +270,7 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
         self.refuse_unknown(entries, fields);
         self.deserialize_map(visitor).map_err(|failure| match failure {
             // A key that is there but left out, or misspelt, has a complaint of its own already.
-            Failure::Missing(key) if entries.iter().any(|entry| is_meant(&entry.key, key, fields)) => Failure::Never,
+            Failure::Missing(key) if is_there(entries, key, fields) => Failure::Never,
             Failure::Missing(_) => Failure::new(failure.to_string()),
             failure => failure,
         })

@@ -9,13 +9,13 @@ use serde::Deserialize;
 
 use super::check::{Scope, check};
 use super::checked::Checked;
-use super::de::{is_nothing, read, unknown_key};
+use super::de::{MISTAKES_MAX, is_nothing, read, unknown_key};
 use super::problem::{ConfigErrors, Problem, shown};
 use super::substitute::{Environment, substitute};
-use super::tree::{Kind, Node, Span, parse};
+use super::tree::{Entry, Kind, Node, Span, parse};
 use super::units::{ByteSize, WaitMax};
 use super::{Config, later, memory_default, suggest};
-use crate::sink::{SinkConfig, SinkKind, inbox_default};
+use crate::sink::{SinkConfig, SinkKind};
 use crate::source::SourceConfig;
 
 /// Largest configuration file.
@@ -144,11 +144,8 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
         let problem = Problem::at(root.span.clone(), "a configuration is a mapping");
         problems.push(problem.help("write `sources:` and `sinks:`"));
     }
-    for entry in root.entries().iter().filter(|entry| !KEYS.contains(&entry.key.as_str())) {
-        if !matches!(entry.value.kind, Kind::Broken) {
-            problems.push(unknown_key(entry, KEYS));
-        }
-    }
+    let unknown = |entry: &&Entry| !KEYS.contains(&entry.key.as_str()) && !matches!(entry.value.kind, Kind::Broken);
+    problems.extend(root.entries().iter().filter(unknown).take(MISTAKES_MAX).map(|entry| unknown_key(entry, KEYS)));
     let sources = read_named(root, "sources", problems, read_source);
     let sinks = read_named(root, "sinks", problems, read_sink);
     let scope = Scope {
@@ -242,8 +239,7 @@ const SINK_KEYS: &[&str] = &["type", "from", "inbox", "wait_max"];
 #[derive(Deserialize)]
 struct SinkCommon {
     from: Option<Vec<String>>,
-    #[serde(default = "inbox_default")]
-    inbox: ByteSize,
+    inbox: Option<ByteSize>,
     wait_max: Option<WaitMax>,
 }
 

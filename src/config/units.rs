@@ -51,7 +51,7 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, factor) =
-            SIZES[..3].iter().find(|(_, factor)| self.0 != 0 && self.0 % factor == 0).unwrap_or(&("B", 1));
+            SIZES[..3].iter().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor)).unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }
 }
@@ -100,7 +100,7 @@ impl fmt::Display for Period {
         let millis = self.0.as_millis() as u64;
         let (unit, factor) = match millis {
             0 => ("s", 1_000),
-            _ => *PERIODS.iter().find(|(_, factor)| millis % factor == 0).unwrap_or(&("ms", 1)),
+            _ => *PERIODS.iter().find(|(_, factor)| millis.is_multiple_of(*factor)).unwrap_or(&("ms", 1)),
         };
         write!(f, "{}{unit}", millis / factor)
     }

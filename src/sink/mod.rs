@@ -24,17 +24,14 @@ pub struct SinkConfig {
     /// Only these sources; absent means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Vec<String>>,
-    /// Bytes that may wait in memory for this sink.
-    #[serde(default = "inbox_default")]
-    pub inbox: ByteSize,
+    /// Bytes that may wait in memory for this sink, what it is delivering included. Absent means
+    /// 16MiB, or less where the memory budget is small or the sinks are many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<ByteSize>,
     /// How long this sink, when full, may hold the sources back. Absent means the default of its
     /// type: `file` 5s, all others 0s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_max: Option<WaitMax>,
-}
-
-pub(crate) fn inbox_default() -> ByteSize {
-    ByteSize::mib(16)
 }
 
 /// The sinks, told apart by `type`.
@@ -52,6 +49,17 @@ pub enum SinkKind {
 }
 
 impl SinkConfig {
+    /// Largest inbox that is chosen for a sink whose configuration names none.
+    pub const INBOX_DEFAULT: ByteSize = ByteSize::mib(16);
+    /// Smallest inbox.
+    pub const INBOX_MIN: ByteSize = ByteSize::mib(1);
+
+    /// Bytes that may wait for this sink.
+    #[must_use]
+    pub fn inbox_bytes(&self) -> usize {
+        self.inbox.unwrap_or(SinkConfig::INBOX_MIN).bytes()
+    }
+
     /// True when the records of that source are for this sink.
     #[must_use]
     pub fn takes_from(&self, source: &str) -> bool {

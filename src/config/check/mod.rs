@@ -146,26 +146,27 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
-/// The budget must hold every full inbox, the work in progress, and the largest request twice: as
-/// it came and as it is decoded.
+/// The budget must hold every full inbox, the work in progress, and the largest request: as many
+/// bytes as no full inbox can take away from those who read.
 fn memory(config: &Config, findings: &mut Findings<'_>) {
-    let inboxes = config.sinks.values().map(|sink| sink.inbox.0).fold(0, u64::saturating_add);
-    let least = ByteSize(inboxes.saturating_add(WORKING_SPACE.0));
+    let inboxes: u64 = config.sinks.values().map(|sink| sink.inbox_bytes() as u64).fold(0, u64::saturating_add);
+    let least = ByteSize(inboxes.saturating_add(working_bytes(config)));
     if config.memory < least {
         let count = config.sinks.len();
         let message = format!(
-            "{} is not enough for the inboxes ({count}, together {}) and {WORKING_SPACE} to work in",
+            "{} is not enough for the inboxes ({count}, together at least {}) and {} to read and decode in",
             config.memory,
-            ByteSize(inboxes)
+            ByteSize(inboxes),
+            ByteSize(working_bytes(config))
         );
-        findings.refuse(&["memory"], message, format!("write `memory: {least}`, or a smaller `inbox:` for the sinks"));
+        let help = format!("write `memory: {least}`, a smaller `inbox:` for the sinks, or a smaller `message_max:`");
+        findings.refuse(&["memory"], message, help);
     }
-    if let Some((name, largest)) = sources::largest_message(config)
-        && config.memory.0 / 2 < largest.0
-    {
-        let message =
-            format!("{} is less than twice the message_max of source {} ({largest})", config.memory, shown(name));
-        let enough = ByteSize(largest.0.saturating_mul(2));
-        findings.refuse(&["memory"], message, format!("write `memory: {enough}`, or a smaller message_max"));
-    }
+}
+
+/// Memory that must be left when all inboxes are full: some to work in, and room for the largest
+/// request.
+pub(super) fn working_bytes(config: &Config) -> u64 {
+    let largest = sources::largest_message(config).map_or(0, |(_, largest)| largest.0);
+    WORKING_SPACE.0.saturating_add(largest)
 }

@@ -6,15 +6,17 @@ use super::{Findings, Scope, suggest, upstream};
 use crate::config::Config;
 use crate::config::problem::shown;
 use crate::config::units::ByteSize;
-use crate::sink::SinkKind;
 use crate::sink::file::{FileConfig, SyncPolicy};
+use crate::sink::{SinkConfig, SinkKind};
 
 pub fn check(config: &Config, scope: &Scope, findings: &mut Findings<'_>) {
     let mut paths: BTreeMap<String, &str> = BTreeMap::new();
     let mut stdout: Option<&str> = None;
     for (name, sink) in &config.sinks {
         let at = |key| ["sinks", name.as_str(), key];
-        findings.within(&at("inbox"), sink.inbox, ByteSize::mib(1), ByteSize(1 << 40));
+        if let Some(inbox) = sink.inbox {
+            findings.within(&at("inbox"), inbox, SinkConfig::INBOX_MIN, ByteSize(1 << 40));
+        }
         from(&at("from"), sink.from.as_deref(), scope, findings);
         match &sink.kind {
             SinkKind::File(file) => {
