@@ -78,6 +78,8 @@ struct Sender {
     /// Pauses since the last answer, and since when.
     failures: u32,
     failing_since: Option<Instant>,
+    /// The trouble was logged, so its end is to be.
+    told: bool,
     trouble_log: Seldom,
     refused_log: Seldom,
     partial_log: Seldom,
@@ -99,6 +101,7 @@ impl Sender {
             stop,
             failures: 0,
             failing_since: None,
+            told: false,
             trouble_log: Seldom::default(),
             refused_log: Seldom::default(),
             partial_log: Seldom::default(),
@@ -250,6 +253,7 @@ impl Sender {
         let current = self.route.current();
         let endpoint = self.upstream.endpoints[current].uri();
         if let Some(suppressed) = self.trouble_log.due() {
+            self.told = true;
             let (sink, reason) = (&self.sink, reason.as_str());
             match verdict {
                 Verdict::Hold => tracing::error!(
@@ -288,10 +292,12 @@ impl Sender {
         self.route.works();
         self.failures = 0;
         self.stats.set_healthy(true);
-        if let Some(since) = self.failing_since.take() {
+        let told = std::mem::take(&mut self.told);
+        if let Some(since) = self.failing_since.take()
+            && told
+        {
             let endpoint = self.upstream.endpoints[self.route.current()].uri();
             tracing::info!(sink = %self.sink, %endpoint, after = ?since.elapsed(), "upstream answers again");
-            self.trouble_log = Seldom::default();
         }
     }
 

@@ -165,8 +165,10 @@ fn headers(config: &OtlpConfig) -> anyhow::Result<MetadataMap> {
             "headers: {key} is set by gRPC itself: remove it"
         );
         ensure!(!key.as_str().ends_with("-bin"), "headers: {key} would be binary, which is not supported: rename it");
-        let mut value: AsciiMetadataValue = Some(value.expose())
-            .filter(|value| value.is_ascii())
+        let value = value.expose();
+        let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let mut value: AsciiMetadataValue = Some(value)
+            .filter(|_| visible)
             .and_then(|value| value.parse().ok())
             .with_context(|| format!("headers: the value of {key} holds more than visible ASCII characters"))?;
         // Keeps it out of debug output and out of HPACK tables.
