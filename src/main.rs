@@ -1,3 +1,12 @@
 //! logboom, the log collector of the service mesh.
 
-fn main() {}
+fn main() -> anyhow::Result<()> {
+    use clap::Parser;
+
+    #[derive(Parser)]
+    enum Cli {
+        Gen(logboom::generate::GenArgs),
+    }
+    let Cli::Gen(args) = Cli::parse();
+    logboom::generate::run(&args)
+}
