@@ -1,5 +1,8 @@
 //! `logboom gen`: what it renders, and what arrives on real sockets.
 
+// The lints know tests by their attribute, and their helpers not at all.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
