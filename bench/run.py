@@ -36,7 +36,8 @@ POLL_S = 0.02
 
 LINES_SOURCE = "{type: lines, listen: '127.0.0.1:0'}"
 OTLP_SOURCE = "{type: otlp, grpc: '127.0.0.1:0'}"
-NULL_SINK = "{type: 'null'}"
+# Sinks are templates, so their own braces are doubled.
+NULL_SINK = "{{type: 'null'}}"
 # No rotation, so that one file holds the run; everything else as a user gets it by default.
 FILE_SINK = "{{type: file, path: '{file}', encoding: {encoding}, rotate: {{size: 1024GiB}}}}"
 OTLP_SINK = "{{type: otlp, endpoint: 'http://{upstream}', protocol: grpc, compression: none}}"
@@ -254,7 +255,7 @@ def measure(options, binary, case, workdir):
         else:
             upstream = None
             if case.upstream:
-                upstream = Logboom(binary, workdir, OTLP_SOURCE, NULL_SINK)
+                upstream = Logboom(binary, workdir, OTLP_SOURCE, NULL_SINK.format())
                 processes.append(upstream)
             sink = case.sink.format(file=file, encoding=case.encoding, upstream=upstream and upstream.address)
             server = Logboom(binary, workdir, OTLP_SOURCE if case.otlp else LINES_SOURCE, sink)

@@ -44,6 +44,15 @@ fn text_lines(flags: &str, index: u32) -> Vec<String> {
     String::from_utf8(lines(flags, index)).unwrap().lines().map(str::to_owned).collect()
 }
 
+fn request(pool: &mut Pool, records: u32) -> Vec<u8> {
+    let request = pool.next_request(records).unwrap();
+    let mut bytes = Vec::new();
+    let expected = request.bytes_len();
+    request.write(&mut bytes);
+    assert_eq!(bytes.len(), expected);
+    bytes
+}
+
 fn is_time(text: &str) -> bool {
     text.len() == 24 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok()
 }
@@ -114,7 +123,7 @@ fn sizes_are_those_of_the_real_thing() {
     check("--format kuma-tcp", 127);
     let check = |flags: &str, expected: usize| {
         let mut pool = Pool::new(&args(&format!("{flags} --format otlp --batch 500")), 0);
-        let mean = pool.next_request(500).len() / 500;
+        let mean = request(&mut pool, 500).len() / 500;
         assert!(mean.abs_diff(expected) * 10 <= expected, "{flags}: {mean} bytes");
     };
     check("--body string", 640);
@@ -148,7 +157,7 @@ fn requests_decode_and_are_shaped_as_envoy_shapes_them() {
         let mut pool = Pool::new(&args(&format!("--format otlp --batch 17 --id --body {body}")), 3);
         let mut next_id = 0;
         for records in [17, 17, 5] {
-            let request = ExportLogsServiceRequest::decode(pool.next_request(records)).unwrap();
+            let request = ExportLogsServiceRequest::decode(&*request(&mut pool, records)).unwrap();
             let [resource_logs] = &request.resource_logs[..] else { panic!("one ResourceLogs") };
             let [scope_logs] = &resource_logs.scope_logs[..] else { panic!("one ScopeLogs") };
             assert!(scope_logs.scope.is_none());
@@ -193,12 +202,12 @@ fn id_of(record: &LogRecord) -> String {
 #[test]
 fn hostile_requests_are_whole_except_for_their_text() {
     let mut pool = Pool::new(&args("--format otlp --batch 50 --hostile"), 0);
-    let requests: Vec<_> = (0..16).map(|_| pool.next_request(50)).collect();
+    let requests: Vec<_> = (0..16).map(|_| request(&mut pool, 50)).collect();
     // A strict decoder loses whole requests to one bad byte, ...
-    assert!(requests.iter().any(|request| ExportLogsServiceRequest::decode(request.clone()).is_err()));
+    assert!(requests.iter().any(|request| ExportLogsServiceRequest::decode(&**request).is_err()));
     for request in requests {
         // ... one that reads text as bytes loses nothing.
-        let list = lenient::Request::decode(request).unwrap();
+        let list = lenient::Request::decode(&*request).unwrap();
         assert_eq!(list.resource_logs[0].scope_logs[0].log_records.len(), 50);
     }
 }
@@ -324,12 +333,30 @@ fn a_rate_sends_the_count_over_a_unix_socket() {
 fn a_reader_that_takes_nothing_does_not_hold_the_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = listener.local_addr().unwrap();
-    let report = generate(&args(&format!("--rate max --duration 300ms --connections 1 --to lines://{to}"))).unwrap();
+    let flags = format!("--rate max --duration 300ms --connections 1 --id --to lines://{to}");
+    let report = generate(&args(&flags)).unwrap();
     let mut held = listener.accept().unwrap().0;
     let mut received = Vec::new();
     held.read_to_end(&mut received).unwrap();
     // The last line may be cut; only whole ones are counted.
     assert_eq!(received.iter().filter(|byte| **byte == b'\n').count() as u64, report.records);
+    assert_eq!(report.ids[0].1, format!("c0-{:012}", report.records - 1));
+}
+
+#[test]
+fn a_cut_write_takes_back_what_was_not_whole() {
+    let check = |bytes: fn(&[u8]) -> usize, lines: u32| {
+        let mut pool = Pool::new(&args("--id"), 0);
+        let cut = bytes(pool.next_lines(3, usize::MAX).1);
+        assert_eq!(pool.cut(cut), lines);
+        let last = lines.checked_sub(1).map(|last| ("c0-000000000000".to_owned(), format!("c0-{last:012}")));
+        assert_eq!(pool.ids(), last);
+    };
+    check(|all| all.len(), 3);
+    check(|all| all.len() - 1, 2);
+    check(|all| all.iter().position(|byte| *byte == b'\n').unwrap() + 1, 1);
+    check(|all| all.iter().position(|byte| *byte == b'\n').unwrap(), 0);
+    check(|_| 0, 0);
 }
 
 #[test]

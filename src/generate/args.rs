@@ -9,7 +9,7 @@ use anyhow::bail;
 
 use crate::config::units::Period;
 
-/// Flags of `logboom gen`.
+/// Send realistic load: lines as kuma-dp writes them, OTLP requests as Envoy does.
 #[derive(clap::Args, Debug, Clone)]
 pub struct GenArgs {
     /// What the records look like; `mixed` interleaves them on one connection, as kuma-dp does

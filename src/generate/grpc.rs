@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bytes::{BufMut, Bytes};
 use http::uri::PathAndQuery;
 use prost::Message;
 use tokio::runtime::Runtime;
@@ -17,7 +16,7 @@ use tonic::{Code, Status};
 
 use super::CONNECT_MAX;
 use super::pace::{Pacer, Turn};
-use super::pool::Pool;
+use super::pool::{Outgoing, Pool};
 use super::report::Tally;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -64,7 +63,7 @@ async fn stream(channel: Channel, source: Rc<RefCell<(Pool, Pacer)>>, tally: Arc
         let next = {
             let (pool, pacer) = &mut *source.borrow_mut();
             match pacer.request() {
-                Turn::Send(records) => Ok((records, pool.next_request(records))),
+                Turn::Send(records) => pool.next_request(records).map(|request| (records, request)).ok_or(None),
                 Turn::Wait(time) => Err(Some(time)),
                 Turn::Over => Err(None),
             }
@@ -77,7 +76,7 @@ async fn stream(channel: Channel, source: Rc<RefCell<(Pool, Pacer)>>, tally: Arc
             }
             Err(None) => return,
         };
-        let (records, bytes) = (u64::from(records), request.len() as u64);
+        let (records, bytes) = (u64::from(records), request.bytes_len() as u64);
         tally.sent(records, bytes);
         let asked = Instant::now();
         let answer = tokio::time::timeout(ANSWER_MAX, export(&mut client, request)).await;
@@ -98,7 +97,7 @@ async fn stream(channel: Channel, source: Rc<RefCell<(Pool, Pacer)>>, tally: Arc
 
 async fn export(
     client: &mut tonic::client::Grpc<Channel>,
-    request: Bytes,
+    request: Outgoing,
 ) -> Result<ExportLogsServiceResponse, Status> {
     client.ready().await.map_err(|error| Status::unavailable(format!("not connected: {error}")))?;
     let path = PathAndQuery::from_static(EXPORT);
@@ -118,12 +117,12 @@ struct ExportLogsPartialSuccess {
     rejected_log_records: i64,
 }
 
-/// Requests are bytes already; answers are small.
+/// Requests are encoded already; answers are small.
 #[derive(Clone, Copy, Debug)]
 struct Raw;
 
 impl Codec for Raw {
-    type Encode = Bytes;
+    type Encode = Outgoing;
     type Decode = ExportLogsServiceResponse;
     type Encoder = Raw;
     type Decoder = Raw;
@@ -138,11 +137,12 @@ impl Codec for Raw {
 }
 
 impl Encoder for Raw {
-    type Item = Bytes;
+    type Item = Outgoing;
     type Error = Status;
 
-    fn encode(&mut self, item: Bytes, dst: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        dst.put(item);
+    fn encode(&mut self, item: Outgoing, dst: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        dst.reserve(item.bytes_len());
+        item.write(dst);
         Ok(())
     }
 }

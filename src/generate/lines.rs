@@ -56,8 +56,7 @@ fn send_all(stream: &mut Stream, pool: &mut Pool, pacer: &mut Pacer, per_write: 
             let (lines, bytes) = pool.next_lines(left.min(lines_max), bytes_max);
             let written = stream.write_unless(bytes, || pacer.ended())?;
             if written < bytes.len() {
-                let whole = memchr::memchr_iter(b'\n', &bytes[..written]).count() as u64;
-                tally.sent(whole, written as u64);
+                tally.sent(u64::from(pool.cut(written)), written as u64);
                 return Ok(());
             }
             tally.sent(u64::from(lines), written as u64);

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 pub use args::{BodyKind, Format, GenArgs, Quantity, Rate, Target};
-pub use pool::{ID_DIGITS, Pool};
+pub use pool::{ID_DIGITS, Outgoing, Pool};
 pub use report::{Latency, Report};
 
 use pace::Pacer;

@@ -1,8 +1,9 @@
 //! The records of one connection, rendered before the clock starts.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
+use bytes::BufMut;
 use fastrand::Rng;
 
 use super::access::{Access, DataPlane};
@@ -26,6 +27,8 @@ const REQUESTS_EACH_MIN: usize = 2;
 pub struct Pool {
     content: Content,
     cursor: usize,
+    /// The lines handed out last.
+    last: Slice,
     clock: Clock,
     counter: Counter,
     id_prefix: Option<String>,
@@ -57,7 +60,14 @@ impl Pool {
                 Content::Lines(Lines::new(args, context, number, &mut rng))
             }
         };
-        Pool { content, cursor: 0, clock: Clock::default(), counter: Counter::default(), id_prefix }
+        Pool {
+            content,
+            cursor: 0,
+            last: Slice::default(),
+            clock: Clock::default(),
+            counter: Counter::from(0),
+            id_prefix,
+        }
     }
 
     /// The next lines, each with its newline, stamped with the time and their numbers: at most
@@ -67,30 +77,42 @@ impl Pool {
         let Content::Lines(lines) = &mut self.content else { return (0, &[]) };
         self.clock.read();
         let slice = lines.take(&mut self.cursor, lines_max as usize, bytes_max);
-        let base = slice.bytes.start;
-        let bytes = &mut lines.bytes[slice.bytes];
-        stamp(bytes, base, &lines.stamps[slice.stamps], &self.clock, &mut self.counter);
-        (slice.lines as u32, bytes)
+        let bytes = &mut lines.bytes[slice.bytes.clone()];
+        stamp(bytes, slice.bytes.start, &lines.stamps[slice.stamps.clone()], &self.clock, &mut self.counter);
+        self.last = slice;
+        (self.last.lines as u32, bytes)
     }
 
-    /// The next request, of `records` records but never more than the batch of the flags, stamped
-    /// with the time and their numbers. For pools of requests; a pool of lines has none.
-    pub fn next_request(&mut self, records: u32) -> Bytes {
-        let Content::Requests(requests) = &self.content else { return Bytes::new() };
+    /// Takes back those of the lines handed out last that were not sent as a whole, and their
+    /// numbers, when only the first `bytes` bytes of them were. Returns how many were sent.
+    pub fn cut(&mut self, bytes: usize) -> u32 {
+        let Content::Lines(lines) = &self.content else { return 0 };
+        let ends = &lines.ends[self.last.first..self.last.first + self.last.lines];
+        let whole = ends.partition_point(|(end, _)| end - self.last.bytes.start <= bytes);
+        let kept = whole.checked_sub(1).map_or(self.last.stamps.start, |last| ends[last].1);
+        let unsent = &lines.stamps[kept..self.last.stamps.end];
+        let numbers = unsent.iter().filter(|stamp| stamp.what == What::Id).count();
+        self.counter = Counter::from(self.counter.next - numbers as u64);
+        whole as u32
+    }
+
+    /// The next request, of `records` records but never more than the batch of the flags, with the
+    /// time and their numbers. For pools of requests; a pool of lines has none.
+    pub fn next_request(&mut self, records: u32) -> Option<Outgoing> {
+        let Content::Requests(requests) = &self.content else { return None };
         self.clock.read();
-        let short;
         let request = match &requests.whole[self.cursor] {
-            whole if records >= requests.batch => whole,
-            _ => {
-                // Only the last request of a connection is shorter.
-                short = otlp::request(&requests.resource, &requests.spare[..records as usize]);
-                &short
-            }
+            whole if records >= requests.batch => whole.clone(),
+            // Only the last request of a connection is shorter.
+            _ => Arc::new(otlp::request(&requests.resource, &requests.spare[..records as usize])),
         };
-        let mut bytes = request.bytes.clone();
-        stamp(&mut bytes, 0, &request.stamps, &self.clock, &mut self.counter);
         self.cursor = (self.cursor + 1) % requests.whole.len();
-        bytes.into()
+        let outgoing = Outgoing { request, clock: self.clock, counter: self.counter };
+        if self.id_prefix.is_some() {
+            let numbered = outgoing.request.stamps.iter().filter(|stamp| stamp.what == What::Id).count();
+            self.counter = Counter::from(self.counter.next + numbered as u64);
+        }
+        Some(outgoing)
     }
 
     /// First and last number given so far, with `--id`.
@@ -100,6 +122,39 @@ impl Pool {
         let last = self.counter.next.checked_sub(1)?;
         let id = |number: u64| format!("{prefix}{number:0ID_DIGITS$}");
         Some((id(0), id(last)))
+    }
+}
+
+/// A request about to be sent. It is stamped while it is copied to where it is sent from: a copy of
+/// its own would cost as much as sending it.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    request: Arc<Rendered>,
+    clock: Clock,
+    counter: Counter,
+}
+
+impl Outgoing {
+    /// Bytes of the request.
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        self.request.bytes.len()
+    }
+
+    /// Appends the request, an encoded `ExportLogsServiceRequest`.
+    pub fn write(mut self, out: &mut impl BufMut) {
+        let mut from = 0;
+        for stamp in &self.request.stamps {
+            let at = stamp.at as usize;
+            out.put_slice(&self.request.bytes[from..at]);
+            from = at + stamp.what.len();
+            match stamp.what {
+                What::Time => out.put_slice(&self.clock.text),
+                What::TimeNanos => out.put_u64_le(self.clock.nanos),
+                What::Id => out.put_slice(self.counter.next()),
+            }
+        }
+        out.put_slice(&self.request.bytes[from..]);
     }
 }
 
@@ -113,7 +168,9 @@ struct Lines {
 }
 
 /// Some lines in a row.
+#[derive(Debug, Default)]
 struct Slice {
+    first: usize,
     lines: usize,
     bytes: std::ops::Range<usize>,
     stamps: std::ops::Range<usize>,
@@ -147,7 +204,7 @@ impl Lines {
         let lines = fitting.max(1).min(candidates.len());
         let (bytes_end, stamps_end) = self.ends[first + lines - 1];
         *cursor = (first + lines) % self.ends.len();
-        Slice { lines, bytes: bytes_start..bytes_end, stamps: stamps_start..stamps_end }
+        Slice { first, lines, bytes: bytes_start..bytes_end, stamps: stamps_start..stamps_end }
     }
 }
 
@@ -176,7 +233,7 @@ fn line(args: &GenArgs, context: Context<'_>, index: usize, rng: &mut Rng) -> Re
 #[derive(Debug)]
 struct Requests {
     batch: u32,
-    whole: Vec<Rendered>,
+    whole: Vec<Arc<Rendered>>,
     resource: Rendered,
     spare: Vec<Rendered>,
 }
@@ -194,7 +251,7 @@ impl Requests {
                     _ => Body::String,
                 };
                 spare = (0..args.batch as usize).map(|index| record(args, context, body, index, rng)).collect();
-                otlp::request(&resource, &spare)
+                Arc::new(otlp::request(&resource, &spare))
             })
             .collect();
         Requests { batch: args.batch, whole, resource, spare }
@@ -212,17 +269,17 @@ fn record(args: &GenArgs, context: Context<'_>, body: Body, index: usize, rng: &
 /// Overwrites the places of `stamps`, whose offsets count from `base` before `bytes`.
 fn stamp(bytes: &mut [u8], base: usize, stamps: &[Stamp], clock: &Clock, counter: &mut Counter) {
     for stamp in stamps {
-        let at = stamp.at as usize - base;
+        let place = &mut bytes[stamp.at as usize - base..][..stamp.what.len()];
         match stamp.what {
-            What::Time => bytes[at..at + TIME_LEN].copy_from_slice(&clock.text),
-            What::TimeNanos => bytes[at..at + 8].copy_from_slice(&clock.nanos.to_le_bytes()),
-            What::Id => bytes[at..at + ID_DIGITS].copy_from_slice(counter.next()),
+            What::Time => place.copy_from_slice(&clock.text),
+            What::TimeNanos => place.copy_from_slice(&clock.nanos.to_le_bytes()),
+            What::Id => place.copy_from_slice(counter.next()),
         }
     }
 }
 
 /// The time, as text no more than once a millisecond.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Clock {
     nanos: u64,
     text: [u8; TIME_LEN],
@@ -246,16 +303,22 @@ impl Clock {
 }
 
 /// Counts in decimal digits: adding one costs less than writing a number.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Counter {
     next: u64,
     digits: [u8; ID_DIGITS],
     last: [u8; ID_DIGITS],
 }
 
-impl Default for Counter {
-    fn default() -> Counter {
-        Counter { next: 0, digits: [b'0'; ID_DIGITS], last: [b'0'; ID_DIGITS] }
+impl From<u64> for Counter {
+    fn from(next: u64) -> Counter {
+        let mut digits = [b'0'; ID_DIGITS];
+        let mut rest = next;
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        Counter { next, digits, last: digits }
     }
 }
 

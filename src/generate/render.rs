@@ -36,6 +36,17 @@ pub(super) enum What {
     Id,
 }
 
+impl What {
+    /// Bytes that are overwritten.
+    pub fn len(self) -> usize {
+        match self {
+            What::Time => TIME_LEN,
+            What::TimeNanos => 8,
+            What::Id => ID_DIGITS,
+        }
+    }
+}
+
 impl Rendered {
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
@@ -49,11 +60,8 @@ impl Rendered {
     /// Leaves room for something that is written when the record is sent.
     pub fn stamp(&mut self, what: What) -> &mut Self {
         self.stamps.push(Stamp { at: self.bytes.len() as u32, what });
-        self.bytes(match what {
-            What::Time => b"1970-01-01T00:00:00.000Z",
-            What::TimeNanos => &[0; 8],
-            What::Id => b"000000000000",
-        })
+        self.bytes.resize(self.bytes.len() + what.len(), b'0');
+        self
     }
 
     /// Appends something rendered elsewhere.
