@@ -8,6 +8,7 @@ pub mod config;
 pub mod decode;
 pub mod encode;
 pub mod gap;
+pub mod generate;
 pub mod grpc;
 pub mod inbox;
 pub mod intake;

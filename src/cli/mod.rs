@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
+use crate::generate::GenArgs;
 
 mod check;
 mod completion;
@@ -56,6 +57,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
     Show(input::InputArgs),
+    /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
+    Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Print shell completions
@@ -86,9 +89,20 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),
         Command::Man => man::man(Arguments::command()),
+    }
+}
+
+fn generate(args: &GenArgs) -> Exit {
+    match crate::generate::run(args) {
+        Ok(()) => Exit::Clean,
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            Exit::Failure
+        }
     }
 }
 

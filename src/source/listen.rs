@@ -63,7 +63,7 @@ impl Listener {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                keep_alive(&stream);
+                tune(&stream);
                 Ok((Stream::Tcp(stream), Some(peer)))
             }
             Listener::Unix(listener, _) => {
@@ -165,14 +165,17 @@ fn listening_process(port: u16) -> Option<String> {
     })
 }
 
-/// A dead peer is noticed after a minute, for connections may be silent for hours.
-fn keep_alive(stream: &TcpStream) {
+/// A dead peer is noticed after a minute, for connections may be silent for hours; answers go out
+/// at once.
+fn tune(stream: &TcpStream) {
     let keepalive = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(10))
         .with_retries(3);
-    // A socket that does not take the option still works.
+    // A socket that does not take the options still works. Without NODELAY an answer can wait for
+    // the acknowledgement of the one before it: 40 ms instead of microseconds.
     let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    let _ = stream.set_nodelay(true);
 }
 
 /// An accepted connection.

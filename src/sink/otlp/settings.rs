@@ -154,6 +154,11 @@ fn pem(key: &str, path: &str, block: &str) -> anyhow::Result<Vec<u8>> {
 fn headers(config: &OtlpConfig) -> anyhow::Result<MetadataMap> {
     let mut headers = MetadataMap::new();
     for (name, value) in &config.headers {
+        ensure!(
+            !name.to_ascii_lowercase().ends_with("-bin"),
+            "headers: {} would be binary, which is not supported: rename it",
+            name.escape_debug()
+        );
         let key: AsciiMetadataKey = name
             .to_ascii_lowercase()
             .parse()
@@ -164,7 +169,6 @@ fn headers(config: &OtlpConfig) -> anyhow::Result<MetadataMap> {
             !key.as_str().starts_with("grpc-") && !ours.contains(&key.as_str()),
             "headers: {key} is set by gRPC itself: remove it"
         );
-        ensure!(!key.as_str().ends_with("-bin"), "headers: {key} would be binary, which is not supported: rename it");
         let value = value.expose();
         let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let mut value: AsciiMetadataValue = Some(value)
