@@ -1,13 +1,15 @@
 //! The OTLP walk against the generated decoder, which is the oracle, and against real requests.
+// Clippy takes helpers of integration tests for program code.
+#![allow(clippy::expect_used)]
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use logboom::decode::otlp::{CheckErrorKind, Limits, Summary, check, decode, repair};
-use logboom::decode::wire::Defect;
+use logboom::decode::wire::{Defect, put_varint};
 use logboom::decode::{Scratch, Visitor};
 use logboom::encode::otlp::OtlpEncoder;
-use logboom::record::{EnvelopeRef, RecordRef};
+use logboom::record::{Envelope, EnvelopeRef, Record, RecordRef, Span};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList, any_value,
@@ -319,7 +321,7 @@ fn real_requests() {
 /// A field that holds these bytes.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![number << 3 | 2];
-    logboom::decode::wire::put_varint(&mut out, content.len() as u64);
+    put_varint(&mut out, content.len() as u64);
     out.extend_from_slice(content);
     out
 }
@@ -333,7 +335,7 @@ fn request_of(scope_logs: &[u8]) -> Vec<u8> {
 fn nested(levels: usize, kvlist: bool) -> Vec<u8> {
     let prepend = |reversed: &mut Vec<u8>, number: u8| {
         let mut head = vec![number << 3 | 2];
-        logboom::decode::wire::put_varint(&mut head, reversed.len() as u64);
+        put_varint(&mut head, reversed.len() as u64);
         reversed.extend(head.iter().rev());
     };
     let mut reversed = Vec::new();
@@ -498,10 +500,9 @@ fn an_encoder_starts_anew_and_drops_empty_groups() {
     let mut encoder = OtlpEncoder::new();
     assert!(encoder.finish().is_empty());
     let raw = b"service";
-    let mut envelope = logboom::record::Envelope::default();
-    envelope.has_scope = true;
-    envelope.scope_name = logboom::record::Span::raw(0, raw.len());
-    let record = logboom::record::Record { severity_number: 9, ..Default::default() };
+    let scope_name = Span::raw(0, raw.len());
+    let envelope = Envelope { has_scope: true, scope_name, ..Envelope::default() };
+    let record = Record { severity_number: 9, ..Record::default() };
     let record = RecordRef::new(raw, &record, &envelope);
 
     encoder.envelope(envelope.view(raw));

@@ -93,7 +93,9 @@ impl<'a> Fields<'a> {
         Fields { bytes, at: start.min(bytes.len()) }
     }
 
-    #[inline]
+    /// Forced inline, with what it calls: a call per field, with the result through memory, made
+    /// the decoder half as fast again.
+    #[inline(always)]
     fn field(&mut self) -> Result<Field, Defect> {
         let at = self.at;
         let tag = self.varint()?;
@@ -121,7 +123,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Nearly every tag and length of a log record fits in one byte.
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64, Defect> {
         match self.bytes.get(self.at) {
             Some(&byte) if byte < 0x80 => {
@@ -138,7 +140,7 @@ impl<'a> Fields<'a> {
         Ok(value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Defect> {
         let bytes = self.bytes[self.at..].first_chunk::<N>().ok_or(Defect::PastEnd)?;
         self.at += N;
@@ -149,7 +151,7 @@ impl<'a> Fields<'a> {
 impl Iterator for Fields<'_> {
     type Item = Result<Field, Malformed>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.bytes.len() {
             return None;

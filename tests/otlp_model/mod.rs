@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
 
 /// Collects what is visited: one `ResourceLogs` with one `ScopeLogs` for every envelope. Text is
 /// repaired on the way.
@@ -23,7 +24,10 @@ impl Visitor for Collect {
 
     fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
         let group = self.0.resource_logs.last_mut().expect("an envelope comes first");
-        assert_eq!(group.resource, resource_logs(record.envelope()).resource);
+        // As bytes, in which a NaN equals itself.
+        let ResourceLogs { resource, .. } = resource_logs(record.envelope());
+        let bytes = |it: &Option<Resource>| it.as_ref().map(Message::encode_to_vec);
+        assert_eq!(bytes(&group.resource), bytes(&resource));
         group.scope_logs[0].log_records.push(log_record(record));
         ControlFlow::Continue(())
     }

@@ -130,6 +130,7 @@ pub fn check(raw: &[u8], limits: &Limits) -> Result<Summary, CheckError> {
         level: Level::Resource,
         groups: Default::default(),
         expanded_bytes: 0,
+        ascii_end: 0,
     };
     walk(raw, &mut tally)?;
     if tally.expanded_bytes > limits.expanded_bytes_max {
@@ -142,6 +143,8 @@ struct Tally<'a> {
     raw: &'a [u8],
     limits: Limits,
     summary: Summary,
+    /// From the first byte of some text that has been seen up to here, all is ASCII.
+    ascii_end: usize,
     /// Whose text comes next.
     level: Level,
     /// The resource, scope and record that are being walked, by level.
@@ -239,7 +242,13 @@ impl Watcher for Tally<'_> {
 
     #[inline]
     fn text(&mut self, piece: Piece) {
-        if std::str::from_utf8(&self.raw[piece.start..piece.end]).is_err() {
+        // Tags and short lengths are ASCII too, so one scan usually covers many fields.
+        if piece.end <= self.ascii_end {
+            return;
+        }
+        let scan_start = piece.start.max(self.ascii_end);
+        self.ascii_end = scan_start + ascii_len(&self.raw[scan_start..]);
+        if piece.end > self.ascii_end && std::str::from_utf8(&self.raw[piece.start..piece.end]).is_err() {
             self.summary.invalid_text = true;
             self.groups[self.level as usize].invalid_text = true;
         }
@@ -248,4 +257,12 @@ impl Watcher for Tally<'_> {
     fn invalid_id(&mut self) {
         self.summary.invalid_ids += 1;
     }
+}
+
+/// How many bytes at the front are ASCII.
+fn ascii_len(bytes: &[u8]) -> usize {
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let whole = blocks.iter().take_while(|it| it.iter().fold(0, |all, byte| all | byte) < 0x80).count() * 32;
+    let rest = &bytes[whole..];
+    whole + rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(rest.len())
 }
