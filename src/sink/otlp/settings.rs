@@ -154,17 +154,19 @@ fn pem(key: &str, path: &str, block: &str) -> anyhow::Result<Vec<u8>> {
 fn headers(config: &OtlpConfig) -> anyhow::Result<MetadataMap> {
     let mut headers = MetadataMap::new();
     for (name, value) in &config.headers {
-        let key: AsciiMetadataKey = name
-            .to_ascii_lowercase()
-            .parse()
-            .ok()
-            .with_context(|| format!("headers: '{}' is not a header name", name.escape_debug()))?;
+        let name = name.to_ascii_lowercase();
+        ensure!(
+            !name.ends_with("-bin"),
+            "headers: {} would be binary, which is not supported: rename it",
+            name.escape_debug()
+        );
+        let key: AsciiMetadataKey =
+            name.parse().ok().with_context(|| format!("headers: '{}' is not a header name", name.escape_debug()))?;
         let ours = ["te", "content-type", "user-agent", "host", "connection", "content-length"];
         ensure!(
             !key.as_str().starts_with("grpc-") && !ours.contains(&key.as_str()),
             "headers: {key} is set by gRPC itself: remove it"
         );
-        ensure!(!key.as_str().ends_with("-bin"), "headers: {key} would be binary, which is not supported: rename it");
         let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let mut value: AsciiMetadataValue = Some(value)
             .filter(|_| visible)
