@@ -330,20 +330,23 @@ async fn a_failure_ends_the_parallel_part() {
     assert_eq!(got, [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
-/// Scenario: a mute upstream, and much more than fits. Guarantee: the inbox bound holds while
+/// Scenario: an upstream that takes its time, and much more than fits. Guarantee: the inbox bound holds while
 /// requests are in flight, and what was accepted is delivered in the end.
 #[tokio::test]
 async fn memory_stays_within_the_inbox() {
     const CAPACITY: usize = 256 << 10;
-    let mock = Mock::new(|nth, _| if nth == 0 { Reply::Hang } else { Reply::Ok });
+    let answer = Arc::new(tokio::sync::Barrier::new(2));
+    let held = Arc::clone(&answer);
+    let mock = Mock::new(move |nth, _| if nth == 0 { Reply::Together(Arc::clone(&held)) } else { Reply::Ok });
     let inbox = inbox(CAPACITY, WaitMax::Bounded(Duration::ZERO));
-    let sink = Sink::new(Arc::clone(&inbox), &format!("endpoint: {}\ntimeout: 1s", mock.uri()));
+    let sink = Sink::new(Arc::clone(&inbox), &format!("endpoint: {}\ntimeout: 1h", mock.uri()));
     let mut accepted = 0;
     for id in 0..200 {
         accepted += u64::from(inbox.put(padded_batch([id], 10_000), None).await == Put::Accepted);
         assert!(inbox.used_bytes() <= CAPACITY);
     }
     assert!(accepted < 30);
+    within(answer.wait()).await;
     let summary = sink.finish().await;
     let gaps = inbox.tally().gaps;
     assert_eq!((summary.delivered, summary.failed), (accepted + gaps, 0));

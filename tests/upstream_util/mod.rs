@@ -99,7 +99,7 @@ impl Mock {
             if let Some(tls) = tls {
                 server = server.tls_config(tls).unwrap();
             }
-            server.serve_with_incoming(service, TcpIncoming::from(listener)).await.unwrap();
+            server.serve_with_incoming(service, TcpIncoming::from(listener).with_nodelay(Some(true))).await.unwrap();
         });
         Mock { address, got, state, runtime: Some(runtime) }
     }

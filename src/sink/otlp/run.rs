@@ -19,7 +19,9 @@ use crate::inbox::{Delivery, Inbox};
 
 /// Bytes of batches that are merged into one request. A single batch may be larger.
 pub const REQUEST_BYTES_MAX: usize = 1 << 20;
-/// Requests in flight at once, when there is a backlog.
+/// Requests in flight at once, when there is a backlog. An upstream that takes 20 ms for an answer
+/// got 43 MiB/s with one, 155 with four, 237 with eight (loopback, two cores shared with others,
+/// debug build); eight would cost twice the memory, and twice the duplicates after a cut.
 pub const REQUESTS_MAX: usize = 4;
 /// Trouble that goes on is logged so often.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
