@@ -208,16 +208,13 @@ fn limits() {
     );
     check_lines("listen: 127.0.0.1:1\n    connections_max: 0", &["0 is out of range", "1 to 100000"]);
     check_otlp_source("message_max: 65MiB", &["logboom.yaml:5:18", "65MiB is out of range"]);
-    check_otlp_source(
-        "message_max: 33MiB",
-        &["less than twice the message_max of source `otlp` (33MiB)", "`memory: 66MiB`"],
-    );
+    check_otlp_source("message_max: 56MiB", &["64MiB is not enough", "64MiB to read and decode in", "`memory: 65MiB`"]);
     check_otlp_source("records_max: 0", &["1 to 1000000"]);
     check_otlp_source("records_max: 1000001", &["1 to 1000000"]);
     check_otlp_source("connections_max: 100001", &["1 to 100000"]);
     check_sink("stdout", "inbox: 1023KiB", &["logboom.yaml:6:12", "1023KiB is out of range"]);
     check_sink("stdout", "inbox: 57MiB", &["64MiB is not enough", "together 57MiB", "`memory: 65MiB`"]);
-    check_top("memory: 20MiB", &["logboom.yaml:5:9", "20MiB is not enough", "`memory: 24MiB`"]);
+    check_top("memory: 8MiB", &["logboom.yaml:5:9", "8MiB is not enough", "`memory: 9MiB`"]);
     check_top("shutdown: {grace: 99ms}", &["logboom.yaml:5:19", "100ms to 10m"]);
     check_top("shutdown: {grace: 11m}", &["100ms to 10m"]);
     for (keys, column) in [
