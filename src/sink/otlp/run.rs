@@ -121,7 +121,12 @@ impl Sender {
             // The first failure tells of the upstream as it was; once that has been dealt with, the
             // others are out of date, except where they are about the records.
             for (at, (group, failure)) in self.pipeline(inbox, taken).await?.into_iter().enumerate() {
-                let known = (at == 0 || failure.verdict == Verdict::Refused).then_some(failure);
+                let known = if at == 0 || failure.verdict == Verdict::Refused {
+                    Some(failure)
+                } else {
+                    self.stats.add_retry(failure.reason);
+                    None
+                };
                 self.deliver(group, known).await?;
             }
         }
