@@ -213,7 +213,7 @@ fn limits() {
     check_otlp_source("records_max: 1000001", &["1 to 1000000"]);
     check_otlp_source("connections_max: 100001", &["1 to 100000"]);
     check_sink("stdout", "inbox: 1023KiB", &["logboom.yaml:6:12", "1023KiB is out of range"]);
-    check_sink("stdout", "inbox: 57MiB", &["64MiB is not enough", "together 57MiB", "`memory: 65MiB`"]);
+    check_sink("stdout", "inbox: 57MiB", &["64MiB is not enough", "together at least 57MiB", "`memory: 65MiB`"]);
     check_top("memory: 8MiB", &["logboom.yaml:5:9", "8MiB is not enough", "`memory: 9MiB`"]);
     check_top("shutdown: {grace: 99ms}", &["logboom.yaml:5:19", "100ms to 10m"]);
     check_top("shutdown: {grace: 11m}", &["100ms to 10m"]);

@@ -11,9 +11,6 @@ use http_body::{Body, Frame};
 use super::logs_service::Rejected;
 use crate::decode::wire;
 
-/// Longest explanation of a partial success.
-const WHY_MAX: usize = 4096;
-
 /// The body of an answer. Empty for errors, whose status stands in the headers ("trailers-only",
 /// which clients understand best).
 #[derive(Debug, Default)]
@@ -31,8 +28,7 @@ impl Reply {
         let message = if rejected.records == 0 {
             Bytes::from_static(EMPTY)
         } else {
-            let why = &rejected.why[..rejected.why.floor_char_boundary(WHY_MAX)];
-            let message = partial_success(rejected.records, why);
+            let message = partial_success(rejected.records, &rejected.why);
             let mut framed = BytesMut::with_capacity(5 + message.len());
             framed.put_u8(0);
             framed.put_u32(message.len() as u32);
