@@ -3,10 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod compress;
+pub mod disk;
 pub mod file;
+pub mod keep;
 pub mod null;
 pub mod otlp;
+pub mod rotate;
 pub mod stdout;
+pub mod template;
 
 use crate::config::units::{ByteSize, WaitMax};
 
