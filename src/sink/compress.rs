@@ -54,13 +54,7 @@ fn remove_if_there(disk: &dyn Disk, path: &str) -> io::Result<()> {
     }
 }
 
-fn pack(
-    disk: &dyn Disk,
-    input: File,
-    path: &str,
-    packing: Compression,
-    go_on: &dyn Fn() -> bool,
-) -> io::Result<u64> {
+fn pack(disk: &dyn Disk, input: File, path: &str, packing: Compression, go_on: &dyn Fn() -> bool) -> io::Result<u64> {
     let output = Output { disk, file: disk.create(path)? };
     let output = match packing {
         Compression::None => copy(input, output, go_on)?,

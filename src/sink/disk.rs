@@ -235,11 +235,13 @@ impl Disk for RealDisk {
             Err(Errno::NOENT) => Ok(None),
             stat => {
                 let stat = stat?;
+                #[allow(clippy::unnecessary_cast, reason = "its width differs between architectures")]
+                let links = stat.st_nlink as u64;
                 Ok(Some(Stat {
                     identity: (stat.st_dev, stat.st_ino),
                     len: u64::try_from(stat.st_size).unwrap_or(0),
                     modified_unix_ms: unix_ms(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-                    links: stat.st_nlink as u64,
+                    links,
                     is_regular: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
                 }))
             }

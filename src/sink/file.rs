@@ -10,14 +10,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod faults;
 mod job;
 mod keeper;
 mod log;
 mod logs;
 mod scan;
 mod stats;
-#[cfg(test)]
-mod faults;
 mod writer;
 
 use crate::config::units::{ByteSize, FileMode, Period};

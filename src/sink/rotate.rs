@@ -91,15 +91,8 @@ fn unix_ms(time: &str) -> Option<u64> {
     if !digits(date) || !digits(clock) {
         return None;
     }
-    let text = format!(
-        "{}-{}-{}T{}:{}:{}{rest}",
-        &date[..4],
-        &date[4..6],
-        &date[6..],
-        &clock[..2],
-        &clock[2..4],
-        &clock[4..]
-    );
+    let text =
+        format!("{}-{}-{}T{}:{}:{}{rest}", &date[..4], &date[4..6], &date[6..], &clock[..2], &clock[2..4], &clock[4..]);
     let time: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(time.as_millisecond()).ok()
 }
@@ -134,8 +127,7 @@ mod tests {
     use super::*;
 
     fn check(current: &str, packing: Compression, expected: &str) {
-        let finished =
-            Finished { current: current.to_owned(), sequence: 7, unix_ms: 1_795_175_317_123, packing };
+        let finished = Finished { current: current.to_owned(), sequence: 7, unix_ms: 1_795_175_317_123, packing };
         assert_eq!(finished.path(), expected);
         assert_eq!(Finished::parse(expected), Some(finished), "{expected}");
     }

@@ -65,7 +65,9 @@ impl Template {
         }
         let name = shape.rsplit('/').next().unwrap_or_default();
         if !is_fixed && !name.rsplit('*').next().is_some_and(|ending| ending.contains('.')) {
-            return Err(format!("'{path}' must end in text with a dot, such as .log, so that no value becomes an ending"));
+            return Err(format!(
+                "'{path}' must end in text with a dot, such as .log, so that no value becomes an ending"
+            ));
         }
         if [".gz", ".zst", ".tmp"].iter().any(|ending| name.ends_with(ending)) {
             return Err(format!("'{path}' ends as compressed and temporary files do: write .log instead"));
@@ -282,9 +284,22 @@ mod tests {
         check("{a}.log", ". | *.log");
         check("logs/{{a}}.log", "logs | {a}.log");
         for refused in [
-            "", "logs/", "logs/..", "logs/{a", "logs/a}", "logs/{}.log", "logs/{a/b}.log", "logs/{a}/../b.log",
-            "../{a}.log", "logs/{a}//b.log", "logs/{a}", "logs/{a}.gz", "logs/a.log.tmp", "logs/*.log",
-            "logs/{a}{b}{c}{d}.log", "logs/a\0.log",
+            "",
+            "logs/",
+            "logs/..",
+            "logs/{a",
+            "logs/a}",
+            "logs/{}.log",
+            "logs/{a/b}.log",
+            "logs/{a}/../b.log",
+            "../{a}.log",
+            "logs/{a}//b.log",
+            "logs/{a}",
+            "logs/{a}.gz",
+            "logs/a.log.tmp",
+            "logs/*.log",
+            "logs/{a}{b}{c}{d}.log",
+            "logs/a\0.log",
         ] {
             check(refused, "refused");
         }
@@ -312,7 +327,10 @@ mod tests {
     fn values() {
         value("redis_kuma-demo_svc_6379", "redis_kuma-demo_svc_6379");
         value("", "_unknown");
-        value("..", "_.-8d6b44c1".split('-').next().map(|it| format!("{it}-{:08x}", crc32fast::hash(b".."))).unwrap().as_str());
+        value(
+            "..",
+            "_.-8d6b44c1".split('-').next().map(|it| format!("{it}-{:08x}", crc32fast::hash(b".."))).unwrap().as_str(),
+        );
         value("a/b", &format!("a_b-{:08x}", crc32fast::hash(b"a/b")));
         value(&"x".repeat(64), &"x".repeat(64));
         value(&"x".repeat(65), &format!("{}-{:08x}", "x".repeat(55), crc32fast::hash(&[b'x'; 65])));
@@ -360,7 +378,14 @@ mod tests {
         let template = Template::parse("logs/{a}/x-{b}.log").unwrap();
         assert!(template.matches("m/x-1.log", false));
         assert!(template.matches("m", true));
-        for (path, directory) in [("m/1.log", false), ("m/x-.log", false), ("m/x-1.log", true), ("m", false), ("m/x-1@2.log", false), ("a/b/x-1.log", false)] {
+        for (path, directory) in [
+            ("m/1.log", false),
+            ("m/x-.log", false),
+            ("m/x-1.log", true),
+            ("m", false),
+            ("m/x-1@2.log", false),
+            ("a/b/x-1.log", false),
+        ] {
             assert!(!template.matches(path, directory), "{path}");
         }
     }

@@ -168,7 +168,8 @@ mod tests {
             paths: vec!["a.log".into(), "b.log".into()],
             runs: vec![run(0, 2), run(1, 4), run(0, 6), run(7, 8), run(1, 99)],
         };
-        let batches = [batch("1\n2\n3\n4\n", Some(routes.clone())), batch("gap\n", None), batch("5\n6\n7\n8\n", Some(routes))];
+        let batches =
+            [batch("1\n2\n3\n4\n", Some(routes.clone())), batch("gap\n", None), batch("5\n6\n7\n8\n", Some(routes))];
         let jobs = jobs(batches.iter(), "other.log");
         let got: Vec<_> = jobs.iter().map(|job| (job.path.as_str(), job.records, text(job))).collect();
         assert_eq!(

@@ -123,8 +123,12 @@ impl Work {
         loop {
             let now = Instant::now();
             let may_pack = self.pack_again.is_none_or(|again| again <= now) && !self.to_pack.is_empty();
-            let pack_in = self.pack_again.filter(|_| !self.to_pack.is_empty()).map_or(LOOK, |again| again.saturating_duration_since(now));
-            let wait = if may_pack { Duration::ZERO } else { pack_in.min((looked + LOOK).saturating_duration_since(now)) };
+            let pack_in = self
+                .pack_again
+                .filter(|_| !self.to_pack.is_empty())
+                .map_or(LOOK, |again| again.saturating_duration_since(now));
+            let wait =
+                if may_pack { Duration::ZERO } else { pack_in.min((looked + LOOK).saturating_duration_since(now)) };
             match self.arriving.recv_timeout(wait) {
                 Ok((finished, bytes)) => {
                     self.note(finished, bytes);

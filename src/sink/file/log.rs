@@ -193,7 +193,7 @@ impl Log {
 
     /// Forces everything written to the disk. A file whose sync failed is not written any more,
     /// and with `sync: always` what was not synced is taken back into the job.
-    pub fn sync(&mut self, mut job: Option<&mut Job>, cx: &Context) -> Result<(), Trouble> {
+    pub fn sync(&mut self, job: Option<&mut Job>, cx: &Context) -> Result<(), Trouble> {
         let Some(open) = self.open.as_mut().filter(|open| !open.is_distrusted) else { return Ok(()) };
         let synced = open.sync(&self.path, cx);
         if let Err(error) = synced {
@@ -202,13 +202,13 @@ impl Log {
             cx.stats.set_sync_failing(true);
             if cx.sync == SyncPolicy::Always {
                 open.len = open.synced_len;
-                open.is_torn = true;
-                // What stays behind because of a failure here stands twice.
-                let _twice = open.repair(cx);
-                open.is_torn = false;
-            }
-            if let Some(job) = &mut job {
-                job.written = job.synced;
+                let was_torn = std::mem::replace(&mut open.is_torn, true);
+                // What stays behind because of a failure here stands twice, but in whole lines:
+                // a torn one keeps the file from being finished.
+                open.is_torn = open.repair(cx).is_err() && was_torn;
+                if let Some(job) = job {
+                    job.written = job.synced;
+                }
             }
             return Err(trouble("sync", &self.path, error));
         }
@@ -253,7 +253,8 @@ impl Log {
 
     /// Gets a file that cannot be trusted out of the way.
     fn retire(&mut self, cx: &Context) -> io::Result<()> {
-        let Some(open) = &self.open else { return Ok(()) };
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.repair(cx)?;
         if open.len == 0 && self.is_at_path(cx)? {
             cx.disk.remove(&self.path)?;
         } else if let Some(finished) = self.finish(cx)? {
@@ -367,7 +368,9 @@ impl Log {
     /// jump: forwards it costs one rotation, backwards none.
     pub fn rotate_when_over(&mut self, period: u64, cx: &Context) -> Result<(), Trouble> {
         let was_open = self.is_open();
-        if self.period == period || (!was_open && cx.disk.stat(&self.path).is_ok_and(|it| it.is_none_or(|it| it.len == 0))) {
+        if self.period == period
+            || (!was_open && cx.disk.stat(&self.path).is_ok_and(|it| it.is_none_or(|it| it.len == 0)))
+        {
             return Ok(());
         }
         self.ensure_open(cx)?;
@@ -424,19 +427,19 @@ impl Open {
     }
 
     fn sync(&mut self, path: &str, cx: &Context) -> io::Result<()> {
-        let was_dirty = self.is_dirty || self.is_name_dirty;
+        if !self.is_dirty && !self.is_name_dirty {
+            return Ok(());
+        }
         if self.is_dirty {
             cx.disk.sync(&self.file)?;
-            self.is_dirty = false;
-            self.synced_len = self.len;
         }
         if self.is_name_dirty {
             cx.disk.sync_dir_of(path)?;
-            self.is_name_dirty = false;
         }
-        if was_dirty {
-            cx.stats.set_sync_failing(false);
-        }
+        // Data without a name is lost, so it counts as synced only with both.
+        self.synced_len = self.len;
+        (self.is_dirty, self.is_name_dirty) = (false, false);
+        cx.stats.set_sync_failing(false);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! All files of one sink: which one a job goes to, and how many are open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub struct Logs {
     fixed: Option<String>,
     logs: HashMap<String, Log>,
     open: usize,
+    /// Paths in the order they were used, by [`Log::used`]; those closed since are still in it.
+    recent: BTreeMap<u64, String>,
     open_max: usize,
     uses: u64,
     checked: Instant,
@@ -45,6 +47,7 @@ impl Logs {
             fixed,
             logs,
             open: 0,
+            recent: BTreeMap::new(),
             open_max: open_max.max(1),
             uses: 0,
             checked: Instant::now(),
@@ -81,7 +84,8 @@ impl Logs {
         self.make_room(path)?;
         self.uses += 1;
         let log = self.logs.entry(path.to_owned()).or_insert_with(|| Log::new(path, 0));
-        log.used = self.uses;
+        self.recent.remove(&std::mem::replace(&mut log.used, self.uses));
+        self.recent.insert(self.uses, path.to_owned());
         let was_open = log.is_open();
         let result = log.append(job, &self.cx);
         self.open = self.open + usize::from(log.is_open()) - usize::from(was_open);
@@ -108,13 +112,18 @@ impl Logs {
 
     /// Closes the file that was not used for longest when as many are open as may be.
     fn make_room(&mut self, path: &str) -> Result<(), Trouble> {
-        if self.open < self.open_max || self.logs.get(path).is_some_and(Log::is_open) {
+        if self.logs.get(path).is_some_and(Log::is_open) {
             return Ok(());
         }
-        let oldest = self.logs.values_mut().filter(|log| log.is_open()).min_by_key(|log| log.used);
-        let Some(oldest) = oldest else { return Ok(()) };
-        self.open -= 1;
-        oldest.close(None, &self.cx)
+        while self.open >= self.open_max
+            && let Some((_, oldest)) = self.recent.pop_first()
+        {
+            if let Some(log) = self.logs.get_mut(&oldest).filter(|log| log.is_open()) {
+                self.open -= 1;
+                log.close(None, &self.cx)?;
+            }
+        }
+        Ok(())
     }
 
     /// How long nothing needs to be done unless something arrives.
@@ -164,7 +173,8 @@ impl Logs {
         let SyncPolicy::Every(period) = self.cx.sync else { return Ok(()) };
         let synced = first_trouble(self.logs.values_mut().map(|log| log.sync(None, &self.cx)));
         // Each failure begins a new file, so while they fail the pauses grow.
-        self.sync_pause = if synced.is_ok() { period.0 } else { (self.sync_pause * 2).min(SYNC_PAUSE_MAX.max(period.0)) };
+        self.sync_pause =
+            if synced.is_ok() { period.0 } else { (self.sync_pause * 2).min(SYNC_PAUSE_MAX.max(period.0)) };
         let is_dirty = self.logs.values().any(Log::is_dirty);
         self.sync_at = is_dirty.then(|| Instant::now() + self.sync_pause);
         synced

@@ -247,8 +247,7 @@ impl FileSink {
         stats.set_last_error(trouble.to_string());
         let now = Instant::now();
         let is_first = self.failing.is_none();
-        let failing =
-            self.failing.get_or_insert(Failing { since: now, told: now, failures: 0, pause: PAUSE_MIN });
+        let failing = self.failing.get_or_insert(Failing { since: now, told: now, failures: 0, pause: PAUSE_MIN });
         failing.failures += 1;
         if is_first || failing.told.elapsed() >= REMIND {
             failing.told = now;
