@@ -18,12 +18,12 @@ use rotating_file::RotatingFile;
 #[test]
 fn the_same_lines_give_the_same_files() {
     let directory = tempfile::tempdir().unwrap();
-    let lines: Vec<String> = (0..3000).map(|n: usize| format!("{n} {}", "x".repeat(n * n % 301))).collect();
+    let lines: Vec<String> = (0..1000).map(|n: usize| format!("{n} {}", "x".repeat(n * n % 301))).collect();
     let (theirs, ours) = (directory.path().join("theirs"), directory.path().join("ours"));
     write_theirs(&theirs, &lines);
     write_ours(&ours, &lines);
     let (theirs, ours) = (read_theirs(&theirs), read_ours(&ours));
-    assert!(ours.len() > 100);
+    assert!(ours.len() > 50);
     assert_eq!(theirs, ours);
 }
 
@@ -44,7 +44,7 @@ fn write_ours(root: &Path, lines: &[String]) {
     };
     let inbox = Inbox::new(settings);
     let config: FileConfig = serde_json::from_value(serde_json::json!({
-        "path": format!("{}/access.log", root.display()), "rotate": {"size": "1023B"}
+        "path": format!("{}/access.log", root.display()), "rotate": {"size": "1023B"}, "sync": "never"
     }))
     .unwrap();
     let sink = FileSink::open(&config, Arc::clone(&inbox)).unwrap();
