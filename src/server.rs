@@ -81,13 +81,13 @@ impl Server {
         let budget = Budget::new(config.memory.bytes());
         let mut sinks = Vec::new();
         for (name, sink) in &config.sinks {
-            let opened = sink::open(sink).with_context(|| format!("sink {name}"))?;
             let inbox = Inbox::new(InboxSettings {
                 sink: name.as_str().into(),
                 capacity_bytes: sink.inbox_bytes(),
                 wait_max: checked.wait_max(name),
                 encoding: sink.kind.encoding(),
             });
+            let opened = sink::open(sink, &inbox).with_context(|| format!("sink {name}"))?;
             sinks.push((opened, inbox));
         }
         let unfinished = Budget::new(memory::unfinished_lines_bytes(&config));

@@ -1,9 +1,33 @@
 //! Sink `file`: rotating files.
+//!
+//! One thread writes, all waiting batches in one large write; a second one, where there is
+//! something to compress or to remove, takes care of finished files.
+//!
+//! Memory of a sink beyond its inbox: at most 4 MiB of small batches copied together (or one
+//! batch, where that is larger), 8 MiB while a file is compressed, about 100 bytes for each
+//! finished file up to 100,000, and as much for each path in use up to 10,000.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod faults;
+mod job;
+mod keeper;
+mod log;
+mod logs;
+mod scan;
+mod stats;
+mod writer;
+
 use crate::config::units::{ByteSize, FileMode, Period};
+
+pub use stats::{Count, FileStats};
+pub use writer::{FileHandle, FileSink};
+
+/// Most files of a sink with a path template, those of earlier runs included; records of any
+/// further path go to `_overflow.log` in the root.
+pub const FILES_MAX: usize = 10_000;
 
 /// Settings of a `file` sink.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

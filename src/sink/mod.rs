@@ -3,9 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub mod compress;
+pub mod disk;
 pub mod file;
+pub mod keep;
 pub mod null;
 pub mod otlp;
+pub mod rotate;
 mod running;
 pub mod stdout;
 

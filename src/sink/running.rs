@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::{SinkConfig, SinkKind, null, otlp, stdout};
+use super::{SinkConfig, SinkKind, file, null, otlp, stdout};
 use crate::inbox::Inbox;
 use crate::telemetry::{Health, SinkMetric, SinkSample, SinkView, SourceStats};
 use crate::template::Template;
@@ -15,6 +15,8 @@ use crate::template::Template;
 /// A sink whose files, keys and addresses were found in order; it has not started yet.
 #[derive(Debug)]
 pub enum OpenSink {
+    /// See [`file`].
+    File(Box<file::FileSink>, Option<Template>),
     /// See [`null`].
     Null,
     /// See [`otlp`].
@@ -23,13 +25,18 @@ pub enum OpenSink {
     Stdout(stdout::StdoutConfig, std::fs::File),
 }
 
-/// Opens a sink, or says what is wrong and what to do. To be called within a tokio runtime.
-pub fn open(config: &SinkConfig) -> anyhow::Result<OpenSink> {
+/// Opens a sink that eats `inbox`, or says what is wrong and what to do. To be called within a tokio
+/// runtime.
+pub fn open(config: &SinkConfig, inbox: &Arc<Inbox>) -> anyhow::Result<OpenSink> {
     Ok(match &config.kind {
+        SinkKind::File(config) => {
+            let template = Template::parse(&config.path).map_err(anyhow::Error::msg)?;
+            let sink = file::FileSink::open(config, Arc::clone(inbox))?;
+            OpenSink::File(Box::new(sink), Some(template).filter(|template| !template.is_fixed()))
+        }
         SinkKind::Null(_) => OpenSink::Null,
         SinkKind::Otlp(config) => OpenSink::Otlp(otlp::Upstream::new(config)?, Arc::default()),
         SinkKind::Stdout(config) => OpenSink::Stdout(*config, stdout::stdout()?),
-        SinkKind::File(_) => anyhow::bail!("not merged yet"),
     })
 }
 
@@ -37,13 +44,17 @@ impl OpenSink {
     /// The path template, for a sink that has one.
     #[must_use]
     pub fn template(&self) -> Option<Template> {
-        None
+        match self {
+            OpenSink::File(_, template) => template.clone(),
+            _ => None,
+        }
     }
 
     /// How it looks from outside.
     #[must_use]
     pub fn view(&self, inbox: Arc<Inbox>, from: Vec<Arc<SourceStats>>) -> SinkView {
         match self {
+            OpenSink::File(sink, _) => file_view(sink.handle().stats(), SinkView::new("file", inbox, from)),
             OpenSink::Null => SinkView::new("null", inbox, from),
             OpenSink::Stdout(..) => SinkView::new("stdout", inbox, from),
             OpenSink::Otlp(_, stats) => upstream_view(stats, SinkView::new("otlp", inbox, from)),
@@ -55,7 +66,13 @@ impl OpenSink {
     pub fn start(self, inbox: Arc<Inbox>, runtime: &Handle) -> Running {
         let (stop, stopped) = watch::channel(None);
         let name = Arc::clone(inbox.sink());
+        let mut file = None;
         let ended = match self {
+            OpenSink::File(sink, _) => {
+                file = Some(sink.handle());
+                let runtime = runtime.clone();
+                thread(&name, move || sink.run(&runtime))
+            }
             OpenSink::Null => task(runtime, null::run(inbox)),
             OpenSink::Otlp(upstream, stats) => task(runtime, async move {
                 // What is left is counted in the ledger.
@@ -66,7 +83,7 @@ impl OpenSink {
                 thread(&name, move || stdout::run(inbox, config, out, runtime))
             }
         };
-        Running { name, stop, ended }
+        Running { name, stop, file, ended }
     }
 }
 
@@ -75,6 +92,7 @@ impl OpenSink {
 pub struct Running {
     name: Arc<str>,
     stop: watch::Sender<Option<Instant>>,
+    file: Option<file::FileHandle>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -82,10 +100,17 @@ impl Running {
     /// The inbox is about to be closed; what waits is to be delivered by then, or left.
     pub fn stop(&self, until: Instant) {
         self.stop.send_replace(Some(until));
+        if let Some(file) = &self.file {
+            file.stop_by(until.into_std());
+        }
     }
 
     /// Opens output files anew, where there are any.
-    pub fn reopen(&self) {}
+    pub fn reopen(&self) {
+        if let Some(file) = &self.file {
+            file.reopen();
+        }
+    }
 
     /// Waits until it has ended.
     pub async fn ended(self) {
@@ -122,6 +147,32 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> oneshot::Receiver
         tracing::error!(sink = name, %error, "cannot start the thread of the sink");
     }
     ended
+}
+
+fn file_view(stats: &Arc<file::FileStats>, view: SinkView) -> SinkView {
+    let (samples, health) = (Arc::clone(stats), Arc::clone(stats));
+    SinkView {
+        samples: Box::new(move || {
+            let sample = |metric, reason, count: &file::Count| SinkSample { metric, reason, count: count.get() };
+            let it = &samples;
+            vec![
+                sample(SinkMetric::FileRotations, "size", &it.rotations_size),
+                sample(SinkMetric::FileRotations, "time", &it.rotations_time),
+                sample(SinkMetric::FileRotations, "reopen", &it.rotations_reopen),
+                sample(SinkMetric::FileRotations, "error", &it.rotations_error),
+                sample(SinkMetric::WriteErrors, "write", &it.write_errors),
+                sample(SinkMetric::WriteErrors, "sync", &it.sync_errors),
+                sample(SinkMetric::WriteErrors, "rotate", &it.rotate_errors),
+                sample(SinkMetric::WriteErrors, "compress", &it.compress_errors),
+                sample(SinkMetric::WriteErrors, "remove", &it.remove_errors),
+            ]
+        }),
+        health: Box::new(move || match health.last_error() {
+            Some(error) if !health.healthy() => Health::Failing { error },
+            _ => Health::Healthy,
+        }),
+        ..view
+    }
 }
 
 fn upstream_view(stats: &Arc<otlp::UpstreamStats>, view: SinkView) -> SinkView {

@@ -1,0 +1,222 @@
+//! All files of one sink: which one a job goes to, and how many are open.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::job::Job;
+use super::log::{Context, Log, Trouble};
+use super::scan::OVERFLOW;
+use super::{FILES_MAX, SyncPolicy};
+use crate::sink::rotate::{period_of, until_next_period};
+
+/// How often it is looked whether the files are still at their paths.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// Longest pause between syncs while they fail.
+const SYNC_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The files of one sink, by path.
+pub struct Logs {
+    cx: Context,
+    /// The one path; `None` with a template.
+    fixed: Option<String>,
+    logs: HashMap<String, Log>,
+    open: usize,
+    /// Paths in the order they were used, by [`Log::used`]; those closed since are still in it.
+    recent: BTreeMap<u64, String>,
+    open_max: usize,
+    uses: u64,
+    checked: Instant,
+    period: Option<u64>,
+    sync_at: Option<Instant>,
+    sync_pause: Duration,
+}
+
+impl Logs {
+    /// `known` are the paths found at start, with the number of their last finished file.
+    #[must_use]
+    pub fn new(cx: Context, fixed: Option<String>, known: HashMap<String, u64>, open_max: usize) -> Logs {
+        let logs = known.into_iter().map(|(path, sequence)| (path.clone(), Log::new(&path, sequence))).collect();
+        let sync_pause = match cx.sync {
+            SyncPolicy::Every(period) => period.0,
+            SyncPolicy::Never | SyncPolicy::Always => Duration::ZERO,
+        };
+        Logs {
+            cx,
+            fixed,
+            logs,
+            open: 0,
+            recent: BTreeMap::new(),
+            open_max: open_max.max(1),
+            uses: 0,
+            checked: Instant::now(),
+            period: None,
+            sync_at: None,
+            sync_pause,
+        }
+    }
+
+    /// Opens the file of a fixed path; with a template there is nothing to open yet.
+    pub fn open_fixed(&mut self) -> Result<(), Trouble> {
+        let Some(path) = &self.fixed else { return Ok(()) };
+        let log = self.logs.entry(path.clone()).or_insert_with(|| Log::new(path, 0));
+        let opened = log.ensure_open(&self.cx);
+        self.count_open();
+        opened
+    }
+
+    /// Writes the rest of a job; see [`Log::append`]. With a template, records whose own file is
+    /// in nobody's power to open, because a directory or a link is at its path for instance, go
+    /// to `_overflow.log`: one path must not hold up all others.
+    pub fn append(&mut self, job: &mut Job) -> Result<(), Trouble> {
+        let path = self.place(job);
+        match self.append_at(&path, job) {
+            Err(trouble) if self.fixed.is_none() && path != OVERFLOW && is_about_the_path(&trouble) => {
+                self.divert(job);
+                self.append_at(OVERFLOW, job)
+            }
+            result => result,
+        }
+    }
+
+    fn append_at(&mut self, path: &str, job: &mut Job) -> Result<(), Trouble> {
+        self.make_room(path)?;
+        self.uses += 1;
+        let log = self.logs.entry(path.to_owned()).or_insert_with(|| Log::new(path, 0));
+        self.recent.remove(&std::mem::replace(&mut log.used, self.uses));
+        self.recent.insert(self.uses, path.to_owned());
+        let was_open = log.is_open();
+        let result = log.append(job, &self.cx);
+        self.open = self.open + usize::from(log.is_open()) - usize::from(was_open);
+        if let (SyncPolicy::Every(_), true, None) = (self.cx.sync, log.is_dirty(), self.sync_at) {
+            self.sync_at = Some(Instant::now() + self.sync_pause);
+        }
+        self.tell_open();
+        result
+    }
+
+    fn place(&self, job: &mut Job) -> String {
+        if self.logs.contains_key(&job.path) || self.logs.len() < FILES_MAX {
+            return job.path.clone();
+        }
+        self.divert(job);
+        OVERFLOW.to_owned()
+    }
+
+    fn divert(&self, job: &mut Job) {
+        if !std::mem::replace(&mut job.is_diverted, true) {
+            self.cx.stats.overflow_records.add(job.records);
+        }
+    }
+
+    /// Closes the file that was not used for longest when as many are open as may be.
+    fn make_room(&mut self, path: &str) -> Result<(), Trouble> {
+        if self.logs.get(path).is_some_and(Log::is_open) {
+            return Ok(());
+        }
+        while self.open >= self.open_max
+            && let Some((_, oldest)) = self.recent.pop_first()
+        {
+            if let Some(log) = self.logs.get_mut(&oldest).filter(|log| log.is_open()) {
+                self.open -= 1;
+                log.close(None, &self.cx)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long nothing needs to be done unless something arrives.
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        let period = until_next_period(self.cx.rotate.every, self.cx.disk.now_unix_ms());
+        let sync = self.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let check = CHECK.saturating_sub(self.checked.elapsed());
+        [period, sync].into_iter().flatten().fold(check, Duration::min)
+    }
+
+    /// Does what is due by time: looks whether the files are where they belong, finishes those
+    /// whose period is over, syncs. With `look` it looks now. The first trouble is returned, and
+    /// what failed is tried again at the next call.
+    pub fn tick(&mut self, look: bool) -> Result<(), Trouble> {
+        let mut result = Ok(());
+        if look || self.checked.elapsed() >= CHECK {
+            self.checked = Instant::now();
+            result = result.and(self.check());
+        }
+        let period = period_of(self.cx.rotate.every, self.cx.disk.now_unix_ms());
+        if self.period != Some(period) {
+            let rotated = self.logs.values_mut().map(|log| log.rotate_when_over(period, &self.cx));
+            let rotated = first_trouble(rotated);
+            if rotated.is_ok() {
+                self.period = Some(period);
+            }
+            self.count_open();
+            result = result.and(rotated);
+        }
+        if self.sync_at.is_some_and(|at| at <= Instant::now()) {
+            result = result.and(self.sync());
+        }
+        result
+    }
+
+    fn check(&mut self) -> Result<(), Trouble> {
+        // When the root is gone for now, opening files says so.
+        let _missing = self.cx.disk.refresh();
+        let checked = self.logs.values_mut().filter(|log| log.is_open()).map(|log| log.check(&self.cx));
+        let checked = first_trouble(checked);
+        self.count_open();
+        checked.and(self.open_fixed())
+    }
+
+    fn sync(&mut self) -> Result<(), Trouble> {
+        let SyncPolicy::Every(period) = self.cx.sync else { return Ok(()) };
+        let synced = first_trouble(self.logs.values_mut().map(|log| log.sync(None, &self.cx)));
+        // Each failure begins a new file, so while they fail the pauses grow.
+        self.sync_pause =
+            if synced.is_ok() { period.0 } else { (self.sync_pause * 2).min(SYNC_PAUSE_MAX.max(period.0)) };
+        let is_dirty = self.logs.values().any(Log::is_dirty);
+        self.sync_at = is_dirty.then(|| Instant::now() + self.sync_pause);
+        synced
+    }
+
+    /// Closes everything, synced unless the policy is `never`, and ends the care for finished
+    /// files within `within`.
+    pub fn close(mut self, within: Duration) -> Result<(), Trouble> {
+        let closed = first_trouble(self.logs.values_mut().map(|log| log.close(None, &self.cx)));
+        if let Some(keeper) = self.cx.keeper.take() {
+            keeper.stop(within);
+        }
+        closed
+    }
+
+    fn count_open(&mut self) {
+        self.open = self.logs.values().filter(|log| log.is_open()).count();
+        self.tell_open();
+    }
+
+    fn tell_open(&self) {
+        self.cx.stats.files_open.set(self.open as u64);
+        self.cx.stats.files_known.set(self.logs.len() as u64);
+    }
+}
+
+/// Does all of them, and reports the first that failed.
+fn first_trouble(results: impl Iterator<Item = Result<(), Trouble>>) -> Result<(), Trouble> {
+    results.fold(Ok(()), Result::and)
+}
+
+/// True when the disk is well and only this path cannot be opened.
+fn is_about_the_path(trouble: &Trouble) -> bool {
+    const TOO_MANY_LINKS: i32 = rustix::io::Errno::LOOP.raw_os_error();
+    const NAME_TOO_LONG: i32 = rustix::io::Errno::NAMETOOLONG.raw_os_error();
+    let kinds = [
+        io::ErrorKind::Unsupported,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::IsADirectory,
+        io::ErrorKind::PermissionDenied,
+    ];
+    trouble.doing == "open"
+        && (kinds.contains(&trouble.error.kind())
+            || matches!(trouble.error.raw_os_error(), Some(TOO_MANY_LINKS | NAME_TOO_LONG)))
+}

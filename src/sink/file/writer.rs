@@ -1,0 +1,324 @@
+//! The thread of a file sink.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::job::{Job, jobs};
+use super::keeper::{Keeper, KeeperSettings};
+use super::log::{Context, Trouble};
+use super::logs::Logs;
+use super::scan::{Found, OVERFLOW, scan};
+use super::stats::FileStats;
+use super::{Compression, FILES_MAX, FileConfig};
+use crate::inbox::{Delivery, Inbox, Outcome};
+use crate::sink::disk::{Disk, RealDisk};
+use crate::template::Template;
+
+/// Most bytes of waiting batches that are written together; one batch may be larger.
+const TAKE_BYTES: usize = 4 << 20;
+
+/// First and longest pause between attempts while writing fails.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How often it is told that writing still fails.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// How long a compression that runs at the end may go on.
+const KEEPER_WAIT: Duration = Duration::from_secs(2);
+
+/// A `file` sink, ready to run.
+///
+/// What is promised, by `sync`:
+/// - `never`, a period: a delivery is settled when the kernel has its records. They survive a
+///   crash of the process, and a power cut once the next sync has succeeded.
+/// - `always`: a delivery is settled when its records and the names of their files are on the
+///   disk. When a sync fails they are written again to a new file, and settled after that.
+///
+/// Always: only whole records are in a file, apart from what a crash leaves at its very end, which
+/// the next start cuts off. A settled record is in the files once, in the order taken from the
+/// inbox. One that was not settled may be there in whole as well, and then stands twice if its
+/// sender repeats it.
+pub struct FileSink {
+    inbox: Arc<Inbox>,
+    logs: Logs,
+    /// Where records without a route go: the fixed path, or the template without values.
+    otherwise: String,
+    handle: FileHandle,
+    failing: Option<Failing>,
+}
+
+impl std::fmt::Debug for FileSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileSink").field("path", &self.otherwise).finish_non_exhaustive()
+    }
+}
+
+/// A row of failures without a success.
+#[derive(Debug)]
+struct Failing {
+    since: Instant,
+    told: Instant,
+    failures: u64,
+    pause: Duration,
+}
+
+/// Steers a running sink from anywhere.
+#[derive(Clone, Debug)]
+pub struct FileHandle {
+    stats: Arc<FileStats>,
+    control: Arc<Control>,
+}
+
+#[derive(Debug, Default)]
+struct Control {
+    woken: Notify,
+    reopen: AtomicBool,
+    stop_by: Mutex<Option<Instant>>,
+}
+
+impl FileHandle {
+    /// Looks at once whether the files are still at their paths, and begins new ones where they
+    /// are not: what a log rotator expects of SIGHUP. Also ends a pause after a failure.
+    pub fn reopen(&self) {
+        self.control.reopen.store(true, Ordering::Relaxed);
+        self.control.woken.notify_one();
+    }
+
+    /// Call it with [`Inbox::close`]: from that instant on the sink does not wait any longer for
+    /// a disk that fails, and what it could not write counts as failed. Without it, it waits for
+    /// ever.
+    pub fn stop_by(&self, instant: Instant) {
+        *self.control.stop_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant);
+        self.control.woken.notify_one();
+    }
+
+    /// Counters and state.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<FileStats> {
+        &self.stats
+    }
+
+    fn must_stop_at(&self) -> Option<Instant> {
+        *self.control.stop_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FileSink {
+    /// Opens the directory, and for a fixed path the file. Sweeps what interrupted compressions
+    /// left and cuts an incomplete last record off. Errors name the path, the reason, and what to
+    /// change.
+    pub fn open(settings: &FileConfig, inbox: Arc<Inbox>) -> anyhow::Result<FileSink> {
+        let template = template(settings)?;
+        let root = template.root();
+        let disk = RealDisk::open(Path::new(root), settings.mode.0).with_context(|| {
+            format!("cannot open the directory {root}: create it, make it writable for this user, or change 'path'")
+        })?;
+        FileSink::open_on(settings, inbox, Arc::new(disk))
+    }
+
+    /// The same on any disk.
+    pub fn open_on(settings: &FileConfig, inbox: Arc<Inbox>, disk: Arc<dyn Disk>) -> anyhow::Result<FileSink> {
+        let template = template(settings)?;
+        check_limits(settings)?;
+        let root = template.root().to_owned();
+        let known = take_stock(disk.as_ref(), &template, &root, inbox.sink())?;
+        let stats = Arc::<FileStats>::default();
+        let keep = settings.keep;
+        let is_kept = settings.compress != Compression::None
+            || keep.files.is_some()
+            || keep.age.is_some()
+            || keep.bytes.is_some();
+        let keeper = is_kept.then(|| {
+            Keeper::start(KeeperSettings {
+                sink: Arc::clone(inbox.sink()),
+                disk: Arc::clone(&disk),
+                template: template.clone(),
+                compress: settings.compress,
+                keep,
+                stats: Arc::clone(&stats),
+            })
+        });
+        let context = Context {
+            sink: Arc::clone(inbox.sink()),
+            disk,
+            rotate: settings.rotate,
+            sync: settings.sync,
+            stats: Arc::clone(&stats),
+            keeper: keeper.transpose().context("cannot start the thread that compresses and removes files")?,
+        };
+        let otherwise = template.render_unknown();
+        let fixed = template.is_fixed().then(|| otherwise.clone());
+        let mut logs = Logs::new(context, fixed, known, settings.open_max as usize);
+        logs.open_fixed().map_err(|trouble| {
+            anyhow::anyhow!("{trouble} in {root}: make the path writable for this user, or change 'path'")
+        })?;
+        let handle = FileHandle { stats, control: Arc::default() };
+        Ok(FileSink { inbox, logs, otherwise, handle, failing: None })
+    }
+
+    /// A handle on it.
+    #[must_use]
+    pub fn handle(&self) -> FileHandle {
+        self.handle.clone()
+    }
+
+    /// Writes until the inbox is closed and empty; call it on a thread of its own. Then it syncs
+    /// and closes the files, and gives up a running compression after 2 s. `runtime` must have
+    /// time enabled and outlive the call.
+    pub fn run(mut self, runtime: &Handle) {
+        while let Some(deliveries) = self.next(runtime) {
+            if !deliveries.is_empty() {
+                self.deliver(deliveries, runtime);
+            }
+            // With nothing in hand, files that can be opened are all that health asks for.
+            let is_failing = self.failing.is_some();
+            let result = self.tick(is_failing);
+            if is_failing || result.is_err() {
+                self.note(result);
+            }
+        }
+        if let Err(trouble) = self.logs.close(KEEPER_WAIT) {
+            tracing::error!(sink = %self.inbox.sink(), error = %trouble, "closing a file failed, its last records may not be on the disk");
+        }
+    }
+
+    /// What is to be written next: nothing when it is only time to look after the files, `None`
+    /// at the end.
+    fn next(&self, runtime: &Handle) -> Option<Vec<Delivery>> {
+        let wait = self.logs.idle_for();
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                taken = self.inbox.take(TAKE_BYTES) => taken,
+                () = self.handle.control.woken.notified() => Some(Vec::new()),
+                () = tokio::time::sleep(wait) => Some(Vec::new()),
+            }
+        })
+    }
+
+    /// Writes the deliveries and settles them; while that fails it pauses and tries again.
+    fn deliver(&mut self, deliveries: Vec<Delivery>, runtime: &Handle) {
+        let mut jobs = jobs(deliveries.iter().map(|it| &it.batch), &self.otherwise);
+        while !self.attempt(&mut jobs) {
+            if !self.pause(runtime) {
+                // Dropped unsettled, they count as failed.
+                return;
+            }
+            if let Err(trouble) = self.tick(false) {
+                self.note(Err(trouble));
+            }
+        }
+        for delivery in deliveries {
+            delivery.settle(Outcome::Done);
+        }
+    }
+
+    /// One attempt at each file. True when all is written.
+    pub(super) fn attempt(&mut self, jobs: &mut [Job]) -> bool {
+        let mut result = Ok(());
+        for job in jobs {
+            result = result.and(self.logs.append(job));
+        }
+        self.note(result)
+    }
+
+    /// Does what is due by time, and with `look` looks after the files now.
+    pub(super) fn tick(&mut self, look: bool) -> Result<(), Trouble> {
+        let reopen = self.handle.control.reopen.swap(false, Ordering::Relaxed);
+        self.logs.tick(look || reopen)
+    }
+
+    /// Keeps the state of health. True when it was a success.
+    fn note(&mut self, result: Result<(), Trouble>) -> bool {
+        let sink = self.inbox.sink();
+        let stats = &self.handle.stats;
+        let Err(trouble) = result else {
+            if let Some(failing) = self.failing.take() {
+                stats.set_healthy(true);
+                let (failures, seconds) = (failing.failures, failing.since.elapsed().as_secs());
+                tracing::info!(%sink, failures, seconds, "writing works again");
+            }
+            return true;
+        };
+        stats.write_errors.add(1);
+        stats.set_healthy(false);
+        stats.set_last_error(trouble.to_string());
+        let now = Instant::now();
+        let is_first = self.failing.is_none();
+        let failing = self.failing.get_or_insert(Failing { since: now, told: now, failures: 0, pause: PAUSE_MIN });
+        failing.failures += 1;
+        if is_first || failing.told.elapsed() >= REMIND {
+            failing.told = now;
+            let failures = failing.failures;
+            tracing::error!(%sink, failures, error = %trouble, "cannot write, holding the records and trying again");
+        }
+        false
+    }
+
+    /// Waits before the next attempt; false when it is time to give up.
+    fn pause(&mut self, runtime: &Handle) -> bool {
+        let pause = self.failing.as_mut().map_or(PAUSE_MIN, |failing| {
+            let longer = (failing.pause * 2).min(PAUSE_MAX);
+            std::mem::replace(&mut failing.pause, longer)
+        });
+        let again = Instant::now() + pause;
+        runtime.block_on(async {
+            let woken = self.handle.control.woken.notified();
+            let until = self.handle.must_stop_at().map_or(again, |stop| stop.min(again));
+            let _either = tokio::time::timeout_at(until.into(), woken).await;
+        });
+        self.handle.must_stop_at().is_none_or(|stop| Instant::now() < stop)
+    }
+}
+
+fn template(settings: &FileConfig) -> anyhow::Result<Template> {
+    Template::parse(&settings.path).map_err(anyhow::Error::msg)
+}
+
+fn check_limits(settings: &FileConfig) -> anyhow::Result<()> {
+    let rotate = settings.rotate;
+    anyhow::ensure!(
+        rotate.size.is_none_or(|size| size.0 > 0) && rotate.every.is_none_or(|every| !every.0.is_zero()),
+        "'rotate' has a limit of zero: leave size or every out for no limit"
+    );
+    anyhow::ensure!(settings.open_max > 0, "'open_max' is zero: at least one file must be open");
+    Ok(())
+}
+
+/// Finds out which files are there already, with the number of the last finished one of each, and
+/// removes what interrupted compressions left.
+fn take_stock(disk: &dyn Disk, template: &Template, root: &str, sink: &str) -> anyhow::Result<HashMap<String, u64>> {
+    let mut known: HashMap<String, u64> = HashMap::new();
+    let mut leftovers = Vec::new();
+    scan(disk, template, &mut |found| {
+        let (path, sequence) = match found {
+            Found::Leftover(path) => {
+                leftovers.push(path);
+                return;
+            }
+            Found::Current(path) => (path, 0),
+            Found::Finished(finished) => (finished.current, finished.sequence),
+        };
+        // The overflow file always has its place.
+        if known.len() < FILES_MAX || path == OVERFLOW || known.contains_key(&path) {
+            let last = known.entry(path).or_default();
+            *last = sequence.max(*last);
+        }
+    })
+    .with_context(|| format!("cannot list the directory {root}: make it readable for this user, or change 'path'"))?;
+    for path in leftovers {
+        match disk.remove(&path) {
+            Ok(()) => tracing::info!(sink, path, "removed what an interrupted compression left"),
+            Err(error) => tracing::warn!(sink, path, %error, "cannot remove what an interrupted compression left"),
+        }
+    }
+    Ok(known)
+}
