@@ -395,7 +395,7 @@ fn records_are_held_while_the_path_cannot_be_opened_and_the_end_is_bounded() {
     rig.put("lost\nlost\n");
     rig.handle.stop_by(Instant::now());
     let tally = rig.end();
-    assert_eq!((tally.delivered, tally.failed, tally.in_flight), (1, 2, 0));
+    assert_eq!((tally.delivered, tally.abandoned, tally.in_flight), (1, 2, 0));
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl FileHandle {
     }
 
     /// Call it with [`Inbox::close`]: from that instant on the sink does not wait any longer for
-    /// a disk that fails, and what it could not write counts as failed. Without it, it waits for
+    /// a disk that fails, and what it could not write counts as abandoned. Without it, it waits for
     /// ever.
     pub fn stop_by(&self, instant: Instant) {
         *self.control.stop_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant);

@@ -27,7 +27,7 @@ pub const REQUESTS_MAX: usize = 4;
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Delivers what the inbox holds until it is closed and empty. Returns how many records were
-/// never answered for; they count as failed.
+/// never answered for; they count as abandoned.
 ///
 /// `stop` is `None` while logboom runs: then nothing is given up, however long the upstream is
 /// gone. Once it holds an instant, and the inbox is to be closed at the same time, what waits is
@@ -38,23 +38,24 @@ const LOG_PAUSE: Duration = Duration::from_secs(60);
 /// copy that goes out: at most [`REQUESTS_MAX`] times [`REQUEST_BYTES_MAX`], twice that with
 /// compression, or the largest batch where that is more.
 ///
-/// Cancelled, it leaves nothing behind: deliveries in hand count as failed.
+/// Cancelled, it leaves nothing behind: deliveries in hand count as abandoned.
 pub async fn run(
     inbox: Arc<Inbox>,
     upstream: Upstream,
     stats: Arc<UpstreamStats>,
     stop: watch::Receiver<Option<Instant>>,
 ) -> u64 {
-    let unexplained = |stats: &UpstreamStats| inbox.tally().failed.saturating_sub(stats.failed_total());
-    let before = unexplained(&stats);
     let mut sender = Sender::new(&inbox, upstream, Arc::clone(&stats), stop);
     if sender.feed(&inbox).await.is_err() {
         inbox.close();
         while !inbox.try_take(usize::MAX).is_empty() {}
     }
-    // Every failure that an answer explains is in the statistics already.
-    let left = unexplained(&stats).saturating_sub(before);
-    stats.add_failed(Reason::Shutdown, left);
+    // Of a batch that was taken apart a part may have been accepted; the rest of it counts as
+    // failed. Every failure that an answer explains is in the statistics already.
+    let tally = inbox.tally();
+    let unanswered = tally.failed.saturating_sub(stats.failed_total());
+    stats.add_failed(Reason::Shutdown, unanswered);
+    let left = unanswered + tally.abandoned;
     if left > 0 {
         tracing::warn!(sink = %inbox.sink(), records = left, "upstream did not answer in time, records are lost");
     }
