@@ -1,6 +1,9 @@
 //! A gRPC client that sends whatever bytes it is told to.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +20,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::Service as _;
 
-/// One HTTP/2 connection; it never opens another.
+/// One HTTP/2 connection at a time.
 pub struct Client {
     runtime: Runtime,
     channel: Channel,
@@ -45,7 +48,7 @@ impl Client {
         self.runtime.block_on(within(export(self.channel.clone(), request.into(), Some(encoding))))
     }
 
-    /// Begins an export and goes on; dropping the handle after `abort` hangs up.
+    /// Begins an export and goes on; aborting the task hangs up.
     pub fn begin(&self, request: impl Into<Bytes>) -> tokio::task::JoinHandle<Answer> {
         self.runtime.spawn(export(self.channel.clone(), request.into(), None))
     }
@@ -53,6 +56,17 @@ impl Client {
     /// Waits for what was begun.
     pub fn wait(&self, call: tokio::task::JoinHandle<Answer>) -> Answer {
         self.runtime.block_on(within(call)).unwrap()
+    }
+
+    /// Begins an export of which only these bytes are ever sent.
+    pub fn stall(&self, beginning: impl Into<Bytes>) -> tokio::task::JoinHandle<()> {
+        let request = http::Request::post(EXPORT).header("content-type", "application/grpc");
+        let request = request.body(Body::new(Stalled(Some(beginning.into())))).unwrap();
+        let mut channel = self.channel.clone();
+        self.runtime.spawn(async move {
+            std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
+            let _ = channel.call(request).await;
+        })
     }
 
     /// Sends a request made by hand. The HTTP status and the gRPC code, where there is one.
@@ -112,4 +126,22 @@ async fn export(channel: Channel, request: Bytes, encoding: Option<CompressionEn
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.unwrap_or_else(|_| panic!("no answer for a minute"))
+}
+
+/// A body that goes silent before its end.
+struct Stalled(Option<Bytes>);
+
+impl http_body::Body for Stalled {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(http_body::Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
+    }
 }
