@@ -193,6 +193,11 @@ impl Server {
         self.dir.path().join(name)
     }
 
+    /// The directory, for another run.
+    pub fn dir(&self) -> Arc<TempDir> {
+        Arc::clone(&self.dir)
+    }
+
     /// A file in `{dir}`; empty when there is none.
     pub fn file(&self, name: &str) -> Vec<u8> {
         read(&self.path(name))
