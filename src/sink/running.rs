@@ -83,7 +83,7 @@ impl OpenSink {
                 thread(&name, move || stdout::run(inbox, config, out, runtime))
             }
         };
-        Running { name, stop, file, ended }
+        Running { name, stop, file, end: End::Awaited(ended) }
     }
 }
 
@@ -93,7 +93,26 @@ pub struct Running {
     name: Arc<str>,
     stop: watch::Sender<Option<Instant>>,
     file: Option<file::FileHandle>,
-    ended: oneshot::Receiver<()>,
+    end: End,
+}
+
+/// Whether a sink has ended, and how. Remembered, because it is asked for again and again: one may
+/// end long before the process does.
+#[derive(Debug)]
+enum End {
+    Awaited(oneshot::Receiver<()>),
+    InOrder,
+    Crashed,
+}
+
+impl End {
+    /// Waits for it; true when it came in order. Cancel-safe.
+    async fn in_order(&mut self) -> bool {
+        if let End::Awaited(ended) = self {
+            *self = if ended.await.is_ok() { End::InOrder } else { End::Crashed };
+        }
+        matches!(self, End::InOrder)
+    }
 }
 
 impl Running {
@@ -112,17 +131,17 @@ impl Running {
         }
     }
 
-    /// Waits until it has ended.
-    pub async fn ended(self) {
-        let _ = self.ended.await;
+    /// Waits until it has ended, however.
+    pub async fn ended(mut self) {
+        let _ = self.end.in_order().await;
     }
 
     /// Waits until it has crashed, and tells its name. One that ends in order never crashes.
     pub async fn crashed(&mut self) -> String {
-        match (&mut self.ended).await {
-            Err(_) => self.name.to_string(),
-            Ok(()) => std::future::pending().await,
+        if self.end.in_order().await {
+            return std::future::pending().await;
         }
+        self.name.to_string()
     }
 }
 
@@ -196,5 +215,33 @@ fn upstream_view(stats: &Arc<otlp::UpstreamStats>, view: SinkView) -> SinkView {
             _ => Health::Healthy,
         }),
         ..view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: asked how a sink has ended, again and again, before and after it has. Guarantee:
+    /// the same answer each time.
+    #[tokio::test]
+    async fn an_end_is_remembered() {
+        for in_order in [true, false] {
+            let (tell, ended) = oneshot::channel();
+            let mut end = End::Awaited(ended);
+            tokio::select! {
+                biased;
+                _ = end.in_order() => unreachable!("it has not ended"),
+                () = std::future::ready(()) => {}
+            }
+            if in_order {
+                let _ = tell.send(());
+            } else {
+                drop(tell);
+            }
+            for _ in 0..3 {
+                assert_eq!(end.in_order().await, in_order);
+            }
+        }
     }
 }
