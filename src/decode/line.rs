@@ -1,11 +1,25 @@
 //! Lines into records.
 
 use memchr::memchr;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::json::{self, Reason};
 use super::{Scratch, Visitor};
 use crate::record::{Range, RecordRef, Span, Tree, Value};
-use crate::source::lines::LineFormat;
+
+/// How a line is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LineFormat {
+    /// Lines that start with `{` are read as JSON, all others are text.
+    #[default]
+    Auto,
+    /// Every line is text.
+    Raw,
+    /// Every line should be a JSON object; one that is not is kept as text with the reason.
+    Json,
+}
 
 /// What the framer knows about a line that is not just a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

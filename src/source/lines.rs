@@ -20,6 +20,7 @@ use super::listen::{Acceptor, Admission, Listener, Stream};
 use crate::batch::Origin;
 use crate::budget::{Budget, Reservation};
 use crate::config::units::ByteSize;
+use crate::decode::line::LineFormat;
 use crate::intake::Intake;
 use crate::telemetry::LineResult;
 
@@ -242,17 +243,4 @@ fn line_max_default() -> ByteSize {
 
 fn connections_max_default() -> u32 {
     4096
-}
-
-/// How a line is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LineFormat {
-    /// Lines that start with `{` are read as JSON, all others are text.
-    #[default]
-    Auto,
-    /// Every line is text.
-    Raw,
-    /// Every line should be a JSON object; one that is not is kept as text with the reason.
-    Json,
 }
