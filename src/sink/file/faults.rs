@@ -348,7 +348,7 @@ fn compression_never_loses_the_only_copy() {
         let text = "a line of the log\n".repeat(20_000);
         let at = |finished: &Finished| directory.path().join(finished.path());
         std::fs::write(at(&plain), &text).unwrap();
-        let go_on = |n: u64| move || n % 7 > 0;
+        let go_on = |n: u64| move || !n.is_multiple_of(7);
         let done = (1..2000).find_map(|n| {
             let packed = compress(&disk, &plain, packing, &go_on(n)).ok();
             assert!(packed.is_some() || std::fs::read_to_string(at(&plain)).unwrap() == text, "seed {seed}");
