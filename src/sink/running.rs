@@ -15,7 +15,7 @@ use crate::template::Template;
 /// A sink whose files, keys and addresses were found in order; it has not started yet.
 #[derive(Debug)]
 pub enum OpenSink {
-    /// See [`file`].
+    /// See [`mod@file`].
     File(Box<file::FileSink>, Option<Template>),
     /// See [`null`].
     Null,
@@ -83,7 +83,7 @@ impl OpenSink {
                 thread(&name, move || stdout::run(inbox, config, out, runtime))
             }
         };
-        Running { name, stop, file, ended }
+        Running { name, stop, file, ended: Some(ended) }
     }
 }
 
@@ -93,7 +93,8 @@ pub struct Running {
     name: Arc<str>,
     stop: watch::Sender<Option<Instant>>,
     file: Option<file::FileHandle>,
-    ended: oneshot::Receiver<()>,
+    /// `None` once it has ended in order.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Running {
@@ -114,15 +115,20 @@ impl Running {
 
     /// Waits until it has ended.
     pub async fn ended(self) {
-        let _ = self.ended.await;
+        if let Some(ended) = self.ended {
+            let _ = ended.await;
+        }
     }
 
     /// Waits until it has crashed, and tells its name. One that ends in order never crashes.
     pub async fn crashed(&mut self) -> String {
-        match (&mut self.ended).await {
-            Err(_) => self.name.to_string(),
-            Ok(()) => std::future::pending().await,
+        if let Some(ended) = &mut self.ended {
+            if ended.await.is_err() {
+                return self.name.to_string();
+            }
+            self.ended = None;
         }
+        std::future::pending().await
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -158,13 +159,26 @@ impl LogsService {
             payload
         };
         let intake = Arc::clone(&self.intake);
-        // In a task of its own: a client that hangs up takes its request down, not its records.
-        let taken = self.in_flight.spawn(async move { intake.otlp(payload, records, origin, held, hold_until).await });
-        match taken.await {
+        let taking = async move { intake.otlp(payload, records, origin, held, hold_until).await };
+        match self.finish_even_if_cancelled(taking).await {
             Ok(Receipt::Accepted) => Ok(rejected),
             // The records were received, and the sink has counted what it missed.
             Ok(Receipt::Missed) => Err(Refusal { records: 0, ..overloaded("a sink has no room") }),
             Err(error) => Err(Refusal::new(Code::Internal, RejectReason::Other, &error.to_string())),
+        }
+    }
+
+    /// Takes what needs no waiting at once; the rest in a task of its own: a client that hangs up
+    /// takes its request down, not its records.
+    async fn finish_even_if_cancelled(
+        &self,
+        taking: impl Future<Output = Receipt> + Send + 'static,
+    ) -> Result<Receipt, tokio::task::JoinError> {
+        let mut taking = Box::pin(taking);
+        let first = std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
+        match first {
+            Poll::Ready(receipt) => Ok(receipt),
+            Poll::Pending => self.in_flight.spawn(taking).await,
         }
     }
 
