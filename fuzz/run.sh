@@ -33,7 +33,7 @@ seed() {
   local file
   for file in "$@"; do
     [ -f "$file" ] || continue
-    head -c 8192 "$file" >"$corpus/seed-$(basename "$file")"
+    head -c 4096 "$file" >"$corpus/seed-$(basename "$file")"
   done
 }
 fixtures=../tests/fixtures
@@ -45,8 +45,13 @@ seed config ../config/*.yaml
 for target in "${targets[@]}"; do
   echo "== fuzz $target, $seconds s"
   mkdir -p "corpus/$target" "artifacts/$target"
-  limits=(-max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048)
-  "$CARGO_TARGET_DIR/$host/release/$target" "${limits[@]}" -seed="${SEED:-0}" -print_final_stats=1 \
-    -artifact_prefix="artifacts/$target/" "corpus/$target" </dev/null 2>&1 |
-    grep -E 'ERROR|SUMMARY|panicked|assert|left:|right:|^stat::(number_of_executed_units|peak_rss_mb)|Test unit written|DONE'
+  limits=(-max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048)
+  log=artifacts/$target/last.log
+  if ! "$CARGO_TARGET_DIR/$host/release/$target" "${limits[@]}" -seed="${SEED:-0}" -print_final_stats=1 \
+    -artifact_prefix="artifacts/$target/" "corpus/$target" </dev/null >"$log" 2>&1; then
+    tail -n 60 "$log"
+    echo "fuzz: $target failed, see fuzz/$log"
+    exit 1
+  fi
+  grep -E '^stat::(number_of_executed_units|average_exec_per_sec|peak_rss_mb)|DONE' "$log"
 done

@@ -11,7 +11,7 @@ fuzz_target!(|input: &[u8]| {
     let limits = Limits::default();
     let mut seen = AllEncodings::new();
     decode(input, 0, 1, &mut Scratch::default(), &mut seen);
-    let repaired = repair(input);
+    let repaired = repair(input, limits.record_bytes_max);
     match check(input, &limits) {
         Ok(summary) => {
             assert_eq!(seen.records, summary.records as usize);
