@@ -31,14 +31,14 @@
 //!
 //! # What modules do not know
 //!
-//! - [`decode`], [`encode`], [`record`], [`template`]: sockets, files, clocks, tasks. Bytes in, bytes
-//!   out; any input, no panic, bounded recursion.
-//! - [`source`]: sinks. [`sink`]: sources. Only [`server`] knows both.
-//! - [`inbox`], [`batch`]: what the bytes mean. An encoder makes the gap records they hold.
-//! - [`sink`]: how records look. It gets bytes in its encoding.
-//! - [`telemetry`]: who counts. A client can choose among the values of a label, never add one.
-//! - [`grpc`]: protobuf.
-//! - All but `main`: how to end the process.
+//! - [`decode`], [`encode`], [`record`] and [`template`] know no sockets, files, clocks or tasks.
+//!   Bytes in, bytes out; any input, no panic, bounded recursion.
+//! - [`source`] knows no sinks, and [`sink`] no sources. Only [`server`] knows both.
+//! - [`inbox`] and [`batch`] do not know what the bytes mean; an encoder makes the gap records.
+//! - [`sink`] does not know how records look. It gets bytes in its encoding.
+//! - [`telemetry`] lets a client choose among the values of a label, never add one.
+//! - [`grpc`] knows no protobuf.
+//! - Nothing but `main` can end the process.
 //!
 //! # What holds everywhere
 //!
