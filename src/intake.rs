@@ -165,6 +165,7 @@ impl Intake {
                 work.hand_on(&mut outputs, start == payload.len()).await;
             }
         }
+        self.count_repeated_keys(&outputs);
     }
 
     /// Takes one OTLP request that passed [`otlp::check`]. `held` covers the payload and
@@ -193,7 +194,16 @@ impl Intake {
             from = next.unwrap_or(from);
             work.hand_on(&mut outputs, done).await;
         }
+        self.count_repeated_keys(&outputs);
         work.receipt
+    }
+
+    /// Keys whose earlier values did not reach a text encoding. Encoders agree on it.
+    fn count_repeated_keys(&self, outputs: &[Output<'_>]) {
+        let repeated = outputs.iter().map(|output| output.encoder.repeated_keys()).max().unwrap_or(0);
+        if repeated > 0 {
+            self.stats.count_repaired(RepairReason::RepeatedKey, repeated);
+        }
     }
 
     fn outputs(&self) -> Vec<Output<'_>> {

@@ -123,10 +123,11 @@ impl Running {
     /// Waits until it has crashed, and tells its name. One that ends in order never crashes.
     pub async fn crashed(&mut self) -> String {
         if let Some(ended) = &mut self.ended {
-            if ended.await.is_err() {
+            let crashed = ended.await.is_err();
+            self.ended = None;
+            if crashed {
                 return self.name.to_string();
             }
-            self.ended = None;
         }
         std::future::pending().await
     }

@@ -151,6 +151,7 @@ impl LogsService {
         held.merge(work.map_err(|refusal| Refusal { records: u64::from(summary.records), ..refusal })?);
         let origin = Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
         self.stats().count_repaired(RepairReason::InvalidUtf8, u64::from(summary.repaired_records));
+        self.stats().count_repaired(RepairReason::InvalidId, u64::from(summary.invalid_ids));
         let rejected = self.oversized(&summary, peer);
         let records = u64::from(summary.records) - rejected.records;
         let payload = if summary.needs_repair() {
