@@ -204,6 +204,12 @@ impl Inbox {
         self.lock().passed_over
     }
 
+    /// True when it takes nothing any more: the process is stopping, or the sink has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Puts a batch in, waiting for room as `wait_max` allows and never beyond `hold_until`.
     /// Cancel-safe only in that nothing is counted: the batch is dropped with the future, so
     /// callers must not cancel what they have reported as received.

@@ -25,7 +25,7 @@ use crate::telemetry::{LineResult, RepairReason, SourceStats};
 use crate::template::Template;
 
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
-pub const PIECE_BYTES: usize = 1 << 20;
+pub const PIECE_BYTES: usize = 512 << 10;
 /// Bytes of lines that are decoded between two looks at the size of a piece.
 const SLICE_BYTES: usize = 64 << 10;
 
@@ -152,6 +152,7 @@ impl Intake {
             let end = slice_end(&payload, start);
             let slice = &payload[start..end];
             let marks = marks_within(&marks, start, end);
+            reserve(&mut outputs, slice.len());
             let counts = SCRATCH.with_borrow_mut(|scratch| {
                 line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
             });
@@ -163,6 +164,7 @@ impl Intake {
                 work.hand_on(&mut outputs, start == payload.len()).await;
             }
         }
+        self.count_repeated_keys(&outputs);
     }
 
     /// Takes one OTLP request that passed [`otlp::check`]. `held` covers the payload and
@@ -184,17 +186,34 @@ impl Intake {
         let mut from = 0;
         while !done {
             let observed = work.origin.received_unix_nano;
+            reserve(&mut outputs, payload.len());
             let mut feed = Feed { outputs: &mut outputs };
             let next = SCRATCH.with_borrow_mut(|scratch| otlp::decode(&payload, from, observed, scratch, &mut feed));
             done = next.is_none();
             from = next.unwrap_or(from);
             work.hand_on(&mut outputs, done).await;
         }
+        self.count_repeated_keys(&outputs);
         work.receipt
+    }
+
+    /// Keys whose earlier values did not reach a text encoding. Encoders agree on it.
+    fn count_repeated_keys(&self, outputs: &[Output<'_>]) {
+        let repeated = outputs.iter().map(|output| output.encoder.repeated_keys()).max().unwrap_or(0);
+        if repeated > 0 {
+            self.stats.count_repaired(RepairReason::RepeatedKey, repeated);
+        }
     }
 
     fn outputs(&self) -> Vec<Output<'_>> {
         self.encoded.iter().filter_map(|product| Some(Output::new(product, product.encoding?))).collect()
+    }
+}
+
+/// Room for what so many bytes are likely to become, or for a piece.
+fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
+    for output in outputs {
+        output.encoder.reserve((2 * bytes).min(PIECE_BYTES + PIECE_BYTES / 8));
     }
 }
 

@@ -299,7 +299,8 @@ fn a_directory_removed_under_us_is_made_again() {
     let logs = directory.path().join("logs");
     let rig = start(directory.path(), "logs/a.log", json!({}));
     rig.write("one\n");
-    fs::remove_dir_all(&logs).unwrap();
+    // It fails when the sink has just begun a new file in it.
+    eventually("it is removed", || fs::remove_dir_all(&logs).is_ok());
     rig.write("two\n");
     rig.end();
     assert_eq!(fs::read_to_string(logs.join("a.log")).unwrap(), "two\n");
@@ -377,8 +378,10 @@ fn records_are_held_while_the_path_cannot_be_opened_and_the_end_is_bounded() {
     let path = directory.path().join("a.log");
     let rig = start(directory.path(), "a.log", json!({}));
     let block = || {
-        fs::rename(&path, directory.path().join("moved.log")).unwrap();
-        fs::create_dir(&path).unwrap();
+        // In one step, or the sink could begin a new file in between.
+        let other = TempDir::new_in(directory.path()).unwrap().keep();
+        let (here, there) = (rustix::fs::CWD, rustix::fs::CWD);
+        rustix::fs::renameat_with(here, &path, there, &other, rustix::fs::RenameFlags::EXCHANGE).unwrap();
         rig.handle.reopen();
         eventually("it is unhealthy", || !rig.handle.stats().healthy());
     };
@@ -594,4 +597,27 @@ fn a_batch_much_larger_than_a_file_is_cut_into_files() {
     let parts = parts(directory.path(), "a.log");
     assert!(parts.len() > 5 && parts.iter().all(|part| part.len() <= 1 << 20));
     assert_eq!(parts.concat(), text.into_bytes());
+}
+
+/// Scenario: the end comes while a large file is compressed. Guarantees: it is complete, plain or
+/// compressed; nothing half done is left.
+#[test]
+fn the_end_leaves_no_half_compressed_file() {
+    let directory = TempDir::new().unwrap();
+    let text = numbered(0..200_000);
+    let rig = start(directory.path(), "a.log", json!({"rotate": {"size": "8MiB"}, "compress": "gzip"}));
+    rig.write(text.clone());
+    assert_eq!(rig.end().delivered, 200_000);
+    assert!(names(directory.path()).iter().all(|name| name.ends_with(".log") || name.ends_with(".log.gz")));
+    assert!(parts(directory.path(), "a.log").concat() == text.into_bytes());
+}
+
+#[test]
+fn a_fixed_path_takes_everything() {
+    let directory = TempDir::new().unwrap();
+    let rig = start(directory.path(), "a.log", json!({}));
+    rig.put_to(&["b.log".to_owned(), "c.log".to_owned()], "line\n");
+    rig.end();
+    assert_eq!(names(directory.path()), ["a.log"]);
+    assert_eq!(fs::read_to_string(directory.path().join("a.log")).unwrap(), "line\nline\n");
 }

@@ -94,6 +94,11 @@ impl JsonEncoder {
         std::mem::take(&mut self.out)
     }
 
+    /// Makes room for so many more bytes.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     /// Bytes written.
     #[must_use]
     pub fn len(&self) -> usize {

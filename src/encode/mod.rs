@@ -64,6 +64,17 @@ impl Encoder {
         }
     }
 
+    /// Makes room for so many more bytes, so that a batch grows its buffer once.
+    pub fn reserve(&mut self, bytes: usize) {
+        match self {
+            Encoder::Raw(it) => it.reserve(bytes),
+            Encoder::Json(it) => it.reserve(bytes),
+            Encoder::OtlpJson(it) => it.reserve(bytes),
+            Encoder::Pretty(it) => it.reserve(bytes),
+            Encoder::Otlp(it) => it.reserve(bytes),
+        }
+    }
+
     /// A group begins: the records that follow share this resource and scope.
     pub fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
         match self {

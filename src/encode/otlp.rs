@@ -53,6 +53,11 @@ impl OtlpEncoder {
         put_record(&mut self.out, record);
     }
 
+    /// Makes room for so many more bytes.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     /// Bytes written since the last [`OtlpEncoder::finish`].
     #[must_use]
     pub fn len(&self) -> usize {

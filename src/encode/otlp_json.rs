@@ -105,6 +105,11 @@ impl OtlpJsonEncoder {
         std::mem::take(&mut self.out)
     }
 
+    /// Makes room for so many more bytes.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     /// Bytes written.
     #[must_use]
     pub fn len(&self) -> usize {

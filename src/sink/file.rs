@@ -10,12 +10,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod context;
 #[cfg(test)]
 mod faults;
 mod job;
 mod keeper;
 mod log;
 mod logs;
+mod open;
 mod scan;
 mod stats;
 mod writer;

@@ -15,7 +15,7 @@ use crate::template::Template;
 /// A sink whose files, keys and addresses were found in order; it has not started yet.
 #[derive(Debug)]
 pub enum OpenSink {
-    /// See [`file`].
+    /// See [`mod@file`].
     File(Box<file::FileSink>, Option<Template>),
     /// See [`null`].
     Null,
@@ -83,7 +83,7 @@ impl OpenSink {
                 thread(&name, move || stdout::run(inbox, config, out, runtime))
             }
         };
-        Running { name, stop, file, end: End::Awaited(ended) }
+        Running { name, stop, file, ended: Some(ended) }
     }
 }
 
@@ -93,26 +93,8 @@ pub struct Running {
     name: Arc<str>,
     stop: watch::Sender<Option<Instant>>,
     file: Option<file::FileHandle>,
-    end: End,
-}
-
-/// Whether a sink has ended, and how. Remembered, because it is asked for again and again: one may
-/// end long before the process does.
-#[derive(Debug)]
-enum End {
-    Awaited(oneshot::Receiver<()>),
-    InOrder,
-    Crashed,
-}
-
-impl End {
-    /// Waits for it; true when it came in order. Cancel-safe.
-    async fn in_order(&mut self) -> bool {
-        if let End::Awaited(ended) = self {
-            *self = if ended.await.is_ok() { End::InOrder } else { End::Crashed };
-        }
-        matches!(self, End::InOrder)
-    }
+    /// `None` once it has ended in order.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Running {
@@ -131,17 +113,23 @@ impl Running {
         }
     }
 
-    /// Waits until it has ended, however.
-    pub async fn ended(mut self) {
-        let _ = self.end.in_order().await;
+    /// Waits until it has ended.
+    pub async fn ended(self) {
+        if let Some(ended) = self.ended {
+            let _ = ended.await;
+        }
     }
 
     /// Waits until it has crashed, and tells its name. One that ends in order never crashes.
     pub async fn crashed(&mut self) -> String {
-        if self.end.in_order().await {
-            return std::future::pending().await;
+        if let Some(ended) = &mut self.ended {
+            let crashed = ended.await.is_err();
+            self.ended = None;
+            if crashed {
+                return self.name.to_string();
+            }
         }
-        self.name.to_string()
+        std::future::pending().await
     }
 }
 
@@ -215,33 +203,5 @@ fn upstream_view(stats: &Arc<otlp::UpstreamStats>, view: SinkView) -> SinkView {
             _ => Health::Healthy,
         }),
         ..view
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Scenario: asked how a sink has ended, again and again, before and after it has. Guarantee:
-    /// the same answer each time.
-    #[tokio::test]
-    async fn an_end_is_remembered() {
-        for in_order in [true, false] {
-            let (tell, ended) = oneshot::channel();
-            let mut end = End::Awaited(ended);
-            tokio::select! {
-                biased;
-                _ = end.in_order() => unreachable!("it has not ended"),
-                () = std::future::ready(()) => {}
-            }
-            if in_order {
-                let _ = tell.send(());
-            } else {
-                drop(tell);
-            }
-            for _ in 0..3 {
-                assert_eq!(end.in_order().await, in_order);
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -150,6 +151,7 @@ impl LogsService {
         held.merge(work.map_err(|refusal| Refusal { records: u64::from(summary.records), ..refusal })?);
         let origin = Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
         self.stats().count_repaired(RepairReason::InvalidUtf8, u64::from(summary.repaired_records));
+        self.stats().count_repaired(RepairReason::InvalidId, u64::from(summary.invalid_ids));
         let rejected = self.oversized(&summary, peer);
         let records = u64::from(summary.records) - rejected.records;
         let payload = if summary.needs_repair() {
@@ -158,13 +160,26 @@ impl LogsService {
             payload
         };
         let intake = Arc::clone(&self.intake);
-        // In a task of its own: a client that hangs up takes its request down, not its records.
-        let taken = self.in_flight.spawn(async move { intake.otlp(payload, records, origin, held, hold_until).await });
-        match taken.await {
+        let taking = async move { intake.otlp(payload, records, origin, held, hold_until).await };
+        match self.finish_even_if_cancelled(taking).await {
             Ok(Receipt::Accepted) => Ok(rejected),
             // The records were received, and the sink has counted what it missed.
             Ok(Receipt::Missed) => Err(Refusal { records: 0, ..overloaded("a sink has no room") }),
             Err(error) => Err(Refusal::new(Code::Internal, RejectReason::Other, &error.to_string())),
+        }
+    }
+
+    /// Takes what needs no waiting at once; the rest in a task of its own: a client that hangs up
+    /// takes its request down, not its records.
+    async fn finish_even_if_cancelled(
+        &self,
+        taking: impl Future<Output = Receipt> + Send + 'static,
+    ) -> Result<Receipt, tokio::task::JoinError> {
+        let mut taking = Box::pin(taking);
+        let first = std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
+        match first {
+            Poll::Ready(receipt) => Ok(receipt),
+            Poll::Pending => self.in_flight.spawn(taking).await,
         }
     }
 

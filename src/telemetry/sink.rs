@@ -121,6 +121,9 @@ impl SinkView {
     pub fn state(&self) -> SinkState {
         match (self.health)() {
             Health::Failing { error } => SinkState::Failing { error },
+            Health::Healthy if self.inbox.is_closed() => {
+                SinkState::Failing { error: "the sink has stopped, the log says why".to_owned() }
+            }
             Health::Healthy if self.inbox.is_passed_over() => SinkState::Full,
             Health::Healthy => SinkState::Healthy,
         }

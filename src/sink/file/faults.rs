@@ -11,11 +11,13 @@ use bytes::Bytes;
 use rustix::io::Errno;
 
 use super::job::{Job, jobs};
-use super::{FileConfig, FileSink, SyncPolicy};
+use super::{Compression, FileConfig, FileSink, SyncPolicy};
 use crate::batch::{Batch, Origin};
 use crate::config::units::{Period, WaitMax};
 use crate::inbox::{Delivery, Inbox, InboxSettings, Outcome};
+use crate::sink::compress::compress;
 use crate::sink::disk::{Disk, Opened, RealDisk, Stat};
+use crate::sink::rotate::Finished;
 
 /// A real directory behind operations that fail with a probability, and a clock that is set.
 struct FaultyDisk {
@@ -291,5 +293,78 @@ fn settled_lines_are_written_even_when_nothing_can_be_cut_off() {
         let last = |line: &u64| lines.iter().rposition(|it| it == line);
         let places: Vec<_> = settled.iter().map(last).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "seed {seed}: {places:?}");
+    }
+}
+
+/// Scenario: the clock jumps while a line is written every hour. Guarantee: a jump costs at most
+/// one rotation, none when it goes back, and names sort in the order written.
+#[test]
+fn a_clock_that_jumps_costs_one_rotation() {
+    const HOUR: u64 = 3_600_000;
+    const NOON: u64 = 1_795_176_000_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = inbox();
+    let disk = Arc::new(FaultyDisk::new(directory.path(), 1, false));
+    disk.is_failing.store(false, Relaxed);
+    let config: FileConfig =
+        serde_json::from_value(serde_json::json!({"path": "unused/a.log", "rotate": {"every": "1d"}})).unwrap();
+    disk.now_unix_ms.store(NOON, Relaxed);
+    let mut sink = Story::open(&config, &inbox, &disk);
+    let mut line = 0;
+    let mut check = |now: u64, expected: u64| {
+        disk.now_unix_ms.store(now, Relaxed);
+        let deliveries = put(&inbox, format!("{line} #\n"), &runtime);
+        line += 1;
+        let mut jobs = jobs(deliveries.iter().map(|it| &it.batch), "a.log");
+        assert!(sink.attempt(&mut jobs));
+        deliveries.into_iter().for_each(|it| it.settle(Outcome::Done));
+        sink.tick(false).unwrap();
+        assert_eq!(sink.handle().stats().rotations_time.get(), expected, "{now}");
+    };
+    check(NOON, 0);
+    check(NOON + 11 * HOUR, 0);
+    check(NOON + 12 * HOUR, 1); // midnight
+    check(NOON + 13 * HOUR, 1);
+    check(NOON - 24 * HOUR, 1); // back
+    check(0, 1); // to 1970
+    check(NOON + 13 * HOUR, 2); // and forth again
+    check(NOON + 400 * 24 * HOUR, 3);
+    check(NOON + 14 * HOUR, 3);
+    check(NOON + 36 * HOUR, 4); // midnight
+    drop(sink);
+    assert_eq!(lines_in(directory.path()), (0..line).collect::<Vec<_>>());
+}
+
+/// Scenario: every step of a compression fails at random, until it succeeds. Guarantee: at any
+/// moment one complete file is there, and at the end nothing else.
+#[test]
+fn compression_never_loses_the_only_copy() {
+    for (seed, packing) in (0..60).zip([Compression::Gzip, Compression::Zstd].into_iter().cycle()) {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::new(directory.path(), seed, false);
+        let plain =
+            Finished { current: "a.log".into(), sequence: 1, unix_ms: 1_795_175_317_123, packing: Compression::None };
+        let text = "a line of the log\n".repeat(20_000);
+        let at = |finished: &Finished| directory.path().join(finished.path());
+        std::fs::write(at(&plain), &text).unwrap();
+        let go_on = |n: u64| move || !n.is_multiple_of(7);
+        let done = (1..2000).find_map(|n| {
+            let packed = compress(&disk, &plain, packing, &go_on(n)).ok();
+            assert!(packed.is_some() || std::fs::read_to_string(at(&plain)).unwrap() == text, "seed {seed}");
+            packed
+        });
+        let (packed, len) = done.unwrap();
+        let bytes = std::fs::read(at(&packed)).unwrap();
+        let unpacked = match packing {
+            Compression::Zstd => zstd::stream::decode_all(&bytes[..]).unwrap(),
+            _ => {
+                let mut out = Vec::new();
+                io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut out).unwrap();
+                out
+            }
+        };
+        assert!(unpacked == text.as_bytes() && len == bytes.len() as u64);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "seed {seed}");
     }
 }

@@ -256,3 +256,16 @@ impl AgeClock {
         unix_ms.min(self.start_unix_ms.saturating_add(passed_ms.saturating_mul(2)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumps_ahead_makes_nothing_old() {
+        const YEAR: u64 = 365 * 86_400_000;
+        let clock = AgeClock::new(50 * YEAR);
+        assert!(clock.now(51 * YEAR) < 50 * YEAR + 86_400_000);
+        assert_eq!(clock.now(49 * YEAR), 49 * YEAR);
+    }
+}

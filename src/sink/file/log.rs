@@ -10,52 +10,18 @@
 //! | cannot be renamed or its successor not created | written on beyond its size, tried again after a second | written |
 //! | removed, renamed, replaced | left alone, a new one begun at the path | those in a removed file are gone with it |
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::context::{Context, Trouble};
 use super::job::Job;
-use super::keeper::Keeper;
-use super::stats::FileStats;
-use super::{Compression, RotateConfig, SyncPolicy};
-use crate::sink::disk::{Disk, Opened, Stat};
-use crate::sink::rotate::{Finished, period_of, whole_lines};
+use super::open::OpenFile;
+use super::{Compression, SyncPolicy};
+use crate::sink::disk::Opened;
+use crate::sink::rotate::{Finished, period_of};
 
 /// How long a file that could not be finished is written on before it is tried again.
 const ROTATE_AGAIN: Duration = Duration::from_secs(1);
-
-/// How far back the end of the last whole line is looked for. Sources limit records to less.
-const TAIL_BYTES_MAX: u64 = 64 << 20;
-
-/// What all files of a sink share.
-pub struct Context {
-    /// Name of the sink.
-    pub sink: Arc<str>,
-    /// Where the files are.
-    pub disk: Arc<dyn Disk>,
-    /// When files are finished.
-    pub rotate: RotateConfig,
-    /// When they are synced.
-    pub sync: SyncPolicy,
-    /// What is told about it.
-    pub stats: Arc<FileStats>,
-    /// Who takes care of finished files.
-    pub keeper: Option<Keeper>,
-}
-
-/// What failed, with which file, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {path}: {error}")]
-pub struct Trouble {
-    /// `open`, `write` or `sync`.
-    pub doing: &'static str,
-    /// Relative to the root.
-    pub path: String,
-    /// Why.
-    pub error: io::Error,
-}
 
 /// Why a file is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,25 +41,10 @@ pub struct Log {
     next_sequence: u64,
     /// When it was written to first, as a period number; see [`period_of`].
     period: u64,
-    open: Option<Open>,
+    open: Option<OpenFile>,
     rotate_again: Option<Instant>,
     /// When it was used last, for choosing what to close.
     pub used: u64,
-}
-
-#[derive(Debug)]
-struct Open {
-    file: File,
-    identity: (u64, u64),
-    /// Everything before this is whole lines of settled or rewritable records.
-    len: u64,
-    synced_len: u64,
-    is_dirty: bool,
-    is_name_dirty: bool,
-    /// Bytes of a failed write may stand behind `len`.
-    is_torn: bool,
-    /// A sync failed.
-    is_distrusted: bool,
 }
 
 impl Log {
@@ -113,7 +64,7 @@ impl Log {
     /// True while there is something to sync.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| (open.is_dirty || open.is_name_dirty) && !open.is_distrusted)
+        self.open.as_ref().is_some_and(OpenFile::is_dirty)
     }
 
     /// Writes the rest of the job; with `sync: always` also syncs it. After an error the job
@@ -131,12 +82,12 @@ impl Log {
         while job.rest() > 0 {
             self.ensure_open(cx)?;
             let Some(open) = &mut self.open else { continue };
-            let is_there = open.measure(cx).map_err(|error| trouble("write", &self.path, error))?;
+            let is_there = open.measure(cx).map_err(|error| Trouble::new("write", &self.path, error))?;
             if !is_there {
                 self.reopen("removed", Some(job), cx)?;
                 continue;
             }
-            let len = open.len;
+            let len = open.len();
             let now = period_of(cx.rotate.every, cx.disk.now_unix_ms());
             if self.is_over(now) && self.rotate(Reason::Time, Some(job), cx)? {
                 continue;
@@ -150,7 +101,9 @@ impl Log {
                 }
                 fitting = job.first_line();
             }
-            self.write(job, fitting, cx)?;
+            if let Some(open) = &mut self.open {
+                open.append(job, fitting, cx).map_err(|error| Trouble::new("write", &self.path, error))?;
+            }
         }
         Ok(())
     }
@@ -166,51 +119,22 @@ impl Log {
         self.rotate_again.is_none_or(|again| again <= Instant::now())
     }
 
-    fn write(&mut self, job: &mut Job, len: usize, cx: &Context) -> Result<(), Trouble> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let mut done = 0;
-        while done < len {
-            let written = match cx.disk.write(&open.file, &job.slices(job.written + done, len - done)) {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                written => written,
-            };
-            match written {
-                Ok(n) => done += n,
-                Err(error) => {
-                    open.is_torn = true;
-                    // Best now; otherwise before the next write.
-                    let _later = open.repair(cx);
-                    return Err(trouble("write", &self.path, error));
-                }
-            }
-        }
-        open.len += len as u64;
-        open.is_dirty = true;
-        job.written += len;
-        Ok(())
-    }
-
     /// Forces everything written to the disk. A file whose sync failed is not written any more,
     /// and with `sync: always` what was not synced is taken back into the job.
     pub fn sync(&mut self, job: Option<&mut Job>, cx: &Context) -> Result<(), Trouble> {
-        let Some(open) = self.open.as_mut().filter(|open| !open.is_distrusted) else { return Ok(()) };
+        let Some(open) = self.open.as_mut().filter(|open| !open.is_distrusted()) else { return Ok(()) };
         let synced = open.sync(&self.path, cx);
         if let Err(error) = synced {
-            open.is_distrusted = true;
+            open.distrust();
             cx.stats.sync_errors.add(1);
             cx.stats.set_sync_failing(true);
             if cx.sync == SyncPolicy::Always {
-                open.len = open.synced_len;
-                let was_torn = std::mem::replace(&mut open.is_torn, true);
-                // What stays behind because of a failure here stands twice, but in whole lines:
-                // a torn one keeps the file from being finished.
-                open.is_torn = open.repair(cx).is_err() && was_torn;
+                open.take_back(cx);
                 if let Some(job) = job {
                     job.written = job.synced;
                 }
             }
-            return Err(trouble("sync", &self.path, error));
+            return Err(Trouble::new("sync", &self.path, error));
         }
         if let Some(job) = job.filter(|_| cx.sync == SyncPolicy::Always) {
             job.synced = job.written;
@@ -220,34 +144,22 @@ impl Log {
 
     /// Opens the file when none is open, or when the one that is open is not trusted any more.
     pub fn ensure_open(&mut self, cx: &Context) -> Result<(), Trouble> {
-        if self.open.as_ref().is_some_and(|open| open.is_distrusted) {
-            self.retire(cx).map_err(|error| trouble("finish", &self.path, error))?;
+        if self.open.as_ref().is_some_and(|open| open.is_distrusted()) {
+            self.retire(cx).map_err(|error| Trouble::new("finish", &self.path, error))?;
         }
         if self.open.is_none() {
             let opened = cx.disk.open(&self.path);
-            self.adopt(opened, cx).map_err(|error| trouble("open", &self.path, error))?;
+            self.adopt(opened, cx).map_err(|error| Trouble::new("open", &self.path, error))?;
         }
         Ok(())
     }
 
     fn adopt(&mut self, opened: io::Result<Opened>, cx: &Context) -> io::Result<()> {
-        let Opened { file, created } = opened?;
-        let stat = Stat::of(&file)?;
-        let len = if created { stat.len } else { cut_torn_tail(&file, stat.len, &self.path, cx)? };
+        let (open, written_unix_ms) = OpenFile::new(opened?, &self.path, cx)?;
         let now_unix_ms = cx.disk.now_unix_ms();
-        let begun_unix_ms = if len > 0 { stat.modified_unix_ms.min(now_unix_ms) } else { now_unix_ms };
+        let begun_unix_ms = written_unix_ms.map_or(now_unix_ms, |it| it.min(now_unix_ms));
         self.period = period_of(cx.rotate.every, begun_unix_ms);
-        self.open = Some(Open {
-            file,
-            identity: stat.identity,
-            len,
-            // What is there when it is opened was settled before: never cut back beyond it.
-            synced_len: len,
-            is_dirty: len != stat.len,
-            is_name_dirty: created,
-            is_torn: false,
-            is_distrusted: false,
-        });
+        self.open = Some(open);
         Ok(())
     }
 
@@ -255,7 +167,7 @@ impl Log {
     fn retire(&mut self, cx: &Context) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
         open.repair(cx)?;
-        if open.len == 0 && self.is_at_path(cx)? {
+        if open.len() == 0 && self.is_at_path(cx)? {
             cx.disk.remove(&self.path)?;
         } else if let Some(finished) = self.finish(cx)? {
             self.announce(finished, Reason::Error, cx);
@@ -285,10 +197,10 @@ impl Log {
                 self.open = old;
                 return Ok(self.rotate_failed(&error, cx));
             }
-            self.announce_len(finished, old.map_or(0, |it| it.len), reason, cx);
-            return Err(trouble("open", &self.path, error));
+            self.announce_len(finished, old.map_or(0, |it| it.len()), reason, cx);
+            return Err(Trouble::new("open", &self.path, error));
         }
-        self.announce_len(finished, old.map_or(0, |it| it.len), reason, cx);
+        self.announce_len(finished, old.map_or(0, |it| it.len()), reason, cx);
         self.rotate_again = None;
         Ok(true)
     }
@@ -328,11 +240,11 @@ impl Log {
 
     fn is_at_path(&self, cx: &Context) -> io::Result<bool> {
         let there = cx.disk.stat(&self.path)?.map(|stat| stat.identity);
-        Ok(there.is_some() && there == self.open.as_ref().map(|open| open.identity))
+        Ok(there.is_some() && there == self.open.as_ref().map(OpenFile::identity))
     }
 
     fn announce(&self, finished: Finished, reason: Reason, cx: &Context) {
-        self.announce_len(finished, self.open.as_ref().map_or(0, |it| it.len), reason, cx);
+        self.announce_len(finished, self.open.as_ref().map_or(0, |it| it.len()), reason, cx);
     }
 
     fn announce_len(&self, finished: Finished, bytes: u64, reason: Reason, cx: &Context) {
@@ -368,14 +280,12 @@ impl Log {
     /// jump: forwards it costs one rotation, backwards none.
     pub fn rotate_when_over(&mut self, period: u64, cx: &Context) -> Result<(), Trouble> {
         let was_open = self.is_open();
-        if self.period == period
-            || (!was_open && cx.disk.stat(&self.path).is_ok_and(|it| it.is_none_or(|it| it.len == 0)))
-        {
+        if self.period == period || (!was_open && !self.is_left_over(period, cx)) {
             return Ok(());
         }
         self.ensure_open(cx)?;
         if let Some(open) = &mut self.open {
-            open.measure(cx).map_err(|error| trouble("write", &self.path, error))?;
+            open.measure(cx).map_err(|error| Trouble::new("write", &self.path, error))?;
         }
         if self.is_over(period) {
             self.rotate(Reason::Time, None, cx)?;
@@ -383,8 +293,14 @@ impl Log {
         if was_open { Ok(()) } else { self.close(None, cx) }
     }
 
+    /// True when the closed file has records of an earlier period.
+    fn is_left_over(&self, period: u64, cx: &Context) -> bool {
+        let there = cx.disk.stat(&self.path).ok().flatten();
+        there.is_some_and(|it| it.len > 0 && period_of(cx.rotate.every, it.modified_unix_ms) < period)
+    }
+
     fn is_over(&mut self, period: u64) -> bool {
-        let is_empty = self.open.as_ref().is_none_or(|open| open.len == 0);
+        let is_empty = self.open.as_ref().is_none_or(|open| open.len() == 0);
         if is_empty || period < self.period {
             self.period = period;
         }
@@ -397,85 +313,11 @@ impl Log {
             let _best_effort = open.repair(cx);
         }
         let synced = if cx.sync == SyncPolicy::Never { Ok(()) } else { self.sync(job, cx) };
-        if self.open.as_ref().is_some_and(|open| open.is_distrusted) {
+        if self.open.as_ref().is_some_and(|open| open.is_distrusted()) {
             // Where it keeps its name, the next to open it cannot know what is missing in it.
             let _best_effort = self.retire(cx);
         }
         self.open = None;
         synced
     }
-}
-
-impl Open {
-    /// Takes note of the length: somebody may have cut the file off, and appending then goes on
-    /// at the new end. False when the file has no name any more.
-    fn measure(&mut self, cx: &Context) -> io::Result<bool> {
-        self.repair(cx)?;
-        let stat = Stat::of(&self.file)?;
-        self.len = stat.len;
-        self.synced_len = self.synced_len.min(stat.len);
-        Ok(stat.links > 0)
-    }
-
-    /// Cuts off what a failed write left.
-    fn repair(&mut self, cx: &Context) -> io::Result<()> {
-        if self.is_torn && Stat::of(&self.file)?.len > self.len {
-            cx.disk.truncate(&self.file, self.len)?;
-        }
-        self.is_torn = false;
-        Ok(())
-    }
-
-    fn sync(&mut self, path: &str, cx: &Context) -> io::Result<()> {
-        if !self.is_dirty && !self.is_name_dirty {
-            return Ok(());
-        }
-        if self.is_dirty {
-            cx.disk.sync(&self.file)?;
-        }
-        if self.is_name_dirty {
-            cx.disk.sync_dir_of(path)?;
-        }
-        // Data without a name is lost, so it counts as synced only with both.
-        self.synced_len = self.len;
-        (self.is_dirty, self.is_name_dirty) = (false, false);
-        cx.stats.set_sync_failing(false);
-        Ok(())
-    }
-}
-
-/// Cuts off what stands behind the last line feed. Lines are always written whole, so that is the
-/// beginning of a record that a crash interrupted; it was never settled.
-fn cut_torn_tail(file: &File, len: u64, path: &str, cx: &Context) -> io::Result<u64> {
-    let whole = end_of_last_line(file, len)?;
-    if whole < len {
-        cx.disk.truncate(file, whole)?;
-        cx.stats.torn_bytes.add(len - whole);
-        tracing::warn!(sink = %cx.sink, path, bytes = len - whole, "cut off an incomplete record at the end of the file");
-    }
-    Ok(whole)
-}
-
-fn end_of_last_line(file: &File, len: u64) -> io::Result<u64> {
-    let mut block = vec![0; 64 * 1024];
-    let mut end = len;
-    while end > 0 {
-        if len - end >= TAIL_BYTES_MAX {
-            let why = "its last 64 MiB hold no line feed, so it is no log: move it away or write elsewhere";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
-        }
-        // The last byte alone first: usually it is the one.
-        let size = if end == len { 1 } else { (block.len() as u64).min(end) };
-        let block = &mut block[..size as usize];
-        file.read_exact_at(block, end - size)?;
-        match whole_lines(block, block.len()) {
-            0 => end -= size,
-            whole => return Ok(end - size + whole as u64),
-        }
-    }
-    Ok(0)
-}
-
-fn trouble(doing: &'static str, path: &str, error: io::Error) -> Trouble {
-    Trouble { doing, path: path.to_owned(), error }
 }

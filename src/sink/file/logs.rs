@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::context::{Context, Trouble};
 use super::job::Job;
-use super::log::{Context, Log, Trouble};
+use super::log::Log;
 use super::scan::OVERFLOW;
 use super::{FILES_MAX, SyncPolicy};
 use crate::sink::rotate::{period_of, until_next_period};
@@ -97,6 +98,9 @@ impl Logs {
     }
 
     fn place(&self, job: &mut Job) -> String {
+        if let Some(fixed) = &self.fixed {
+            return fixed.clone();
+        }
         if self.logs.contains_key(&job.path) || self.logs.len() < FILES_MAX {
             return job.path.clone();
         }

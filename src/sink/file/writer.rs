@@ -10,9 +10,9 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use super::context::{Context, Trouble};
 use super::job::{Job, jobs};
 use super::keeper::{Keeper, KeeperSettings};
-use super::log::{Context, Trouble};
 use super::logs::Logs;
 use super::scan::{Found, OVERFLOW, scan};
 use super::stats::FileStats;
@@ -45,7 +45,7 @@ const KEEPER_WAIT: Duration = Duration::from_secs(2);
 /// Always: only whole records are in a file, apart from what a crash leaves at its very end, which
 /// the next start cuts off. A settled record is in the files once, in the order taken from the
 /// inbox. One that was not settled may be there in whole as well, and then stands twice if its
-/// sender repeats it.
+/// sender repeats it. All this holds as long as one sink of one process writes to a path.
 pub struct FileSink {
     inbox: Arc<Inbox>,
     logs: Logs,

@@ -1,0 +1,50 @@
+# What people run; .ci/run runs the same commands.
+
+export RUSTDOCFLAGS := "-D warnings"
+
+# The list of recipes.
+default:
+    @just --list
+
+# Before every commit: format, lints, tests, documentation.
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    cargo test
+    cargo doc --no-deps
+
+# All tests, or those whose name contains NAME.
+test *NAME:
+    cargo test {{NAME}}
+
+# logboom itself, for example `just run run -c config/sidecar.yaml`.
+run *ARGS:
+    cargo run --release -- {{ARGS}}
+
+# The benchmark cases; see bench/run.py --help.
+bench *ARGS: release
+    python3 bench/run.py {{ARGS}}
+
+# A real Envoy against logboom, end to end.
+envoy *ARGS: release
+    python3 tests/envoy/run.py --logboom target/release/logboom {{ARGS}}
+
+# Crashes, full disks, dead upstreams, hostile clients.
+faults *ARGS="--smoke": release
+    python3 tests/faults/run.py {{ARGS}}
+
+# Every fuzz target, or those named, for SECONDS each.
+fuzz SECONDS="60" *TARGETS:
+    fuzz/run.sh {{SECONDS}} {{TARGETS}}
+
+# Licences, bans, sources, advisories of all dependencies.
+deny:
+    cargo deny check
+
+# Everything, as the build server does it.
+ci:
+    .ci/run
+
+[private]
+release:
+    cargo build --release

@@ -1,0 +1,182 @@
+//! A file that is open for writing: how much of it counts, and what has to be undone.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use super::context::Context;
+use super::job::Job;
+use crate::sink::disk::{Opened, Stat};
+use crate::sink::rotate::whole_lines;
+
+/// How far back the end of the last whole line is looked for. Sources limit records to less.
+const TAIL_BYTES_MAX: u64 = 64 << 20;
+
+/// A file open for writing.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    identity: (u64, u64),
+    len: u64,
+    synced_len: u64,
+    is_dirty: bool,
+    is_name_dirty: bool,
+    /// Bytes of a failed write may stand behind `len`.
+    is_torn: bool,
+    is_distrusted: bool,
+}
+
+impl OpenFile {
+    /// Takes over what the disk opened. An incomplete record at the end is cut off. Also returns
+    /// when the file was written last, milliseconds since the epoch; `None` when it is empty.
+    pub fn new(opened: Opened, path: &str, cx: &Context) -> io::Result<(OpenFile, Option<u64>)> {
+        let Opened { file, created } = opened;
+        let stat = Stat::of(&file)?;
+        let len = if created { stat.len } else { cut_torn_tail(&file, stat.len, path, cx)? };
+        let open = OpenFile {
+            file,
+            identity: stat.identity,
+            len,
+            // What is there when it is opened was settled before: never cut back beyond it.
+            synced_len: len,
+            is_dirty: len != stat.len,
+            is_name_dirty: created,
+            is_torn: false,
+            is_distrusted: false,
+        };
+        Ok((open, (len > 0).then_some(stat.modified_unix_ms)))
+    }
+
+    /// Device and inode.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Length in bytes, whole lines only.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True when there is something to sync and syncing it makes sense.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        (self.is_dirty || self.is_name_dirty) && !self.is_distrusted
+    }
+
+    /// True once a sync has failed.
+    #[must_use]
+    pub fn is_distrusted(&self) -> bool {
+        self.is_distrusted
+    }
+
+    /// Takes note of the length: somebody may have cut the file off, and appending then goes on
+    /// at the new end. False when the file has no name any more.
+    pub fn measure(&mut self, cx: &Context) -> io::Result<bool> {
+        self.repair(cx)?;
+        let stat = Stat::of(&self.file)?;
+        self.len = stat.len;
+        self.synced_len = self.synced_len.min(stat.len);
+        Ok(stat.links > 0)
+    }
+
+    /// Writes the next `len` bytes of the job, all or nothing: what a failed attempt left is cut
+    /// off again, at the latest by the next [`OpenFile::measure`].
+    pub fn append(&mut self, job: &mut Job, len: usize, cx: &Context) -> io::Result<()> {
+        let mut done = 0;
+        while done < len {
+            let written = match cx.disk.write(&self.file, &job.slices(job.written + done, len - done)) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                written => written,
+            };
+            match written {
+                Ok(n) => done += n,
+                Err(error) => {
+                    self.is_torn = true;
+                    let _later = self.repair(cx);
+                    return Err(error);
+                }
+            }
+        }
+        self.len += len as u64;
+        self.is_dirty = true;
+        job.written += len;
+        Ok(())
+    }
+
+    /// Cuts off what a failed write left.
+    pub fn repair(&mut self, cx: &Context) -> io::Result<()> {
+        if self.is_torn && Stat::of(&self.file)?.len > self.len {
+            cx.disk.truncate(&self.file, self.len)?;
+        }
+        self.is_torn = false;
+        Ok(())
+    }
+
+    /// Forces data and name to the disk. After an error the file must be given to
+    /// [`OpenFile::distrust`]: the kernel forgets what it could not write, and the next sync
+    /// would succeed without it.
+    pub fn sync(&mut self, path: &str, cx: &Context) -> io::Result<()> {
+        if !self.is_dirty() {
+            return Ok(());
+        }
+        if self.is_dirty {
+            cx.disk.sync(&self.file)?;
+        }
+        if self.is_name_dirty {
+            cx.disk.sync_dir_of(path)?;
+        }
+        // Data without a name is lost, so it counts as synced only with both.
+        self.synced_len = self.len;
+        (self.is_dirty, self.is_name_dirty) = (false, false);
+        cx.stats.set_sync_failing(false);
+        Ok(())
+    }
+
+    /// Marks the file as one that must not be written or synced again.
+    pub fn distrust(&mut self) {
+        self.is_distrusted = true;
+    }
+
+    /// Cuts back to what was synced: the rest is written again elsewhere. Where that fails it
+    /// stands twice, but in whole lines: a torn one keeps the file from being finished.
+    pub fn take_back(&mut self, cx: &Context) {
+        self.len = self.synced_len;
+        let was_torn = std::mem::replace(&mut self.is_torn, true);
+        self.is_torn = self.repair(cx).is_err() && was_torn;
+    }
+}
+
+/// Cuts off what stands behind the last line feed. Lines are always written whole, so that is the
+/// beginning of a record that a crash interrupted; it was never settled.
+fn cut_torn_tail(file: &File, len: u64, path: &str, cx: &Context) -> io::Result<u64> {
+    let whole = end_of_last_line(file, len)?;
+    if whole < len {
+        cx.disk.truncate(file, whole)?;
+        cx.stats.torn_bytes.add(len - whole);
+        tracing::warn!(sink = %cx.sink, path, bytes = len - whole, "cut off an incomplete record at the end of the file");
+    }
+    Ok(whole)
+}
+
+fn end_of_last_line(file: &File, len: u64) -> io::Result<u64> {
+    let mut block = vec![0; 64 * 1024];
+    let mut end = len;
+    while end > 0 {
+        if len - end >= TAIL_BYTES_MAX {
+            let why = "its last 64 MiB hold no line feed, so it is no log: move it away or write elsewhere";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        // The last byte alone first: usually it is the one.
+        let size = if end == len { 1 } else { (block.len() as u64).min(end) };
+        let block = &mut block[..size as usize];
+        file.read_exact_at(block, end - size)?;
+        match whole_lines(block, block.len()) {
+            0 => end -= size,
+            whole => return Ok(end - size + whole as u64),
+        }
+    }
+    Ok(0)
+}
