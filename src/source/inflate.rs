@@ -88,13 +88,15 @@ async fn steps(
     let mut reservation = Reservation::default();
     loop {
         if out.len() + STEP > reservation.bytes() {
-            let more = reservation.bytes().max(STEP);
-            reservation.merge(
-                tokio::time::timeout_at(hold_until.into(), budget.reserve(more))
-                    .await
-                    .map_err(|_| super::logs_service::overloaded("the memory budget is in use"))?,
-            );
-            out.reserve(reservation.bytes() - out.len());
+            // Growing is copying: for a moment both are there, so for that long both are paid for.
+            let bytes = (2 * out.len()).clamp(STEP, message_max + STEP);
+            let larger = tokio::time::timeout_at(hold_until.into(), budget.reserve(bytes))
+                .await
+                .map_err(|_| super::logs_service::overloaded("the memory budget is in use"))?;
+            let mut grown = BytesMut::with_capacity(bytes);
+            grown.extend_from_slice(&out);
+            out = grown;
+            reservation = larger;
         }
         let filled = out.len();
         out.resize(filled + STEP, 0);
