@@ -206,30 +206,53 @@ def truncated(environment, verdict):
 
 
 def directory_gone(environment, verdict):
-    """The directory becomes a file, then a directory sits at the path: the sink says so, the other goes on; then it resumes."""
-    directory = environment.directory / "out"
-    path, other = directory / "access.log", environment.directory / "other.log"
-    sink = {**file_sink(path), "wait_max": "1s", "inbox": "1MiB"}
-    logboom = environment.logboom({"sources": sources(), "sinks": {"files": sink, "other": file_sink(other)}}, verdict)
+    """The directory is moved away and a file put in its place: nothing is lost, and once the way is free the
+    directory is there again within two seconds."""
+    directory, away = environment.directory / "out", environment.directory / "away"
+    path = directory / "access.log"
+    logboom = environment.logboom({"sources": sources(), "sinks": {"files": file_sink(path)}}, verdict)
+    load, seconds = _steady(environment, logboom)
+    time.sleep(seconds / 4)
+    directory.rename(away)
+    directory.write_text("in the way")
+    logboom.process.send_signal(signal.SIGHUP)
+    time.sleep(seconds / 4)
+    directory.unlink()
+    freed = time.monotonic()
+    verdict.expect(until(path.exists, 10, 0.01), "the directory is not made again")
+    verdict.figure("resume ms", round((time.monotonic() - freed) * 1000))
+    verdict.expect(time.monotonic() - freed < 2, "later than two seconds")
+    report = load.report(60)
+    verdict.expect(logboom.settled(), "records are still on their way")
+    verdict.equal("shed", logboom.shed("files"), 0)
+    logboom.stop()
+    ids = Ids()
+    for one in (away / "access.log", path):
+        ids.feed(one.read_bytes())
+    in_order(verdict, ids, report)
+
+
+def path_taken(environment, verdict):
+    """A directory, then a symbolic link sits at the path: the sink says so and follows nothing, the other goes on,
+    and what was held is written once the way is free."""
+    path, other, elsewhere = (environment.directory / name for name in ("out/access.log", "other.log", "elsewhere"))
+    logboom = environment.logboom({"sources": sources(), "sinks": {"files": file_sink(path, wait_max="10s"), "other": file_sink(other)}}, verdict)
     send_line(logboom.lines, "first")
     verdict.expect(until(lambda: contains(path, "first"), 5), "the first line was not written")
-    for number, block in enumerate((lambda: directory.write_text("in the way"), lambda: (directory.mkdir(), path.mkdir()))):
-        directory.rename(environment.directory / f"away-{number}")
+    obstacles = {"directory": (path.mkdir, path.rmdir), "link": (lambda: path.symlink_to(elsewhere), path.unlink)}
+    for name, (block, free) in obstacles.items():
+        path.unlink()
         block()
         logboom.process.send_signal(signal.SIGHUP)
-        failing = until(lambda: (send_line(logboom.lines, f"during {number}"), logboom.sink("files")["state"] == "failing")[1], 5, 0.2)
-        verdict.expect(failing, f"/status does not tell that the sink cannot write: {logboom.sink('files')}")
-        verdict.expect(until(lambda: contains(other, f"during {number}"), 5), "the other sink does not go on")  # noqa: B023
-        if directory.is_dir():
-            path.rmdir()
-            directory.rmdir()
-        else:
-            directory.unlink()
+        verdict.expect(until(lambda: logboom.sink("files")["state"] == "failing", 5), f"{name}: /status does not say so")
+        verdict.expect("error" in logboom.sink("files"), f"{name}: /status does not say why")
+        send_line(logboom.lines, f"during {name}")
+        verdict.expect(until(lambda: contains(other, f"during {name}"), 5), f"{name}: the other sink does not go on")  # noqa: B023
+        free()
         freed = time.monotonic()
-        send_line(logboom.lines, f"after {number}")
-        verdict.expect(until(lambda: contains(path, f"after {number}"), 10, 0.01), "it does not resume")  # noqa: B023
-        verdict.figure(f"resume {number} ms", round((time.monotonic() - freed) * 1000))
-        verdict.expect(contains(path, f"during {number}"), "what was held meanwhile is missing")
+        verdict.expect(until(lambda: contains(path, f"during {name}"), 10, 0.01), f"{name}: what was held is missing")  # noqa: B023
+        verdict.figure(f"resume after {name} ms", round((time.monotonic() - freed) * 1000))
+    verdict.expect(not elsewhere.exists(), "the link was followed")
     verdict.expect(logboom.settled(), "records are still on their way")
     verdict.equal("shed", logboom.shed("files") + logboom.shed("other"), 0)
     logboom.stop()
@@ -261,4 +284,4 @@ def _content(path):
     return path.read_bytes()
 
 
-CASES = [rotation_gzip, rotation_zstd, disk_full, removed, renamed, truncated, directory_gone]
+CASES = [rotation_gzip, rotation_zstd, disk_full, removed, renamed, truncated, directory_gone, path_taken]

@@ -8,9 +8,9 @@ import socket
 import threading
 import time
 
-from harness import connect, contains, file_sink, send_line, sources, until
+from harness import Honest, connect, contains, file_sink, send_line, sources, until
 from http2 import Closed, Grpc
-from otlp import empty_records, large_resource, many_resources, nested, record, request, text
+from otlp import empty_records, field, key_value, large_resource, many_resources, nested, record, request, text
 
 MIB = 1 << 20
 
@@ -69,7 +69,7 @@ def _one_line(environment, verdict, size):
     verdict.equal("truncated", target.logboom.metric("logboom_lines_total", source="mesh", result="truncated"), 1)
     verdict.expect(until(lambda: contains(target.json, "the line after"), 15), "the next line is not in the json file")
     flagged = [json.loads(line) for line in target.json.read_bytes().splitlines()]
-    verdict.expect(sum("truncated" in json.dumps(one)[:3000] or "truncated" in json.dumps({**one, "body": ""}) for one in flagged) == 1, "the cut line is not flagged in the json file")
+    verdict.equal("flagged", ["truncated" in json.dumps({**one, "body": ""}) for one in flagged], [False, True, False])
     growth = (target.logboom.rss_kib("VmHWM") - target.before_kib) / 1024
     verdict.expect(growth < 32, f"memory grew by {growth:.0f} MiB")
     target.finish()
@@ -77,7 +77,7 @@ def _one_line(environment, verdict, size):
 
 def gzip_bomb(environment, verdict):
     """Gzip bombs on 64 connections at once: RESOURCE_EXHAUSTED or UNAVAILABLE, memory bounded, and honest
-    senders on both ports wait no longer than a request may be held."""
+    senders on both ports go on within two seconds."""
     target = _Target(environment, verdict)
     bomb = gzip.compress(bytes(16 * MIB + 1), 9)
     verdict.figure("bomb KiB", len(bomb) // 1024)
@@ -94,14 +94,10 @@ def gzip_bomb(environment, verdict):
     throwers = [threading.Thread(target=throw, daemon=True) for _ in range(64)]
     for one in throwers:
         one.start()
-    time.sleep(0.1)
-    started = time.monotonic()
-    send_line(target.logboom.lines, "honest line")
-    landed = until(lambda: contains(target.raw, "honest line"), 30, 0.01)
-    verdict.figure("honest line ms", round((time.monotonic() - started) * 1000))
-    verdict.expect(landed and time.monotonic() - started < 3, "an honest line waited for more than 3 s")
+    honest = Honest(target.logboom, target.raw)
     for one in throwers:
         one.join(60)
+    honest.finish(verdict)
     verdict.equal("bombs", sum(codes.values()), 64 * rounds)
     verdict.figure("slowest answer s", round(max(slowest, default=0), 2))
     target.finish(codes, ("RESOURCE_EXHAUSTED", "UNAVAILABLE"))
@@ -242,7 +238,7 @@ def mutated(environment, verdict):
     target = _Target(environment, verdict)
     source = random.Random(environment.seed)
     templates = [
-        request([record("GET /", method="GET", path="/a"), record("zwei", k="v" * 200)], field_of_resource()),
+        request([record("GET /", method="GET", path="/a"), record("zwei", k="v" * 200)], field(1, key_value("service.name", text("web")))),
         request([record(text(f"line {number}"), number=str(number)) for number in range(17)]),
         many_resources(5),
         nested(8),
@@ -268,12 +264,6 @@ def mutated(environment, verdict):
             invalid += 1
     verdict.equal("invalid JSON", invalid, 0)
     target.finish(codes, ("OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"))
-
-
-def field_of_resource():
-    from otlp import field, key_value
-
-    return field(1, key_value("service.name", text("web")))
 
 
 def _mutate(source, message):

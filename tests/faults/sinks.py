@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import time
 
-from harness import GRACE_S, Ids, file_sink, in_order, sources, until
+from harness import GRACE_S, Ids, contains, file_sink, in_order, send_line, sources, until
 
 
 def dead_upstream(environment, verdict):
@@ -116,4 +117,23 @@ def _stdout(environment, verdict, out, codes, meanwhile=lambda: None):
     in_order(verdict, ids, report)
 
 
-CASES = [dead_upstream, stdout_unread, stdout_closed, stdout_full]
+def stdout_closed_then_hup(environment, verdict):
+    """After the reader of standard output has gone away, SIGHUP still reopens files and SIGTERM still ends in order."""
+    reader, writer = os.pipe()
+    path = environment.directory / "access.log"
+    config = {"sources": sources(), "sinks": {"files": file_sink(path), "console": {"type": "stdout"}}}
+    logboom = environment.logboom(config, verdict, stdout=writer)
+    os.close(writer)
+    os.close(reader)
+    send_line(logboom.lines, "before")
+    verdict.expect(until(lambda: contains(path, "before"), 5), "the first line was not written")
+    moved = path.with_name("moved.log")
+    path.rename(moved)
+    logboom.process.send_signal(signal.SIGHUP)
+    if verdict.expect(until(path.exists, 5), "the file was not opened anew") and verdict.expect(logboom.alive(), "it has ended"):
+        send_line(logboom.lines, "after")
+        verdict.expect(until(lambda: contains(path, "after"), 5), "the second line was not written")
+    logboom.stop(codes=(0, 3))
+
+
+CASES = [dead_upstream, stdout_unread, stdout_closed, stdout_closed_then_hup, stdout_full]
