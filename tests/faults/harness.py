@@ -15,6 +15,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 from http2 import Grpc
 from otlp import record, request
@@ -100,16 +101,12 @@ class Logboom:
         self.otlp = self._port(r"otlp 127\.0\.0\.1:(\d+) \(grpc\)")
         self.admin = self._port(r"admin 127\.0\.0\.1:(\d+)")
         self.imbalance_max, self.scrapes, self._ending = 0, 0, threading.Event()
-        # Connected now: with no descriptor left nobody else gets in.
-        self._scraping, self._asking = self._admin_connection(), self._admin_connection()
-        self._lock, self._scrape_lock = threading.Lock(), threading.Lock()
         self.status()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
     def status(self):
-        with self._lock:
-            return json.loads(_get(self._asking, "/status"))
+        return json.loads(self._get("/status"))
 
     def sink(self, name):
         return self.status()["sinks"][name]
@@ -120,8 +117,7 @@ class Logboom:
 
     def metric(self, name, **labels):
         """The sum of the samples that carry these labels."""
-        with self._lock:
-            return _sample(_get(self._asking, "/metrics"), name, labels)
+        return _sample(self._get("/metrics"), name, labels)
 
     def rss_kib(self, key="VmRSS"):
         """Resident memory; with `VmHWM` the most there ever was."""
@@ -183,18 +179,18 @@ class Logboom:
             self.process.kill()
         self.process.wait()
 
-    def _admin_connection(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
-        connection.connect()
-        return connection
+    def _get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
+            return answer.read().decode()
 
     def _watch(self):
         while not self._ending.wait(SCRAPE_S):
             self._scrape()
 
     def _scrape(self):
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError), self._scrape_lock:
-            text = _get(self._scraping, "/metrics")
+        # Without a descriptor left it cannot answer; then the next reading counts.
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            text = self._get("/metrics")
             self.imbalance_max = max(self.imbalance_max, _sample(text, "logboom_ledger_imbalance_records", {}))
             self.scrapes += 1
 
@@ -391,15 +387,6 @@ def contains(path, text):
         return text.encode() in path.read_bytes()
     except FileNotFoundError:
         return False
-
-
-def _get(connection, path):
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().read().decode()
-    except (OSError, http.client.HTTPException):
-        connection.close()
-        raise
 
 
 def _sample(text, name, labels):
