@@ -64,10 +64,11 @@ def _idle(environment, verdict, port, count, hello):
         verdict.expect(logboom.settled(), "records are still on their way")
         verdict.expect(logboom.status()["sources"][source]["connections"] == count, "idle connections were closed")
         logboom.check_memory()
+    cut = logboom.cut_lines()
     logboom.stop()
     ids = Ids()
     ids.feed(path.read_bytes())
-    in_order(verdict, ids, report)
+    in_order(verdict, ids, report, cut=cut)
 
 
 def descriptors(environment, verdict):
@@ -87,6 +88,7 @@ def descriptors(environment, verdict):
         share = (logboom.cpu_s() - cpu) / seconds
         verdict.figure("CPU %", round(share * 100, 1))
         verdict.expect(share <= 0.10, f"{share:.0%} of a core while nothing can be accepted")
+        verdict.figure("admin answers meanwhile", _answers(logboom))
         block = b"".join(b"early %06d %s\n" % (number, b"x" * 200) for number in range(5_000))
         early.sendall(block)
         arrived = until(lambda: b"early 004999 " in _all(path), 10)
@@ -105,6 +107,13 @@ def descriptors(environment, verdict):
     logboom.stop()
     content = _all(path)
     verdict.expect(content == b"early before\n" + block + b"late\n", f"{content.count(NEWLINE)} lines of 5002, or not in order")
+
+
+def _answers(logboom):
+    try:
+        return bool(logboom.status())
+    except OSError:
+        return False
 
 
 def _all(path):
@@ -155,10 +164,11 @@ def slowloris(environment, verdict):
             verdict.expect(left < 400, f"{left} OTLP connections are still open, a third never finished its preface")
         logboom.check_memory()
         verdict.equal("shed", logboom.shed("files"), 0)
+    cut = logboom.cut_lines()
     logboom.stop()
     ids = Ids(besides=rb"^x+$")
     ids.feed(path.read_bytes())
-    in_order(verdict, ids, report)
+    in_order(verdict, ids, report, cut=cut)
 
 
 def slow_bodies(environment, verdict):

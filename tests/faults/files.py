@@ -28,7 +28,7 @@ def _rotation(environment, verdict, compress):
     directory = environment.directory / "out"
     sink = {**file_sink(directory / "access.log"), "rotate": {"size": "1MiB"}, "compress": compress}
     logboom = environment.logboom({"sources": sources(), "sinks": {"files": sink}}, verdict)
-    seconds = environment.pick(60, 8)
+    seconds = environment.pick(60, 5)
     load = environment.gen(
         "--format", "kuma-http", "--id", "--rate", "max", "--connections", 4, "--duration", f"{seconds}s",
         "--seed", environment.seed, "--to", f"lines://127.0.0.1:{logboom.lines}",
@@ -41,6 +41,7 @@ def _rotation(environment, verdict, compress):
     verdict.figure("lines/s", report.get("records_per_second"))
     verdict.figure("rotations", rotations)
     verdict.expect(rotations > 0, "nothing rotated")
+    cut = logboom.cut_lines()
     _, seconds, ledger = logboom.stop()
     verdict.figure("stop s", round(seconds, 2))
     verdict.equal("delivered", ledger.get("files", {}).get("delivered"), report["records"])
@@ -51,7 +52,7 @@ def _rotation(environment, verdict, compress):
     ids = Ids()
     for path in [*finished, current]:
         ids.feed(_content(path))
-    in_order(verdict, ids, report)
+    in_order(verdict, ids, report, cut=cut)
 
 
 def disk_full(environment, verdict):
@@ -105,12 +106,13 @@ def _disk_full(environment, verdict, disk):
     verdict.expect(resumed, f"not resumed 15 s after there was room: {logboom.sink('small')}")
     shed = logboom.shed("small")
     verdict.figure("shed", shed)
+    cut = logboom.cut_lines()
     _, _, ledger = logboom.stop()
     ids = _small(disk)
     gaps = [int(re.search(GAP, line)[1]) for line in ids.others]
     verdict.equal("told in gap records", sum(gaps), shed)
     verdict.equal("delivered", ledger.get("small", {}).get("delivered"), ids.lines)
-    in_order(verdict, ids, report, shed)
+    in_order(verdict, ids, report, shed, cut)
     other = Ids()
     other.feed((environment.directory / "other.log").read_bytes())
     verdict.equal("missing in other", other.missing(report), 0)
@@ -170,6 +172,7 @@ def _disturbed(environment, verdict, disturb, earlier_content):
     report = load.report(60)
     verdict.expect(logboom.settled(), "records are still on their way")
     verdict.equal("shed", logboom.shed("files"), 0)
+    cut = logboom.cut_lines()
     logboom.stop()
     verdict.figure("times", times)
     verdict.figure("slowest reopen ms", round(slowest * 1000))
@@ -177,7 +180,7 @@ def _disturbed(environment, verdict, disturb, earlier_content):
     ids = Ids()
     for content in [*earlier_content(), path.read_bytes()]:
         ids.feed(content)
-    in_order(verdict, ids, report)
+    in_order(verdict, ids, report, cut=cut)
 
 
 def truncated(environment, verdict):
@@ -225,11 +228,12 @@ def directory_gone(environment, verdict):
     report = load.report(60)
     verdict.expect(logboom.settled(), "records are still on their way")
     verdict.equal("shed", logboom.shed("files"), 0)
+    cut = logboom.cut_lines()
     logboom.stop()
     ids = Ids()
     for one in (away / "access.log", path):
         ids.feed(one.read_bytes())
-    in_order(verdict, ids, report)
+    in_order(verdict, ids, report, cut=cut)
 
 
 def path_taken(environment, verdict):

@@ -51,6 +51,7 @@ def dead_upstream(environment, verdict):
     verdict.expect(until(lambda: logboom.sink("upstream")["in_flight_records"] == 0, 30), "the backlog was not delivered")
     verdict.figure("catch-up s", round(time.monotonic() - back, 2))
     logboom.check_memory()
+    cut = logboom.cut_lines()
     _, _, ledger = logboom.stop()
     verdict.expect(second.settled(), "the second is behind")
     second.stop()
@@ -65,7 +66,7 @@ def dead_upstream(environment, verdict):
     verdict.equal("delivered", ledger.get("upstream", {}).get("delivered"), len(records))
     ids = Ids()
     ids.feed(path.read_bytes())
-    in_order(verdict, ids, lines)
+    in_order(verdict, ids, lines, cut=cut)
 
 
 def stdout_unread(environment, verdict):
@@ -108,13 +109,14 @@ def _stdout(environment, verdict, out, codes, meanwhile=lambda: None):
     verdict.figure("console", {key: console[f"{key}_records"] for key in ("delivered", "failed", "abandoned", "in_flight")})
     verdict.figure("console shed", logboom.shed("console"))
     verdict.expect(console["delivered_records"] < report["records"], "everything went out: this shows nothing")
+    cut = logboom.cut_lines()
     code, seconds, _ = logboom.stop(codes=codes)
     verdict.figure("exit code", code)
     verdict.figure("stop s", round(seconds, 2))
     verdict.expect(seconds <= GRACE_S + 0.5, "later than the grace period")
     ids = Ids()
     ids.feed(path.read_bytes())
-    in_order(verdict, ids, report)
+    in_order(verdict, ids, report, cut=cut)
 
 
 def stdout_closed_then_hup(environment, verdict):
