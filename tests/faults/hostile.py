@@ -66,6 +66,8 @@ def _one_line(environment, verdict, size):
     verdict.expect(until(lambda: contains(target.raw, "the line after"), 15), "the next line did not arrive")
     lines = target.raw.read_bytes().split(b"\n")
     verdict.equal("lines", [len(line) for line in lines], [15, MIB, 14, 0])
+    received = target.logboom.status()["sources"]["mesh"]["received_bytes"]
+    verdict.expect(received > size // MIB * MIB, f"only {received} bytes were received")
     verdict.equal("truncated", target.logboom.metric("logboom_lines_total", source="mesh", result="truncated"), 1)
     verdict.expect(until(lambda: contains(target.json, "the line after"), 15), "the next line is not in the json file")
     flagged = [json.loads(line) for line in target.json.read_bytes().splitlines()]
@@ -227,6 +229,8 @@ def random_otlp(environment, verdict):
                 code = bystander.call(request([record("a bystander")]))
                 verdict.expect(code == "OK", f"a bystander after {number} connections: {code}")
     verdict.figure("connections", closed)
+    accepted = target.logboom.status()["sources"]["otlp"]["connections_accepted"]
+    verdict.expect(accepted == closed + 1, f"{accepted} connections were accepted")
     gone = until(lambda: target.logboom.status()["sources"]["otlp"]["connections"] == 0, 15)
     verdict.expect(gone, "connections are still counted as open")
     target.finish()
