@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Faults and hostile input against the release binary, from outside.
+
+    python3 tests/faults/run.py --logboom target/release/logboom [--smoke] [--only NAME] [--json FILE] [--seed N]
+
+Prints what each case promises and measured, and ends with `N passed, N failed`. Exit codes: 0 all
+passed, 1 something failed, 2 wrong usage. README.md says what each case can and cannot show.
+"""
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import textwrap
+import time
+import traceback
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+import connections  # noqa: E402
+import files  # noqa: E402
+import hostile  # noqa: E402
+import process  # noqa: E402
+import sinks  # noqa: E402
+from harness import Environment, Skip, Verdict  # noqa: E402
+
+CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES]
+
+
+def main():
+    options = _arguments()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    chosen = [case for case in CASES if not options.only or any(_name(case).startswith(name) for name in options.only)]
+    if not chosen:
+        print(f"no such case; there are: {', '.join(map(_name, CASES))}", file=sys.stderr)
+        return 2
+    print(f"seed {options.seed}, {'smoke' if options.smoke else 'full'} counts", flush=True)
+    print(f"{'case':<22} {'':<7} {'s':>6}  promise, figures", flush=True)
+    results = [_run(case, options) for case in chosen]
+    if options.json:
+        options.json.write_text(json.dumps({"seed": options.seed, "smoke": options.smoke, "cases": results}, indent=1) + "\n")
+    failed = sum(result["result"] == "failed" for result in results)
+    skipped = sum(result["result"] == "skipped" for result in results)
+    if skipped:
+        print(f"{skipped} skipped")
+    print(f"{len(results) - failed - skipped} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--logboom", required=True, type=Path, help="the binary under test")
+    parser.add_argument("--smoke", action="store_true", help="small counts: minutes instead of half an hour")
+    parser.add_argument("--only", action="append", metavar="NAME", help="cases whose name begins so; may be repeated")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of everything random; printed")
+    parser.add_argument("--keep", action="store_true", help="keep all directories, not only those of failed cases")
+    options = parser.parse_args()
+    if not options.logboom.is_file():
+        parser.error(f"{options.logboom} is no file: build it first, or name another")
+    options.logboom = options.logboom.resolve()
+    return options
+
+
+def _run(case, options):
+    name, promise = _name(case), " ".join(case.__doc__.split())
+    environment, verdict = Environment(options.logboom, options.smoke, options.seed), Verdict()
+    environment.directory = Path(tempfile.mkdtemp(prefix=f"logboom-faults-{name}-"))
+    started = time.monotonic()
+    try:
+        case(environment, verdict)
+    except Skip as why:
+        verdict.skipped = str(why)
+    except Exception as error:  # A case that breaks is a failed case, and the others still run.
+        verdict.expect(False, f"{type(error).__name__}: {error}")
+        traceback.print_exc()
+    finally:
+        environment.end()
+    seconds = time.monotonic() - started
+    result = "skipped" if verdict.skipped else "failed" if verdict.broken else "passed"
+    figures = ", ".join(f"{key} {value}" for key, value in verdict.figures.items())
+    print(f"{name:<22} {result if result != 'failed' else 'FAILED':<7} {seconds:>6.1f}  ", end="")
+    lines = [promise, figures, *([f"skipped: {verdict.skipped}"] if verdict.skipped else []), *(f"! {one}" for one in verdict.broken)]
+    if result == "failed" or options.keep:
+        lines.append(f"files and logs: {environment.directory}")
+    else:
+        shutil.rmtree(environment.directory, ignore_errors=True)
+    wrapped = (piece for line in lines for piece in textwrap.wrap(line[:2000], 110, break_long_words=False))
+    print(f"\n{'':<39}".join(wrapped), flush=True)
+    return {
+        "case": name, "promise": promise, "result": result, "seconds": round(seconds, 1),
+        "figures": verdict.figures, "broken": verdict.broken, "skipped": verdict.skipped,
+    }
+
+
+def _name(case):
+    return case.__name__.strip("_").replace("_", "-")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
