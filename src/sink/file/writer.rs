@@ -148,7 +148,8 @@ impl FileSink {
                 std::io::ErrorKind::ResourceBusy => "stop that one",
                 _ => "make the path writable for this user",
             };
-            anyhow::anyhow!("{trouble} in {root}: {help}, or change 'path'")
+            let Trouble { doing, path, error } = trouble;
+            anyhow::anyhow!("cannot {doing} {path} in {root}: {error}: {help}, or change 'path'")
         })?;
         // IMPORTANT: not before the file is ours. Two that compress one file can lose it.
         sweep(disk.as_ref(), leftovers, inbox.sink());
