@@ -40,8 +40,11 @@ impl Template {
     /// Reads a path. `{name}` is a field, `{{` and `}}` are braces. The error says what is wrong
     /// and what to write instead.
     pub fn parse(path: &str) -> Result<Template, String> {
-        if path.is_empty() || path.contains('\0') {
-            return Err("the path is empty or contains a NUL byte: name a file, such as logs/access.log".to_owned());
+        if path.is_empty() {
+            return Err("the path is empty: name a file, such as logs/access.log".to_owned());
+        }
+        if path.chars().any(char::is_control) {
+            return Err("the path has control characters: remove them".to_owned());
         }
         let parts = parts(path)?;
         let is_fixed = parts.iter().all(|part| matches!(part, Part::Text(_)));
@@ -55,7 +58,9 @@ impl Template {
             return Err(format!("'{path}' contains '..': name the directory itself"));
         }
         if shape.split('/').count() > COMPONENTS_MAX {
-            return Err(format!("'{path}' has more than {COMPONENTS_MAX} levels below '{}'", template.root));
+            return Err(format!(
+                "'{path}' has more than {COMPONENTS_MAX} levels, counted from its first field: write fewer"
+            ));
         }
         if let Some(long) = shape.split('/').find(|it| longest(it) > COMPONENT_BYTES_MAX) {
             let fields = long.matches('*').count();
@@ -300,6 +305,7 @@ mod tests {
             "logs/*.log",
             "logs/{a}{b}{c}{d}.log",
             "logs/a\0.log",
+            "logs/a\n.log",
         ] {
             check(refused, "refused");
         }

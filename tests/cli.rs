@@ -104,6 +104,18 @@ fn flags() {
     check(&["show", "-o", "file:a?encoding=raw&rotate.size=1MiB"], 0, &["encoding: raw", "size: 1MiB"]);
     check(&["show", "-o", "stdout:pretty", "--admin", "off"], 0, &["encoding: pretty", "listen: \"off\""]);
     check(&["show", "-c", &example("sidecar.yaml"), "--admin", "127.0.0.1:1"], 0, &["listen: 127.0.0.1:1"]);
+    // What `run` would refuse, `check` refuses: with exit code 2 both.
+    for (sink, why) in [
+        ("otlp://collector", "sinks.otlp.endpoint: the endpoint has no port"),
+        ("file:logs/{kuma.mesh}", "sinks.file.path: 'logs/{kuma.mesh}' must end in text with a dot"),
+        ("file:logs/a.log.gz", "sinks.file.path: 'logs/a.log.gz' ends as compressed"),
+        ("file:{a}{b}{c}{d}/x.log", "sinks.file.path: one level of"),
+        ("otlp://a:1?headers.x=\u{e4}", "sinks.otlp.headers.x: the value"),
+        ("otlp://a:1?headers.grpc-timeout=1S", "sinks.otlp.headers.grpc-timeout: this is not a header"),
+    ] {
+        check(&["check", "-o", sink], 2, &[why]);
+        check(&["run", "-o", sink], 2, &[why]);
+    }
     check(&["check", "-o", "kafka://u:p@x"], 2, &["cannot read the -o that begins with 'kafka'", "file:PATH"]);
     check(&["check", "-l", "udp://x"], 2, &["lines://HOST:PORT"]);
     check(&["check", "-l", "lines://x"], 2, &["sources.lines.listen: 'x' is not a host and port"]);

@@ -271,6 +271,24 @@ fn addresses() {
     assert!(open.warnings()[0].contains("sources.a.listen: 0.0.0.0:5000 is reachable from other machines"));
 }
 
+/// The rules are those of [`logboom::template`]; here is only that they are asked, and the place.
+#[test]
+fn paths() {
+    let path = |path: &str, expected: &str| {
+        check_sink("file", &format!("path: {path}"), &["logboom.yaml:6:11", expected]);
+    };
+    path("logs/", "does not end in a file name");
+    path("logs/..", "does not end in a file name");
+    path("'logs/{kuma.mesh}'", "must end in text with a dot");
+    path("logs/a.log.gz", "as compressed and temporary files do");
+    path("'{a}{b}{c}{d}/x.log'", "can grow beyond 200 bytes");
+    path("'{a}/../x.log'", "does not end in a file name");
+    path("'../{a}.log'", "contains '..'");
+    path("'{a'", "the braces of '{a' do not match");
+    path("\"a\\nb\"", "control characters");
+    accept(&format!("{SOURCE}sinks:\n  s: {{type: file, path: 'logs/{{{{a}}}}/{{kuma.mesh}}.log'}}\n"));
+}
+
 #[test]
 fn endpoints_and_headers() {
     let endpoint = |endpoint: &str, expected: &str| {
@@ -283,6 +301,7 @@ fn endpoints_and_headers() {
     endpoint("'http://:4317'", "no host");
     endpoint("'http://a b'", "not a URL");
     endpoint("http://collector:99999", "not a");
+    endpoint("http://collector", "has no port");
     endpoint("http://collector:4317/v1/logs", "own path");
     endpoint("http://user:canary@collector:4317", "no place in an endpoint");
     check_sink("otlp", "endpoint: []", &["a list of no endpoints"]);
@@ -307,8 +326,13 @@ fn endpoints_and_headers() {
         );
     }
     check_sink("otlp", "endpoint: http://a:1\n    headers: {a: \"x\\ny\"}", &["control characters"]);
-    let bare = accept(&format!("{SOURCE}sinks:\n  s: {{type: otlp, endpoint: 'http://collector'}}\n"));
-    assert_eq!(bare.warnings(), ["sinks.s.endpoint: no port is given, so 80 is used; the usual one for OTLP is 4317"]);
+    check_sink("otlp", "endpoint: http://a:1\n    headers: {a: ä}", &["logboom.yaml:7:18", "not ASCII"]);
+    check_sink("otlp", "endpoint: [https://a:1, http://b:1]", &["logboom.yaml:6:29", "http and https are mixed"]);
+    check_sink(
+        "otlp",
+        "endpoint: https://a:1\n    tls: {server_name: a b}",
+        &["logboom.yaml:7:24", "not a name that a certificate can carry"],
+    );
 }
 
 #[test]
@@ -357,6 +381,10 @@ fn secrets_never_show() {
         sink(&format!("from: ['{long}'], compression: '{long}', timeout: '{long}', headers: '{long}'")),
         format!("{SOURCE}sinks:\n  s: {{type: file, path: '{long}/..', mode: '{long}', open_max: '{long}'}}\n"),
         sink(&format!("headers: {{'x': '{file}'}}, inbox: '{file}'")),
+        format!("{SOURCE}sinks:\n  s: {{type: file, path: '{file}/{{a}}'}}\n"),
+        format!("{SOURCE}sinks:\n  s: {{type: file, path: '{file}/{{a}}{}/b.log'}}\n", "/b".repeat(20)),
+        format!("{SOURCE}sinks:\n  s: {{type: file, path: '{file}/{{a}}/{long}.log'}}\n"),
+        format!("{SOURCE}sinks:\n  s: {{type: file, path: '{file}.gz'}}\n"),
         format!("{SOURCE}sinks:\n  s: {{type: '{file}'}}\n"),
         format!("{SOURCE}sinks:\n  s: {{type: otlp, endpoint: 'http://u:{file}@a:1'}}\n"),
         format!("{SOURCE}sinks:\n  s: {{type: otlp, endpoint: 'http://u:canary@a:1'}}\n"),

@@ -204,6 +204,55 @@ fn a_restart_goes_on_where_it_was_and_never_reuses_a_name() {
     assert_eq!(last_line(&parts(directory.path(), "a.log")), numbered(199..200).into_bytes());
 }
 
+/// Scenario: a second sink on the path of one that runs, before and after a rotation. Guarantees:
+/// it is refused and has changed nothing, the first goes on, and when that has ended the path is
+/// free.
+#[test]
+fn a_path_has_one_writer() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let settings = || json!({"rotate": {"size": "8B"}, "compress": "gzip", "keep": {"files": 1}});
+    let first = start(root, "a.log", json!({"rotate": {"size": "8B"}}));
+    first.write("one\n");
+    let leftover = "a@00000001-20260102T030405.678Z.log.gz.tmp";
+    fs::write(root.join(leftover), "half").unwrap();
+    for line in ["two\n", "three\n", "four\n"] {
+        let before = names(root);
+        let error = refusal(root, "a.log", settings());
+        assert!(error.contains("cannot open a.log in ") && error.contains(": another process"), "{error}");
+        assert_eq!(names(root), before);
+        first.write(line);
+    }
+    assert_eq!(finished(root).len(), 3);
+    first.end();
+    assert_eq!(parts(root, "a.log").last().unwrap(), b"four\n");
+
+    let second = start(root, "a.log", settings());
+    second.write("five\n");
+    second.end();
+    assert!(!root.join(leftover).exists());
+}
+
+/// Scenario: two sinks with a path template, the second wants a file of the first. Guarantee: its
+/// records are held until the first has closed the file.
+#[test]
+fn a_file_of_a_template_has_one_writer_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = ["m/a.log".to_owned()];
+    let (first, second) =
+        (start(directory.path(), "{x}/a.log", json!({})), start(directory.path(), "{x}/a.log", json!({})));
+    first.put_to(&paths, "first\n");
+    first.drained();
+    second.put_to(&paths, "second\n");
+    eventually("the second sink fails", || !second.handle.stats().healthy());
+    assert!(second.handle.stats().last_error().unwrap().contains("another process"));
+    assert_eq!(fs::read(directory.path().join("m/a.log")).unwrap(), b"first\n");
+    first.end();
+    second.drained();
+    second.end();
+    assert_eq!(fs::read(directory.path().join("m/a.log")).unwrap(), b"first\nsecond\n");
+}
+
 #[test]
 fn a_torn_tail_is_cut_off_at_start() {
     for (before, after) in [("a\nb\ntorn", "a\nb\n"), ("torn", ""), ("", ""), ("a\n", "a\n")] {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 /// A disk below one root directory.
@@ -22,6 +22,10 @@ pub trait Disk: Send + Sync + 'static {
     /// Opens a file for appending, creating it and the directories above it when missing.
     /// Whatever is no regular file is refused with [`io::ErrorKind::Unsupported`].
     fn open(&self, path: &str) -> io::Result<Opened>;
+    /// Takes a file opened for appending for this sink alone, until it is closed; refused with
+    /// [`io::ErrorKind::ResourceBusy`]. Only programs that ask are kept out, and a file system
+    /// without locks keeps nobody out.
+    fn lock(&self, file: &File) -> io::Result<()>;
     /// Creates a file that must not exist yet.
     fn create(&self, path: &str) -> io::Result<File>;
     /// Opens a regular file for reading.
@@ -171,6 +175,17 @@ impl Disk for RealDisk {
                 Ok(Opened { file: self.open_existing(&directory, name)?, created: false })
             }
             file => Ok(Opened { file: file?, created: true }),
+        }
+    }
+
+    fn lock(&self, file: &File) -> io::Result<()> {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => {
+                let why = "another process, or another sink of this one, writes it";
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+            }
+            Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            locked => Ok(locked?),
         }
     }
 

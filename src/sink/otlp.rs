@@ -24,11 +24,13 @@ mod run;
 mod settings;
 mod split;
 mod stats;
+mod upstream;
 mod verdict;
 
 pub use run::{REQUEST_BYTES_MAX, REQUESTS_MAX, run};
-pub use settings::Upstream;
+pub use settings::{Mistake, Settings};
 pub use stats::{Reason, UpstreamStats};
+pub use upstream::Upstream;
 
 use std::collections::BTreeMap;
 

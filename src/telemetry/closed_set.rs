@@ -36,7 +36,7 @@ closed_set! {
         Ambiguous = "ambiguous",
         /// Longer than `line_max`: cut and flagged.
         Truncated = "truncated",
-        /// Nothing but white space: no record.
+        /// Nothing before the line feed, or a lone carriage return: no record.
         Blank = "blank",
         /// The connection ended before the line did.
         Partial = "partial",

@@ -14,7 +14,6 @@ use super::{Config, suggest};
 
 mod sinks;
 mod sources;
-mod upstream;
 
 /// Memory that must be left for reading, decoding and encoding when all inboxes are full.
 pub const WORKING_SPACE: ByteSize = ByteSize::mib(8);

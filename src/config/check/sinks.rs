@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Findings, Scope, suggest, upstream};
+use super::{Findings, Scope, suggest};
 use crate::config::Config;
 use crate::config::problem::shown;
 use crate::config::units::ByteSize;
 use crate::sink::file::{FileConfig, SyncPolicy};
+use crate::sink::otlp::{OtlpConfig, Settings};
 use crate::sink::{SinkConfig, SinkKind};
+use crate::template::Template;
 
 pub fn check(config: &Config, scope: &Scope, findings: &mut Findings<'_>) {
     let mut paths: BTreeMap<String, &str> = BTreeMap::new();
@@ -32,7 +34,7 @@ pub fn check(config: &Config, scope: &Scope, findings: &mut Findings<'_>) {
                     findings.refuse(&["sinks", name], message, "keep one `stdout` sink");
                 }
             }
-            SinkKind::Otlp(otlp) => upstream::check(name, otlp, findings),
+            SinkKind::Otlp(otlp) => check_otlp(name, otlp, findings),
             SinkKind::Null(_) => {}
         }
     }
@@ -68,8 +70,8 @@ fn from(path: &[&str], from: Option<&[String]>, scope: &Scope, findings: &mut Fi
 
 fn check_file(name: &str, file: &FileConfig, findings: &mut Findings<'_>) {
     let at = |key| ["sinks", name, key];
-    if let Err((message, help)) = check_template(&file.path) {
-        findings.refuse(&at("path"), message, help);
+    if let Err(message) = Template::parse(&file.path) {
+        findings.refuse(&at("path"), message, "write a file, such as logs/access.log or logs/{kuma.mesh}/access.log");
     }
     if file.rotate.size.is_some_and(|size| size.0 == 0) {
         findings.refuse(&["sinks", name, "rotate", "size"], "0B is out of range", "write a size above zero");
@@ -100,33 +102,11 @@ fn check_file(name: &str, file: &FileConfig, findings: &mut Findings<'_>) {
     findings.within(&at("open_max"), file.open_max, 1, 65_536);
 }
 
-/// A path is text with fields in braces: `logs/{kuma.mesh}/access.log`.
-fn check_template(path: &str) -> Result<(), (String, String)> {
-    let refused = |why: &str, help: &str| Err((format!("the path {} {why}", shown(path)), help.to_owned()));
-    if path.is_empty() || path.ends_with('/') {
-        return refused("names no file", "write a file, such as logs/access.log");
+fn check_otlp(name: &str, otlp: &OtlpConfig, findings: &mut Findings<'_>) {
+    for mistake in Settings::read(otlp).err().unwrap_or_default() {
+        let path: Vec<&str> = ["sinks", name].into_iter().chain(mistake.path.iter().map(String::as_str)).collect();
+        findings.refuse(&path, mistake.message, mistake.help);
     }
-    if path.chars().any(char::is_control) {
-        return refused("has control characters", "remove them");
-    }
-    if path.split('/').any(|part| part == "..") {
-        return refused("climbs with `..`", "write the path without it");
-    }
-    let mut rest = path;
-    while let Some(open) = rest.find(['{', '}']) {
-        let field = rest[open..].strip_prefix('{').and_then(|field| field.split_once('}'));
-        let Some((field, after)) = field.filter(|(field, _)| !field.contains('{')) else {
-            return refused("has a brace without its other half", "write fields as {kuma.mesh}");
-        };
-        if field.is_empty() || !field.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
-            return refused(
-                "has a field that is no attribute name",
-                "write fields as {kuma.mesh}: letters, digits, `.`, `_` and `-`",
-            );
-        }
-        rest = after;
-    }
-    Ok(())
 }
 
 /// The path without what does not change it, to see that two are the same.
@@ -139,25 +119,6 @@ fn plain_path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn templates() {
-        let check = |path: &str, expected: bool| assert_eq!(check_template(path).is_ok(), expected, "{path}");
-        check("access.log", true);
-        check("/var/log/{kuma.mesh}/{kuma.destination.service}.log", true);
-        check("logs/..hidden/a..b", true);
-        check("", false);
-        check("logs/", false);
-        check("../access.log", false);
-        check("logs/../access.log", false);
-        check("{}", false);
-        check("{a", false);
-        check("a}", false);
-        check("{a{b}}", false);
-        check("{a b}", false);
-        check("{a/b}", false);
-        check("a\nb", false);
-    }
 
     #[test]
     fn same_paths() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::context::{Context, Trouble};
 use super::job::Job;
+use super::keeper::Keeper;
 use super::log::Log;
 use super::scan::OVERFLOW;
 use super::{FILES_MAX, SyncPolicy};
@@ -65,6 +66,11 @@ impl Logs {
         let opened = log.ensure_open(&self.cx);
         self.count_open();
         opened
+    }
+
+    /// Has finished files taken care of from now on.
+    pub fn keep_with(&mut self, keeper: Option<Keeper>) {
+        self.cx.keeper = keeper;
     }
 
     /// Writes the rest of a job; see [`Log::append`]. With a template, records whose own file is

@@ -31,6 +31,8 @@ impl OpenFile {
     /// when the file was written last, milliseconds since the epoch; `None` when it is empty.
     pub fn new(opened: Opened, path: &str, cx: &Context) -> io::Result<(OpenFile, Option<u64>)> {
         let Opened { file, created } = opened;
+        // Before the tail is looked at: what is torn there may be somebody's write under way.
+        cx.disk.lock(&file)?;
         let stat = Stat::of(&file)?;
         let len = if created { stat.len } else { cut_torn_tail(&file, stat.len, path, cx)? };
         let open = OpenFile {

@@ -45,7 +45,8 @@ const KEEPER_WAIT: Duration = Duration::from_secs(2);
 /// Always: only whole records are in a file, apart from what a crash leaves at its very end, which
 /// the next start cuts off. A settled record is in the files once, in the order taken from the
 /// inbox. One that was not settled may be there in whole as well, and then stands twice if its
-/// sender repeats it. All this holds as long as one sink of one process writes to a path.
+/// sender repeats it. All this holds as long as one sink of one process writes to a path: a file
+/// that is open is locked, so another logboom is kept out of it where the file system has locks.
 pub struct FileSink {
     inbox: Arc<Inbox>,
     logs: Logs,
@@ -112,9 +113,9 @@ impl FileHandle {
 }
 
 impl FileSink {
-    /// Opens the directory, and for a fixed path the file. Sweeps what interrupted compressions
-    /// left and cuts an incomplete last record off. Errors name the path, the reason, and what to
-    /// change.
+    /// Opens the directory, and for a fixed path the file, which must not be written by another
+    /// process. Cuts an incomplete last record off and sweeps what interrupted compressions left.
+    /// Errors name the path, the reason, and what to change.
     pub fn open(settings: &FileConfig, inbox: Arc<Inbox>) -> anyhow::Result<FileSink> {
         let template = template(settings)?;
         let root = template.root();
@@ -129,8 +130,29 @@ impl FileSink {
         let template = template(settings)?;
         check_limits(settings)?;
         let root = template.root().to_owned();
-        let known = take_stock(disk.as_ref(), &template, &root, inbox.sink())?;
+        let Stock { known, leftovers } = take_stock(disk.as_ref(), &template, &root)?;
         let stats = Arc::<FileStats>::default();
+        let context = Context {
+            sink: Arc::clone(inbox.sink()),
+            disk: Arc::clone(&disk),
+            rotate: settings.rotate,
+            sync: settings.sync,
+            stats: Arc::clone(&stats),
+            keeper: None,
+        };
+        let otherwise = template.render_unknown();
+        let fixed = template.is_fixed().then(|| otherwise.clone());
+        let mut logs = Logs::new(context, fixed, known, settings.open_max as usize);
+        logs.open_fixed().map_err(|trouble| {
+            let help = match trouble.error.kind() {
+                std::io::ErrorKind::ResourceBusy => "stop that one",
+                _ => "make the path writable for this user",
+            };
+            let Trouble { doing, path, error } = trouble;
+            anyhow::anyhow!("cannot {doing} {path} in {root}: {error}: {help}, or change 'path'")
+        })?;
+        // IMPORTANT: not before the file is ours. Two that compress one file can lose it.
+        sweep(disk.as_ref(), leftovers, inbox.sink());
         let keep = settings.keep;
         let is_kept = settings.compress != Compression::None
             || keep.files.is_some()
@@ -146,20 +168,7 @@ impl FileSink {
                 stats: Arc::clone(&stats),
             })
         });
-        let context = Context {
-            sink: Arc::clone(inbox.sink()),
-            disk,
-            rotate: settings.rotate,
-            sync: settings.sync,
-            stats: Arc::clone(&stats),
-            keeper: keeper.transpose().context("cannot start the thread that compresses and removes files")?,
-        };
-        let otherwise = template.render_unknown();
-        let fixed = template.is_fixed().then(|| otherwise.clone());
-        let mut logs = Logs::new(context, fixed, known, settings.open_max as usize);
-        logs.open_fixed().map_err(|trouble| {
-            anyhow::anyhow!("{trouble} in {root}: make the path writable for this user, or change 'path'")
-        })?;
+        logs.keep_with(keeper.transpose().context("cannot start the thread that compresses and removes files")?);
         let handle = FileHandle { stats, control: Arc::default() };
         Ok(FileSink { inbox, logs, otherwise, handle, failing: None })
     }
@@ -293,9 +302,16 @@ fn check_limits(settings: &FileConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Finds out which files are there already, with the number of the last finished one of each, and
-/// removes what interrupted compressions left.
-fn take_stock(disk: &dyn Disk, template: &Template, root: &str, sink: &str) -> anyhow::Result<HashMap<String, u64>> {
+/// What is there at a start.
+struct Stock {
+    /// The number of the last finished file of each path.
+    known: HashMap<String, u64>,
+    /// What interrupted compressions left.
+    leftovers: Vec<String>,
+}
+
+/// Finds out which files are there already; changes nothing.
+fn take_stock(disk: &dyn Disk, template: &Template, root: &str) -> anyhow::Result<Stock> {
     let mut known: HashMap<String, u64> = HashMap::new();
     let mut leftovers = Vec::new();
     scan(disk, template, &mut |found| {
@@ -314,11 +330,14 @@ fn take_stock(disk: &dyn Disk, template: &Template, root: &str, sink: &str) -> a
         }
     })
     .with_context(|| format!("cannot list the directory {root}: make it readable for this user, or change 'path'"))?;
+    Ok(Stock { known, leftovers })
+}
+
+fn sweep(disk: &dyn Disk, leftovers: Vec<String>, sink: &str) {
     for path in leftovers {
         match disk.remove(&path) {
             Ok(()) => tracing::info!(sink, path, "removed what an interrupted compression left"),
             Err(error) => tracing::warn!(sink, path, %error, "cannot remove what an interrupted compression left"),
         }
     }
-    Ok(known)
 }

@@ -19,8 +19,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::Service;
 
-use super::settings::{Upstream, chain};
 use super::stats::Reason;
+use super::upstream::{Upstream, chain};
 use super::verdict::{Verdict, verdict};
 use crate::grpc::{RawCodec, Segments};
 

@@ -1,247 +1,295 @@
-//! What was written about an upstream, checked: addresses, files, headers.
+//! The rules for what is written about an upstream: `logboom check` and the sink itself both ask
+//! here. Nothing outside of the settings is looked at, so TLS files are not read.
 
-use std::path::Path;
-use std::time::Duration;
+use std::fmt;
 
-use anyhow::{Context as _, bail, ensure};
 use http::Uri;
-use tonic::codec::CompressionEncoding;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{ClientTlsConfig, Endpoint};
 
-use super::{Compression, Endpoints, OtlpConfig, RetryConfig, TlsConfig};
-
-const USER_AGENT: &str = concat!("logboom/", env!("CARGO_PKG_VERSION"));
+use super::{Endpoints, OtlpConfig, TlsConfig};
 
 /// Longest list of endpoints.
 const ENDPOINTS_MAX: usize = 16;
-/// How long TCP, and then TLS, may take to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// An HTTP/2 ping after so much silence while an answer is awaited, never on an idle connection:
-/// servers in Go hang up on clients that do that.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// Most headers.
+const HEADERS_MAX: usize = 64;
 
-/// An upstream, checked and ready to be connected to. Holds secrets: not to be printed.
-pub struct Upstream {
-    pub(super) endpoints: Vec<Endpoint>,
+/// What keeps all rules. Holds secrets: not to be printed.
+pub struct Settings {
+    /// All `http` or all `https`, each with a host and a port; at least one.
+    pub(super) uris: Vec<Uri>,
+    /// Marked as sensitive.
     pub(super) headers: MetadataMap,
-    pub(super) compression: Option<CompressionEncoding>,
-    pub(super) timeout: Duration,
-    pub(super) retry: RetryConfig,
 }
 
-impl std::fmt::Debug for Upstream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Upstream").field("endpoints", &self.endpoints).finish_non_exhaustive()
+/// One rule that is broken. No address and no header's value is in it: they may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Keys on the way there, from the sink on; items of a list by number, counted from 0.
+    pub path: Vec<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.path.join("."), self.message, self.help)
     }
 }
 
-impl Upstream {
-    /// Checks the settings and reads the TLS files, but does not connect: an upstream that is not
-    /// there yet is no reason not to start.
+impl Settings {
+    /// Reads what was written.
     ///
     /// # Errors
-    /// The text says which key or file, and what to do; a header's value is never in it.
-    pub fn new(config: &OtlpConfig) -> anyhow::Result<Upstream> {
-        let written = match &config.endpoint {
-            Endpoints::One(endpoint) => std::slice::from_ref(endpoint),
-            Endpoints::Several(endpoints) => endpoints,
-        };
-        ensure!(!written.is_empty(), "endpoint: the list is empty: write http://host:4317");
-        ensure!(written.len() <= ENDPOINTS_MAX, "endpoint: at most {ENDPOINTS_MAX} endpoints, not {}", written.len());
-        let uris = written.iter().map(|text| endpoint_uri(text)).collect::<anyhow::Result<Vec<_>>>()?;
-        let https = is_https(&uris[0]);
-        ensure!(
-            uris.iter().all(|uri| is_https(uri) == https),
-            "endpoint: http and https are mixed: failing over would send in the clear; write all of them with https"
-        );
-        let tls = match (&config.tls, https) {
-            (Some(_), false) => {
-                bail!("tls: it is set, but the endpoint is http, in the clear: write https://, or remove tls")
-            }
-            (None, false) => None,
-            (tls, true) => Some(client_tls(tls.as_ref().unwrap_or(&TlsConfig::default()))?),
-        };
-        ensure!(!config.timeout.0.is_zero(), "timeout: must not be 0s: write 10s");
-        let RetryConfig { initial, max } = config.retry;
-        ensure!(!initial.0.is_zero() && initial <= max, "retry: initial must be above 0s and at most max");
-        Ok(Upstream {
-            endpoints: uris.into_iter().map(|uri| endpoint(uri, tls.clone())).collect::<anyhow::Result<_>>()?,
-            headers: headers(config)?,
-            compression: match config.compression {
-                Compression::None => None,
-                Compression::Gzip => Some(CompressionEncoding::Gzip),
-                Compression::Zstd => Some(CompressionEncoding::Zstd),
-            },
-            timeout: config.timeout.0,
-            retry: config.retry,
-        })
+    /// Every rule that is broken, at once; at least one.
+    pub fn read(config: &OtlpConfig) -> Result<Settings, Vec<Mistake>> {
+        let mut mistakes = Mistakes(Vec::new());
+        let uris = endpoints(config, &mut mistakes);
+        let headers = headers(config, &mut mistakes);
+        periods(config, &mut mistakes);
+        tls(config, &uris, &mut mistakes);
+        if mistakes.0.is_empty() { Ok(Settings { uris, headers }) } else { Err(mistakes.0) }
     }
 }
 
-fn endpoint_uri(text: &str) -> anyhow::Result<Uri> {
-    // Whatever is wrong, what could be a password is not repeated.
-    ensure!(!text.contains('@'), "endpoint: user and password do not belong into it: use headers");
-    ensure!(text.contains("://"), "endpoint: '{text}' has no scheme: write http://{text}");
-    let uri: Uri =
-        text.parse().with_context(|| format!("endpoint: '{text}' is not an address: write http://host:4317"))?;
-    ensure!(
-        matches!(uri.scheme_str(), Some("http" | "https")),
-        "endpoint: '{text}' is neither http nor https: write http://host:4317"
-    );
-    ensure!(uri.host().is_some_and(|host| !host.is_empty()), "endpoint: '{text}' has no host: write http://host:4317");
-    ensure!(uri.port_u16().is_some(), "endpoint: '{text}' has no port: for OTLP over gRPC it is most often 4317");
-    ensure!(
-        matches!(uri.path(), "" | "/") && uri.query().is_none(),
-        "endpoint: '{text}' has a path: over gRPC the path is fixed, end it after the port"
-    );
+struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    fn add(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+        let path = path.iter().map(|&key| key.to_owned()).collect();
+        self.0.push(Mistake { path, message: message.into(), help: help.into() });
+    }
+}
+
+/// Those that are in order.
+fn endpoints(config: &OtlpConfig, mistakes: &mut Mistakes) -> Vec<Uri> {
+    let written = config.endpoint.as_slice();
+    if written.is_empty() {
+        mistakes.add(&["endpoint"], "a list of no endpoints", "write one, such as http://otel-collector:4317");
+    }
+    if written.len() > ENDPOINTS_MAX {
+        let message = format!("{} endpoints are too many", written.len());
+        mistakes.add(&["endpoint"], message, format!("write at most {ENDPOINTS_MAX}"));
+    }
+    let some_https = written.iter().any(|text| text.to_ascii_lowercase().starts_with("https:"));
+    let mut uris = Vec::new();
+    for (index, text) in written.iter().enumerate().take(ENDPOINTS_MAX) {
+        let index = index.to_string();
+        let path: &[&str] = match config.endpoint {
+            Endpoints::One(_) => &["endpoint"],
+            Endpoints::Several(_) => &["endpoint", &index],
+        };
+        match endpoint(text) {
+            Err((message, help)) => mistakes.add(path, message, help),
+            Ok(uri) if !is_https(&uri) && config.tls.is_some() => {
+                let message = "`tls` is set, but the endpoint is plaintext http";
+                mistakes.add(path, message, "write https://, or remove `tls`");
+            }
+            Ok(uri) if !is_https(&uri) && some_https => {
+                let message = "http and https are mixed: failing over would send in the clear";
+                mistakes.add(path, message, "write all endpoints with https");
+            }
+            Ok(uri) => uris.push(uri),
+        }
+    }
+    uris
+}
+
+/// The address, or what is wrong and what to do.
+fn endpoint(text: &str) -> Result<Uri, (&'static str, &'static str)> {
+    const EXAMPLE: &str = "write it as http://otel-collector:4317";
+    let uri: Uri = text.parse().map_err(|_| ("the endpoint is not a URL", EXAMPLE))?;
+    let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(("the endpoint needs the scheme http or https, and a host", EXAMPLE));
+    };
+    if authority.as_str().contains('@') {
+        return Err((
+            "a user or password has no place in an endpoint",
+            "write it under `headers:`, such as `authorization: ${file:/run/secrets/token}`",
+        ));
+    }
+    if authority.host().is_empty() {
+        return Err(("the endpoint has no host", EXAMPLE));
+    }
+    if authority.as_str() == authority.host() {
+        return Err((
+            "the endpoint has no port",
+            "for OTLP over gRPC it is most often 4317: http://otel-collector:4317",
+        ));
+    }
+    // A port that is no number up to 65535 is read as no port at all.
+    if authority.port_u16().is_none_or(|port| port == 0) {
+        return Err(("the port of the endpoint is not a port", EXAMPLE));
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(("OTLP over gRPC has its own path, none can be given", EXAMPLE));
+    }
     Ok(uri)
 }
 
-fn is_https(uri: &Uri) -> bool {
+/// True for an address that is dialled with TLS.
+pub(super) fn is_https(uri: &Uri) -> bool {
     uri.scheme_str() == Some("https")
 }
 
-fn endpoint(uri: Uri, tls: Option<ClientTlsConfig>) -> anyhow::Result<Endpoint> {
-    let endpoint = Endpoint::from(uri.clone())
-        .user_agent(USER_AGENT)?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_keepalive(Some(TCP_KEEPALIVE))
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(false);
-    let Some(tls) = tls else { return Ok(endpoint) };
-    endpoint.tls_config(tls).map_err(|error| {
-        anyhow::anyhow!("tls: cannot be used for {uri}: {}; check ca, cert, key and server_name", chain(&error))
-    })
-}
-
-fn client_tls(config: &TlsConfig) -> anyhow::Result<ClientTlsConfig> {
-    let mut tls = ClientTlsConfig::new().timeout(CONNECT_TIMEOUT);
-    tls = match &config.ca {
-        Some(path) => tls.ca_certificate(Certificate::from_pem(pem("ca", path, "CERTIFICATE-----")?)),
-        None => tls.with_native_roots(),
-    };
-    match (&config.cert, &config.key) {
-        (Some(cert), Some(key)) => {
-            let cert = pem("cert", cert, "CERTIFICATE-----")?;
-            tls = tls.identity(Identity::from_pem(cert, pem("key", key, "PRIVATE KEY-----")?));
-        }
-        (None, None) => {}
-        (Some(_), None) => bail!("tls: cert is set, but key is not: set both, or neither"),
-        (None, Some(_)) => bail!("tls: key is set, but cert is not: set both, or neither"),
+fn headers(config: &OtlpConfig, mistakes: &mut Mistakes) -> MetadataMap {
+    if config.headers.len() > HEADERS_MAX {
+        let message = format!("{} headers are too many", config.headers.len());
+        mistakes.add(&["headers"], message, format!("write at most {HEADERS_MAX}"));
     }
-    if let Some(name) = &config.server_name {
-        tls = tls.domain_name(name);
-    }
-    Ok(tls)
-}
-
-/// Reads a PEM file. One without the block that is looked for is refused here, since to tonic it
-/// would merely be an empty list, and every handshake would fail later.
-fn pem(key: &str, path: &str, block: &str) -> anyhow::Result<Vec<u8>> {
-    let bytes = std::fs::read(Path::new(path))
-        .with_context(|| format!("tls.{key}: cannot read {path}: check the path and its permissions"))?;
-    let found = memchr::memmem::find(&bytes, b"-----BEGIN ").is_some()
-        && memchr::memmem::find(&bytes, block.as_bytes()).is_some();
-    let what = block.trim_end_matches('-');
-    ensure!(found, "tls.{key}: {path} holds no PEM block of type {what}: check that it is the right file");
-    Ok(bytes)
-}
-
-fn headers(config: &OtlpConfig) -> anyhow::Result<MetadataMap> {
     let mut headers = MetadataMap::new();
-    for (name, value) in &config.headers {
-        ensure!(
-            !name.to_ascii_lowercase().ends_with("-bin"),
-            "headers: {} would be binary, which is not supported: rename it",
-            name.escape_debug()
-        );
-        let key: AsciiMetadataKey = name
-            .to_ascii_lowercase()
-            .parse()
-            .ok()
-            .with_context(|| format!("headers: '{}' is not a header name", name.escape_debug()))?;
-        let ours = ["te", "content-type", "user-agent", "host", "connection", "content-length"];
-        ensure!(
-            !key.as_str().starts_with("grpc-") && !ours.contains(&key.as_str()),
-            "headers: {key} is set by gRPC itself: remove it"
-        );
-        let value = value.expose();
-        let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        let mut value: AsciiMetadataValue = Some(value)
-            .filter(|_| visible)
-            .and_then(|value| value.parse().ok())
-            .with_context(|| format!("headers: the value of {key} holds more than visible ASCII characters"))?;
+    for (name, value) in config.headers.iter().take(HEADERS_MAX) {
+        let path = ["headers", name.as_str()];
+        let key = match header_name(name) {
+            Ok(key) => key,
+            Err(help) => {
+                mistakes.add(&path, "this is not a header that can be set", help);
+                continue;
+            }
+        };
+        let value = Some(value.expose()).filter(|value| value.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        let Some(mut value) = value.and_then(|value| value.parse::<AsciiMetadataValue>().ok()) else {
+            let message = "the value of this header has control characters, or letters that are not ASCII";
+            mistakes.add(&path, message, "remove them; a file may end in one newline");
+            continue;
+        };
         // Keeps it out of debug output and out of HPACK tables.
         value.set_sensitive(true);
         headers.insert(key, value);
     }
-    Ok(headers)
+    headers
 }
 
-/// An error and its causes, without repetition.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = String::new();
-    for cause in std::iter::successors(Some(error), |it| it.source()) {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&cause);
+/// gRPC sets some headers itself, HTTP/2 forbids those of a connection, and a `-bin` header needs
+/// base64 that nobody writes by hand.
+fn header_name(name: &str) -> Result<AsciiMetadataKey, &'static str> {
+    const RESERVED: &[&str] = &[
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    ];
+    let lower = name.to_ascii_lowercase();
+    if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") || lower.ends_with("-bin") {
+        return Err("gRPC sets this header itself, or gives it another meaning: remove it");
+    }
+    lower.parse().map_err(|_| "write letters, digits and `-`, such as x-tenant")
+}
+
+fn periods(config: &OtlpConfig, mistakes: &mut Mistakes) {
+    let retry = config.retry;
+    for (path, period) in [(&["timeout"][..], config.timeout), (&["retry", "initial"], retry.initial)] {
+        if period.0.is_zero() {
+            mistakes.add(path, "0s is out of range", "write a duration above zero");
         }
     }
-    text
+    if retry.initial > retry.max {
+        let message = format!("the first pause ({}) is longer than the longest ({})", retry.initial, retry.max);
+        mistakes.add(&["retry"], message, "write `initial` at most as large as `max`");
+    }
+}
+
+fn tls(config: &OtlpConfig, uris: &[Uri], mistakes: &mut Mistakes) {
+    let server_name = match &config.tls {
+        Some(TlsConfig { cert, key, server_name, .. }) => {
+            if cert.is_some() != key.is_some() {
+                let message = "a certificate needs its key, and a key its certificate";
+                mistakes.add(&["tls"], message, "write both `cert` and `key`, or neither");
+            }
+            server_name.as_deref()
+        }
+        None => None,
+    };
+    for uri in uris.iter().filter(|uri| is_https(uri)) {
+        // Without certificates there is nothing left to refuse but the name.
+        let tls = ClientTlsConfig::new();
+        let tls = server_name.map_or(tls.clone(), |name| tls.domain_name(name));
+        if Endpoint::from(uri.clone()).tls_config(tls).is_err() {
+            let path: &[&str] = if server_name.is_some() { &["tls", "server_name"] } else { &["endpoint"] };
+            mistakes.add(path, "this is not a name that a certificate can carry", "write a DNS name or an IP address");
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(yaml: &str, expected: &str) {
+    fn check(yaml: &str, expected: &[&str]) {
         let config: OtlpConfig = serde_saphyr::from_str(yaml).unwrap();
-        let got = match Upstream::new(&config) {
-            Ok(upstream) => format!("{} endpoints", upstream.endpoints.len()),
-            Err(error) => format!("{error:#}"),
-        };
-        assert!(got.starts_with(expected), "{yaml}\n{got}");
-        assert!(!got.contains("canary"), "{got}");
-    }
-
-    #[tokio::test]
-    async fn settings() {
-        check("endpoint: http://collector:4317", "1 endpoints");
-        check("endpoint: ['http://a:4317', 'http://[::1]:4317/']", "2 endpoints");
-        check("endpoint: []", "endpoint: the list is empty");
-        check("endpoint: collector:4317", "endpoint: 'collector:4317' has no scheme: write http://collector:4317");
-        check("endpoint: grpc://collector:4317", "endpoint: 'grpc://collector:4317' is neither");
-        check("endpoint: http://collector", "endpoint: 'http://collector' has no port");
-        check("endpoint: http://collector:4318/v1/logs", "endpoint: 'http://collector:4318/v1/logs' has a path");
-        check("endpoint: http://user:canary@collector:4317", "endpoint: user and password");
-        check("endpoint: ['http://a:4317', 'https://b:4317']", "endpoint: http and https are mixed");
-        check("{endpoint: 'http://a:4317', tls: {}}", "tls: it is set, but the endpoint is http");
-        check("{endpoint: 'https://a:4317', tls: {ca: /nowhere/ca.crt}}", "tls.ca: cannot read /nowhere/ca.crt");
-        check("{endpoint: 'https://a:4317', tls: {ca: Cargo.toml}}", "tls.ca: Cargo.toml holds no PEM block");
-        check("{endpoint: 'https://a:4317', tls: {cert: a, ca: Cargo.toml}}", "tls.ca");
-        check("{endpoint: 'http://a:4317', headers: {X-Tenant: canary}}", "1 endpoints");
-        check("{endpoint: 'http://a:4317', headers: {'x y': canary}}", "headers: 'x y' is not a header name");
-        check("{endpoint: 'http://a:4317', headers: {x: \"canary\\n\"}}", "headers: the value of x");
-        check("{endpoint: 'http://a:4317', headers: {x: canäry}}", "headers: the value of x");
-        check("{endpoint: 'http://a:4317', headers: {x-bin: canary}}", "headers: x-bin");
-        check("{endpoint: 'http://a:4317', headers: {grpc-timeout: canary}}", "headers: grpc-timeout");
-        check("{endpoint: 'http://a:4317', timeout: 0s}", "timeout");
-        check("{endpoint: 'http://a:4317', retry: {initial: 0s}}", "retry");
-        check("{endpoint: 'http://a:4317', retry: {initial: 1m, max: 1s}}", "retry");
+        let mistakes = Settings::read(&config).err().unwrap_or_default();
+        let got: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert_eq!(got.len(), expected.len(), "{yaml}\n{got:#?}");
+        for (got, expected) in got.iter().zip(expected) {
+            assert!(got.starts_with(expected) && !got.contains("canary"), "{yaml}\n{got}");
+        }
     }
 
     #[test]
-    fn secrets_do_not_show() {
-        let config: OtlpConfig =
-            serde_saphyr::from_str("{endpoint: 'http://a:4317', headers: {authorization: canary}}").unwrap();
-        let upstream = Upstream::new(&config).unwrap();
-        assert!(!format!("{upstream:?} {:?}", upstream.headers).contains("canary"));
+    fn addresses() {
+        check("endpoint: http://collector:4317", &[]);
+        check("endpoint: HTTPS://collector:4317", &[]);
+        check("endpoint: ['http://a:4317', 'http://[::1]:4317/']", &[]);
+        check("endpoint: []", &["endpoint: a list of no endpoints"]);
+        check("endpoint: collector:4317", &["endpoint: the endpoint needs the scheme"]);
+        check("endpoint: grpc://collector:4317", &["endpoint: the endpoint needs the scheme"]);
+        check("endpoint: 'http://a b:1'", &["endpoint: the endpoint is not a URL"]);
+        check("endpoint: http://:4317", &["endpoint: the endpoint has no host"]);
+        check("endpoint: http://collector", &["endpoint: the endpoint has no port"]);
+        check("endpoint: 'https://[::1]'", &["endpoint: the endpoint has no port"]);
+        check("endpoint: 'http://collector:'", &["endpoint: the port"]);
+        check("endpoint: http://collector:0", &["endpoint: the port"]);
+        check("endpoint: http://collector:65536", &["endpoint: "]);
+        check("endpoint: http://collector:4318/v1/logs", &["endpoint: OTLP over gRPC has its own path"]);
+        check("endpoint: http://user:canary@collector:4317", &["endpoint: a user or password"]);
+        check("endpoint: ['https://a:1', 'http://b:1', x]", &["endpoint.1: http and https", "endpoint.2: "]);
+        check("{endpoint: 'http://a:4317', tls: {}}", &["endpoint: `tls` is set"]);
+        check("{endpoint: ['https://a:4317', 'http://b:1'], tls: {}}", &["endpoint.1: `tls` is set"]);
+        let many = vec!["'http://a:1'"; ENDPOINTS_MAX + 1].join(", ");
+        check(&format!("endpoint: [{many}]"), &["endpoint: 17 endpoints are too many"]);
+    }
+
+    #[test]
+    fn names_of_certificates() {
+        check("{endpoint: 'https://a:4317', tls: {server_name: collector.example.com}}", &[]);
+        check("{endpoint: 'https://10.0.0.1:4317', tls: {ca: /nowhere}}", &[]);
+        check("{endpoint: 'https://a:4317', tls: {server_name: 'a b'}}", &["tls.server_name: this is not a name"]);
+        check("{endpoint: 'https://-a:4317'}", &["endpoint: this is not a name"]);
+        check("{endpoint: 'https://a:4317', tls: {cert: a}}", &["tls: a certificate needs its key"]);
+    }
+
+    fn header(header: &str, expected: &[&str]) {
+        check(&format!("{{endpoint: 'http://a:4317', headers: {{{header}}}}}"), expected);
+    }
+
+    #[test]
+    fn metadata() {
+        header("X-Tenant: canary", &[]);
+        header("x: \"\\\"canary\\\" ~\"", &[]);
+        header("'': canary", &["headers.: this is not a header"]);
+        header("'x y': canary", &["headers.x y: this is not a header"]);
+        header("x-bin: canary, GRPC-Timeout: canary", &["headers.GRPC-Timeout: this", "headers.x-bin: this"]);
+        header("Upgrade: canary", &["headers.Upgrade: this"]);
+        header("x: \"canary\\n\"", &["headers.x: the value"]);
+        header("x: \"can\\tary\"", &["headers.x: the value"]);
+        header("x: canäry", &["headers.x: the value"]);
+        let many: String = (0..=HEADERS_MAX).map(|n| format!("x{n}: canary,")).collect();
+        header(&many, &["headers: 65 headers are too many"]);
+    }
+
+    #[test]
+    fn times() {
+        check("{endpoint: 'http://a:4317', timeout: 0s}", &["timeout: 0s is out of range"]);
+        check("{endpoint: 'http://a:4317', retry: {initial: 0s}}", &["retry.initial: 0s is out of range"]);
+        check("{endpoint: 'http://a:4317', retry: {initial: 1m, max: 1s}}", &["retry: the first pause (1m)"]);
     }
 }
