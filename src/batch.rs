@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::budget::Reservation;
-
 /// Where records came from.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -33,8 +31,6 @@ pub struct Batch {
     pub routes: Option<Arc<Routes>>,
     /// Where they came from.
     pub origin: Origin,
-    /// The bytes of the budget that the payload occupies.
-    pub reservation: Arc<Reservation>,
 }
 
 /// Which lines of a payload go to which file.

@@ -1,14 +1,15 @@
-//! Bytes in flight: one number for the whole process.
+//! Bytes in flight: one number for the whole process, divided so that no one can take it all.
 //!
-//! A source reserves before it reads or inflates; what it made of the bytes carries the
-//! reservation to the sinks, and the last drop gives it back. Waiting is fair: a large
-//! reservation is not starved by small ones.
+//! A source reserves before it reads or inflates, once and for all it is going to need: who held
+//! a part and waited for more would, in a crowd, wait for ever. It gives back when the last sink
+//! has taken what came of the bytes; from then on they count in the sink's inbox, which has a
+//! share of its own. Waiting is fair: a large reservation is not starved by small ones.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-/// The budget. Clones share it.
+/// A share of the budget. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
     free: Arc<Semaphore>,
@@ -16,7 +17,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of `total` bytes, at most 4 GiB.
+    /// A share of `total` bytes, at most 4 GiB.
     #[must_use]
     pub fn new(total: usize) -> Budget {
         let total = total.min(u32::MAX as usize);
@@ -57,7 +58,62 @@ impl Budget {
     }
 }
 
-/// Bytes taken from the budget until this is dropped.
+/// The budget of the process, divided. What the inboxes hold is the rest of it.
+#[derive(Clone, Debug)]
+pub struct Shares {
+    /// Lines being read, decoded and encoded.
+    pub lines: Budget,
+    /// Requests up to [`Shares::LARGE_REQUEST`]: all that a mesh proxy sends. Large ones cannot
+    /// take their place.
+    pub requests: Budget,
+    /// Larger requests, and those whose size shows only when they are inflated.
+    pub large_requests: Budget,
+    inboxes: u64,
+}
+
+impl Shares {
+    /// Bytes above which a request is large. Envoy sends 16 KiB, or one record of up to its limit
+    /// for headers.
+    pub const LARGE_REQUEST: usize = 256 << 10;
+    /// Smallest share for lines, and for small requests.
+    pub const SHARE_MIN: u64 = 4 << 20;
+
+    /// Divides `total` bytes of which the inboxes have `inboxes`, for requests of at most
+    /// `message_max`; `None` when there are no requests.
+    #[must_use]
+    pub fn new(total: u64, inboxes: u64, message_max: Option<u64>) -> Shares {
+        let left = total.saturating_sub(inboxes);
+        let share = |bytes: u64| Budget::new(usize::try_from(bytes.max(Shares::SHARE_MIN)).unwrap_or(usize::MAX));
+        let Some(message_max) = message_max else {
+            let (requests, large_requests) = (Budget::new(0), Budget::new(0));
+            return Shares { lines: share(left), requests, large_requests, inboxes };
+        };
+        let large = message_max.max(left / 8 * 3);
+        let lines = (left / 4).min(left.saturating_sub(large + Shares::SHARE_MIN));
+        let small = left.saturating_sub(lines + large);
+        Shares { lines: share(lines), requests: share(small), large_requests: share(large), inboxes }
+    }
+
+    /// The share for a request of so many bytes.
+    #[must_use]
+    pub fn for_request(&self, bytes: usize) -> &Budget {
+        if bytes <= Shares::LARGE_REQUEST { &self.requests } else { &self.large_requests }
+    }
+
+    /// Bytes that are reserved now, inboxes aside.
+    #[must_use]
+    pub fn reserved(&self) -> u64 {
+        self.lines.reserved() + self.requests.reserved() + self.large_requests.reserved()
+    }
+
+    /// The whole budget in bytes, inboxes included.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.inboxes + self.lines.total() + self.requests.total() + self.large_requests.total()
+    }
+}
+
+/// Bytes taken from a share until this is dropped.
 #[derive(Debug, Default)]
 pub struct Reservation {
     permit: Option<OwnedSemaphorePermit>,
@@ -77,22 +133,6 @@ impl Reservation {
             drop(permit.split(extra));
         }
     }
-
-    /// Takes over what `other`, of the same budget, holds.
-    pub fn merge(&mut self, other: Reservation) {
-        match (&mut self.permit, other.permit) {
-            (Some(mine), Some(theirs)) => mine.merge(theirs),
-            (mine @ None, theirs) => *mine = theirs,
-            (Some(_), None) => {}
-        }
-    }
-
-    /// Splits off `bytes`, or as much as there is.
-    #[must_use]
-    pub fn split(&mut self, bytes: usize) -> Reservation {
-        let bytes = bytes.min(self.bytes());
-        Reservation { permit: self.permit.as_mut().and_then(|permit| permit.split(bytes)) }
-    }
 }
 
 #[cfg(test)]
@@ -107,12 +147,24 @@ mod tests {
         first.shrink_to(20);
         let second = budget.try_reserve(80).unwrap();
         assert_eq!(budget.reserved(), 100);
-        first.merge(second);
-        assert_eq!(first.bytes(), 100);
-        drop(first.split(30));
-        assert_eq!(budget.reserved(), 70);
+        drop(second);
+        assert_eq!(budget.reserved(), 20);
         drop(first);
         assert_eq!(budget.reserved(), 0);
+    }
+
+    #[test]
+    fn shares_add_up_and_leave_room_for_everyone() {
+        let check = |total: u64, inboxes: u64, message_max: Option<u64>, expected: [u64; 3]| {
+            let shares = Shares::new(total << 20, inboxes << 20, message_max.map(|it| it << 20));
+            let got = [&shares.lines, &shares.requests, &shares.large_requests].map(|it| it.total() >> 20);
+            assert_eq!(got, expected, "{total} {inboxes} {message_max:?}");
+            assert_eq!(shares.total() >> 20, total);
+        };
+        check(64, 16, None, [48, 0, 0]);
+        check(64, 16, Some(16), [12, 18, 18]);
+        check(32, 8, Some(16), [4, 4, 16]);
+        check(1024, 256, Some(16), [192, 288, 288]);
     }
 
     #[tokio::test]

@@ -75,13 +75,7 @@ impl Gaps {
             }
             encoder.finish()
         });
-        Some(Batch {
-            payload: Bytes::from(payload),
-            records: gaps.len() as u64,
-            routes: None,
-            origin,
-            reservation: Arc::default(),
-        })
+        Some(Batch { payload: Bytes::from(payload), records: gaps.len() as u64, routes: None, origin })
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::batch::{Batch, Origin, Routes, Run};
-use crate::budget::{Budget, Reservation};
+use crate::budget::Reservation;
 use crate::decode::line::{self, LineFormat, LineSettings, Mark};
 use crate::decode::{Scratch, Visitor, otlp};
 use crate::encode::{Encoder, Encoding};
@@ -52,7 +52,6 @@ struct Product {
 #[derive(Debug)]
 pub struct Intake {
     stats: Arc<SourceStats>,
-    budget: Budget,
     /// Sinks that take the payload as it came.
     as_received: Product,
     /// Sinks that only count.
@@ -79,11 +78,10 @@ impl Intake {
     /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
     /// encoding `as_received` (`raw` for lines, `otlp` for OTLP).
     #[must_use]
-    pub fn new(stats: Arc<SourceStats>, budget: Budget, as_received: Encoding, outlets: Vec<Outlet>) -> Intake {
+    pub fn new(stats: Arc<SourceStats>, as_received: Encoding, outlets: Vec<Outlet>) -> Intake {
         let product = |encoding, template| Product { encoding, template, inboxes: Vec::new() };
         let mut intake = Intake {
             stats,
-            budget,
             as_received: product(Some(as_received), None),
             counted: product(None, None),
             encoded: Vec::new(),
@@ -112,12 +110,6 @@ impl Intake {
         &self.stats
     }
 
-    /// The budget of the process.
-    #[must_use]
-    pub fn budget(&self) -> &Budget {
-        &self.budget
-    }
-
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
     #[must_use]
     pub fn work_bytes(&self) -> usize {
@@ -131,7 +123,7 @@ impl Intake {
             return;
         }
         let _moving = self.stats.count_received(records);
-        let mut work = Work::new(self, origin, held, None);
+        let mut work = Work::new(self, origin, payload.len(), [held, Reservation::default()], None);
         work.count(records).await;
         if self.encoded.is_empty() {
             self.stats.count_lines(LineResult::Raw, records);
@@ -174,11 +166,11 @@ impl Intake {
         payload: Bytes,
         records: u64,
         origin: Origin,
-        held: Reservation,
+        held: [Reservation; 2],
         hold_until: Instant,
     ) -> Receipt {
         let _moving = self.stats.count_received(records);
-        let mut work = Work::new(self, origin, held, Some(hold_until));
+        let mut work = Work::new(self, origin, payload.len(), held, Some(hold_until));
         work.count(records).await;
         work.pass_on(payload.clone(), records).await;
         let mut outputs = self.outputs();
@@ -236,28 +228,44 @@ fn marks_within(marks: &[Mark], start: usize, end: usize) -> Vec<Mark> {
 struct Work<'a> {
     intake: &'a Intake,
     origin: Origin,
-    held: Reservation,
+    /// Length of the payload, which stays in memory until all is done.
+    payload_bytes: usize,
+    held: [Reservation; 2],
     hold_until: Option<Instant>,
     receipt: Receipt,
 }
 
 impl<'a> Work<'a> {
-    fn new(intake: &'a Intake, origin: Origin, held: Reservation, hold_until: Option<Instant>) -> Self {
-        Work { intake, origin, held, hold_until, receipt: Receipt::Accepted }
+    fn new(
+        intake: &'a Intake,
+        origin: Origin,
+        payload_bytes: usize,
+        held: [Reservation; 2],
+        hold_until: Option<Instant>,
+    ) -> Self {
+        Work { intake, origin, payload_bytes, held, hold_until, receipt: Receipt::Accepted }
+    }
+
+    /// Gives back what is not needed to wait with so many bytes more than the payload.
+    fn keep(&mut self, bytes: usize) {
+        let [first, second] = &mut self.held;
+        first.shrink_to((self.payload_bytes + bytes).saturating_sub(second.bytes()));
     }
 
     /// To the sinks that only count.
     async fn count(&mut self, records: u64) {
         let product = &self.intake.counted;
-        self.put(product, Bytes::new(), records, None, Reservation::default()).await;
+        self.put(product, Bytes::new(), records, None).await;
     }
 
     /// To the sinks that take it as it came.
     async fn pass_on(&mut self, payload: Bytes, records: u64) {
         let product = &self.intake.as_received;
         if !product.inboxes.is_empty() {
-            let reservation = self.held.split(payload.len());
-            self.put(product, payload, records, None, reservation).await;
+            if self.intake.encoded.is_empty() {
+                self.keep(0);
+            }
+            self.put(product, payload, records, None).await;
         }
     }
 
@@ -267,37 +275,22 @@ impl<'a> Work<'a> {
         for output in outputs {
             let (payload, records, routes) = output.take();
             if records > 0 {
-                let mut reservation = self.held.split(payload.len());
-                let missing = payload.len() - reservation.bytes();
-                if missing > 0 {
-                    // Waiting here, with memory in hand, could stop everyone. What exists is
-                    // counted if it fits; the printed bound has room for one piece per thread.
-                    reservation.merge(self.intake.budget.try_reserve(missing).unwrap_or_default());
-                }
-                ready.push((output.product, payload, records, routes, reservation));
+                ready.push((output.product, payload, records, routes));
             }
         }
         if last {
-            self.held = Reservation::default();
+            self.keep(ready.iter().map(|(_, payload, ..)| payload.len()).sum());
         }
-        for (product, payload, records, routes, reservation) in ready {
-            self.put(product, payload, records, routes, reservation).await;
+        for (product, payload, records, routes) in ready {
+            self.put(product, payload, records, routes).await;
         }
     }
 
-    async fn put(
-        &mut self,
-        product: &Product,
-        payload: Bytes,
-        records: u64,
-        routes: Option<Arc<Routes>>,
-        reservation: Reservation,
-    ) {
+    async fn put(&mut self, product: &Product, payload: Bytes, records: u64, routes: Option<Arc<Routes>>) {
         if product.inboxes.is_empty() {
             return;
         }
-        let reservation = Arc::new(reservation);
-        let batch = Batch { payload, records, routes, origin: self.origin.clone(), reservation };
+        let batch = Batch { payload, records, routes, origin: self.origin.clone() };
         for inbox in &product.inboxes {
             let put = inbox.put(batch.clone(), self.hold_until).await;
             if put == Put::Shed && inbox.settings().wait_max.holds() {

@@ -1,9 +1,11 @@
 //! The memory bound: a sum of numbers that can be read aloud, printed at start.
 
+use crate::budget::Shares;
 use crate::config::Config;
 use crate::intake;
 use crate::sink::SinkKind;
 use crate::source::SourceConfig;
+use crate::source::inflate::INFLATE_BYTES_MAX;
 use crate::source::otlp::WINDOW_BYTES;
 
 /// What the program itself takes: code, runtime, tables, metrics (measured, rounded up).
@@ -15,6 +17,21 @@ const CONNECTION_BYTES: u64 = 8 << 10;
 const FILE_SINK_BYTES: u64 = 16 << 20;
 /// What the requests of an upstream take on their way out: four, compressed beside the plain.
 const UPSTREAM_BYTES: u64 = 8 << 20;
+
+/// The budget, divided.
+#[must_use]
+pub fn shares(config: &Config) -> Shares {
+    let inboxes = config.sinks.values().map(|sink| sink.inbox_bytes() as u64).sum();
+    Shares::new(config.memory.0, inboxes, message_max(config))
+}
+
+fn message_max(config: &Config) -> Option<u64> {
+    let messages = config.sources.values().filter_map(|source| match source {
+        SourceConfig::Lines(_) => None,
+        SourceConfig::Otlp(otlp) => Some(otlp.message_max.0),
+    });
+    messages.max()
+}
 
 /// Bytes that lines whose end has not come yet may take, all connections together.
 #[must_use]
@@ -32,6 +49,10 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
         ("unfinished lines".to_owned(), unfinished_lines_bytes(config) as u64),
         ("encoding".to_owned(), threads * encoding_bytes(config)),
     ];
+    if let Some(message_max) = message_max(config) {
+        sum.push(("inflating".to_owned(), INFLATE_BYTES_MAX as u64));
+        sum.push(("repairing".to_owned(), threads * message_max));
+    }
     for (name, source) in &config.sources {
         let (connections, each) = match source {
             SourceConfig::Lines(lines) => (lines.connections_max, CONNECTION_BYTES),

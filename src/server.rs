@@ -78,7 +78,7 @@ impl Server {
     /// called within a tokio runtime.
     pub fn open(checked: &Checked) -> anyhow::Result<Server> {
         let config = checked.config().clone();
-        let budget = Budget::new(config.memory.bytes());
+        let shares = memory::shares(&config);
         let mut sinks = Vec::new();
         for (name, sink) in &config.sinks {
             let inbox = Inbox::new(InboxSettings {
@@ -105,12 +105,16 @@ impl Server {
             let counters = SourceStats::new(name.as_str(), kind);
             stats.push(Arc::clone(&counters));
             let outlets = outlets(&config, name, &sinks);
-            let intake = Arc::new(Intake::new(counters, budget.clone(), as_received, outlets));
+            let intake = Arc::new(Intake::new(counters, as_received, outlets));
             sources.push(match source {
-                SourceConfig::Lines(lines) => {
-                    OpenSource::Lines(LinesSource::new(lines.clone(), listener, intake, unfinished.clone()))
-                }
-                SourceConfig::Otlp(otlp) => OpenSource::Otlp(OtlpSource::new(otlp, listener, intake)),
+                SourceConfig::Lines(lines) => OpenSource::Lines(LinesSource::new(
+                    lines.clone(),
+                    listener,
+                    intake,
+                    shares.lines.clone(),
+                    unfinished.clone(),
+                )),
+                SourceConfig::Otlp(otlp) => OpenSource::Otlp(OtlpSource::new(otlp, listener, intake, shares.clone())),
             });
         }
         let admin = open_admin(&config)?;
@@ -122,7 +126,7 @@ impl Server {
         let telemetry = Telemetry::new(TelemetrySettings {
             sinks: views.collect(),
             sources: stats,
-            budget,
+            budget: shares,
             memory_bound: checked.memory_bound(),
         });
         Ok(Server { config, telemetry, sources, sinks, admin, labels })

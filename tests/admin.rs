@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use logboom::batch::{Batch, Origin};
-use logboom::budget::Budget;
+use logboom::budget::Shares;
 use logboom::config::units::WaitMax;
 use logboom::inbox::{Inbox, InboxSettings, Outcome};
 use logboom::telemetry::{
@@ -30,7 +30,6 @@ fn batch(source: &SourceStats, records: u64, bytes: usize) -> Batch {
         records,
         routes: None,
         origin: Origin { source: Arc::clone(source.name()), peer: None, received_unix_nano: 1 },
-        reservation: Arc::default(),
     }
 }
 
@@ -77,7 +76,7 @@ fn world() -> World {
     let telemetry = Telemetry::new(TelemetrySettings {
         sources: all(),
         sinks: vec![files_view, upstream_view],
-        budget: Budget::new(1000),
+        budget: Shares::new(64 << 20, 16 << 20, Some(16 << 20)),
         memory_bound: vec![("budget".to_owned(), 1000), ("connections".to_owned(), 24)],
     });
     World { mesh, otlp, files, upstream, files_failing, telemetry }
@@ -233,7 +232,7 @@ async fn metrics_say_what_was_counted() {
     drop(mesh.count_accepted());
     otlp.count_request(GrpcCode::ResourceExhausted);
     otlp.count_rejected(RejectReason::TooManyRecords, 4);
-    let reserved = telemetry.budget().try_reserve(250).unwrap();
+    let reserved = telemetry.budget().requests.try_reserve(250).unwrap();
 
     // Nine records for both sinks: one takes and keeps them, the other refuses three of them.
     let intake = mesh.count_received(9);

@@ -74,7 +74,6 @@ impl Rig {
             payload,
             routes: routes.map(Arc::new),
             origin: Origin { source: "mesh".into(), peer: None, received_unix_nano: 0 },
-            reservation: Arc::default(),
         };
         self.runtime.block_on(self.inbox.put(batch, None));
     }

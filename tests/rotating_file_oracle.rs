@@ -57,7 +57,6 @@ fn write_ours(root: &Path, lines: &[String]) {
             payload: Bytes::from(payload),
             routes: None,
             origin: Origin { source: "mesh".into(), peer: None, received_unix_nano: 0 },
-            reservation: Arc::default(),
         };
         runtime.block_on(inbox.put(batch, None));
     }

@@ -26,7 +26,6 @@ fn lines(text: impl Into<Vec<u8>>) -> Batch {
         payload: text.into(),
         routes: None,
         origin: Origin { source: "test".into(), peer: None, received_unix_nano: 1 },
-        reservation: Arc::default(),
     }
 }
 

@@ -125,7 +125,7 @@ impl Framer {
     fn whole_lines(&mut self, end: usize) -> Frame {
         // A small read in a large buffer is copied out, so that what waits in an inbox does not
         // hold the whole buffer.
-        let whole = if end * 2 < self.buffer.capacity() {
+        let whole = if end < self.buffer.capacity() / 4 * 3 {
             let copy = Bytes::copy_from_slice(&self.buffer[..end]);
             bytes::Buf::advance(&mut self.buffer, end);
             copy

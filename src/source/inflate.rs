@@ -1,5 +1,5 @@
-//! Inflating a request in bounded steps: neither the message limit nor the memory budget is
-//! exceeded by more than one step, whatever the compressed bytes promise.
+//! Inflating a request within its limit and within what was reserved for it, whatever the
+//! compressed bytes promise.
 
 use std::io::{self, Read};
 use std::time::Instant;
@@ -7,10 +7,11 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 
-use super::logs_service::Refusal;
-use crate::budget::{Budget, Reservation};
+use super::logs_service::{Refusal, overloaded};
+use crate::budget::{Reservation, Shares};
 use crate::telemetry::RejectReason;
 
 /// Bytes inflated between two looks at limit and budget.
@@ -19,6 +20,12 @@ const STEP: usize = 64 << 10;
 /// allocates it before the first byte comes out.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
+/// Messages that are inflated at a time. Each may need a window beside what comes out.
+const TURNS_MAX: usize = 2;
+static TURNS: Semaphore = Semaphore::const_new(TURNS_MAX);
+/// Memory that inflating takes beside the messages.
+pub const INFLATE_BYTES_MAX: usize = TURNS_MAX * ((1 << ZSTD_WINDOW_LOG_MAX) + 8 * STEP);
+
 /// How a message is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inflate {
@@ -26,15 +33,6 @@ pub enum Inflate {
     Gzip,
     /// Zstandard.
     Zstd,
-}
-
-/// What came out.
-#[derive(Debug)]
-pub struct Inflated {
-    /// The message.
-    pub bytes: Bytes,
-    /// The memory it occupies.
-    pub reservation: Reservation,
 }
 
 impl Inflate {
@@ -56,67 +54,103 @@ impl Inflate {
         }
     }
 
-    /// Inflates `bytes` to at most `message_max`, reserving as it goes and waiting for memory
-    /// until `hold_until`.
+    /// Inflates `bytes` in steps. Room for [`expected_bytes`] must be reserved already. A message
+    /// that turns out larger is first measured, without keeping it: one over `message_max` is
+    /// refused having cost time and no memory, another gets a reservation of its own, for which it
+    /// waits until `hold_until`.
     pub async fn run(
         self,
-        bytes: &[u8],
+        bytes: &Bytes,
         message_max: usize,
-        budget: &Budget,
+        shares: &Shares,
         hold_until: Instant,
-    ) -> Result<Inflated, Refusal> {
-        match self {
-            Inflate::Gzip => steps(MultiGzDecoder::new(bytes), message_max, budget, hold_until).await,
+    ) -> Result<(Bytes, Reservation), Refusal> {
+        let _turn = tokio::time::timeout_at(hold_until.into(), TURNS.acquire())
+            .await
+            .map_err(|_| overloaded("other messages are being inflated"))?;
+        let expected = expected_bytes(bytes.len(), message_max);
+        if let Whole::Yes(message) = read(&mut self.decoder(bytes)?, expected).await? {
+            return Ok((message, Reservation::default()));
+        }
+        let Some(length) = measure(&mut self.decoder(bytes)?, message_max).await? else {
+            let why = format!("the message inflates to more than message_max, {message_max} bytes");
+            return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
+        };
+        let reservation = tokio::time::timeout_at(hold_until.into(), shares.for_request(length).reserve(length))
+            .await
+            .map_err(|_| overloaded("the memory for requests is in use"))?;
+        match read(&mut self.decoder(bytes)?, length).await? {
+            Whole::Yes(message) => Ok((message, reservation)),
+            Whole::No => Err(Refusal::new(Code::Internal, RejectReason::Other, "the message changed its length")),
+        }
+    }
+
+    fn decoder(self, bytes: &Bytes) -> Result<Box<dyn Read + Send + '_>, Refusal> {
+        Ok(match self {
+            Inflate::Gzip => Box::new(MultiGzDecoder::new(&bytes[..])),
             Inflate::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(bytes).and_then(|mut decoder| {
+                let decoder = zstd::stream::read::Decoder::with_buffer(&bytes[..]).and_then(|mut decoder| {
                     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
                     Ok(decoder)
                 });
-                steps(decoder.map_err(|error| broken(&error))?, message_max, budget, hold_until).await
+                Box::new(decoder.map_err(|error| broken(&error))?)
             }
-        }
+        })
     }
 }
 
-async fn steps(
-    mut decoder: impl Read,
-    message_max: usize,
-    budget: &Budget,
-    hold_until: Instant,
-) -> Result<Inflated, Refusal> {
-    let mut out = BytesMut::new();
-    let mut reservation = Reservation::default();
+/// What a compressed message of so many bytes usually becomes, and no more than it may: access logs
+/// shrink to a tenth.
+#[must_use]
+pub fn expected_bytes(compressed: usize, message_max: usize) -> usize {
+    (STEP + 12 * compressed).min(message_max)
+}
+
+enum Whole {
+    Yes(Bytes),
+    No,
+}
+
+/// The message, if it has at most `length` bytes.
+async fn read(decoder: &mut (dyn Read + Send + '_), length: usize) -> Result<Whole, Refusal> {
+    let mut out = BytesMut::with_capacity(length + 1);
     loop {
-        if out.len() + STEP > reservation.bytes() {
-            // Growing is copying: for a moment both are there, so for that long both are paid for.
-            let bytes = (2 * out.len()).clamp(STEP, message_max + STEP);
-            let larger = tokio::time::timeout_at(hold_until.into(), budget.reserve(bytes))
-                .await
-                .map_err(|_| super::logs_service::overloaded("the memory budget is in use"))?;
-            let mut grown = BytesMut::with_capacity(bytes);
-            grown.extend_from_slice(&out);
-            out = grown;
-            reservation = larger;
-        }
         let filled = out.len();
-        out.resize(filled + STEP, 0);
-        let length = fill(&mut decoder, &mut out[filled..]).map_err(|error| broken(&error))?;
-        out.truncate(filled + length);
-        if out.len() > message_max {
-            let why = format!("the message inflates to more than message_max, {message_max} bytes");
-            return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
+        // One byte more than the message may have shows whether there is more.
+        let step = STEP.min(length + 1 - filled);
+        out.resize(filled + step, 0);
+        let read = fill(decoder, &mut out[filled..]).map_err(|error| broken(&error))?;
+        out.truncate(filled + read);
+        if out.len() > length {
+            return Ok(Whole::No);
         }
-        if length < STEP {
-            reservation.shrink_to(out.len());
-            return Ok(Inflated { bytes: out.freeze(), reservation });
+        if read < step {
+            return Ok(Whole::Yes(out.freeze()));
         }
         // A bomb is worth milliseconds of computing; others may run in between.
         tokio::task::yield_now().await;
     }
 }
 
+/// How long the message is, or `None` when it is longer than `length_max`.
+async fn measure(decoder: &mut (dyn Read + Send + '_), length_max: usize) -> Result<Option<usize>, Refusal> {
+    let mut scratch = vec![0; STEP];
+    let mut length = 0;
+    loop {
+        let read = fill(decoder, &mut scratch).map_err(|error| broken(&error))?;
+        length += read;
+        if length > length_max {
+            return Ok(None);
+        }
+        if read < STEP {
+            return Ok(Some(length));
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Reads until the buffer is full or the input ends.
-fn fill(decoder: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(decoder: &mut (dyn Read + Send + '_), buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match decoder.read(&mut buffer[filled..]) {

@@ -39,16 +39,23 @@ pub struct LinesSource {
     settings: LinesConfig,
     acceptor: Acceptor,
     intake: Arc<Intake>,
+    work: Budget,
     unfinished: Budget,
 }
 
 impl LinesSource {
-    /// A source on a bound listener. `unfinished` is the memory for lines whose end has not
+    /// A source on a bound listener. `work` is the memory to read and decode in; `unfinished` is the memory for lines whose end has not
     /// come yet, all connections together; beyond it lines are truncated early.
     #[must_use]
-    pub fn new(settings: LinesConfig, listener: Listener, intake: Arc<Intake>, unfinished: Budget) -> LinesSource {
+    pub fn new(
+        settings: LinesConfig,
+        listener: Listener,
+        intake: Arc<Intake>,
+        work: Budget,
+        unfinished: Budget,
+    ) -> LinesSource {
         let acceptor = Acceptor::new(listener, settings.connections_max, Arc::clone(intake.stats()));
-        LinesSource { settings, acceptor, intake, unfinished }
+        LinesSource { settings, acceptor, intake, work, unfinished }
     }
 
     /// Accepts connections until `shutdown`, then lets each deliver what has already arrived,
@@ -130,7 +137,7 @@ impl Connection {
         let intake = Arc::clone(&self.source.intake);
         // An unfinished line may come along with the read, so the payload can be both.
         let payload_max = self.read_bytes + self.framer.unfinished_bytes();
-        let held = intake.budget().reserve(payload_max + intake.work_bytes()).await;
+        let held = self.source.work.reserve(payload_max + intake.work_bytes()).await;
         let buffer = self.framer.buffer(self.read_bytes);
         let mut space = buffer.limit(self.read_bytes);
         let length = match read_now(&mut self.stream, &mut space).await {

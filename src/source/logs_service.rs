@@ -11,21 +11,21 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::inflate::{Inflate, Inflated};
+use super::inflate::Inflate;
 use super::lines::unix_nano_now;
+use super::message::{Message, MessageSettings, receive};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
 use crate::batch::Origin;
-use crate::budget::Reservation;
+use crate::budget::{Reservation, Shares};
 use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
 use crate::intake::{Intake, Receipt};
 use crate::telemetry::{GrpcCode, Quiet, RejectReason, RepairReason, SourceStats};
@@ -34,11 +34,6 @@ use crate::telemetry::{GrpcCode, Quiet, RejectReason, RepairReason, SourceStats}
 pub const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// Requests handled at a time, all connections together. Each waiting one costs a few KiB.
 const REQUESTS_MAX: usize = 4096;
-/// A message must have arrived by then, or its memory goes to others.
-const BODY_MAX: Duration = Duration::from_secs(30);
-/// First reservation for a message; it doubles while the message arrives, so that a client pays
-/// for memory with bytes.
-const FIRST_RESERVATION: usize = 64 << 10;
 /// What a client is told to wait when there is no room.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -46,6 +41,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct LogsService {
     intake: Arc<Intake>,
+    shares: Shares,
     message_max: usize,
     limits: Limits,
     hold_max: Duration,
@@ -68,11 +64,12 @@ pub struct Refusal {
 }
 
 impl LogsService {
-    /// A service that feeds `intake`.
+    /// A service that feeds `intake` and takes memory from `shares`.
     #[must_use]
-    pub fn new(settings: &OtlpConfig, intake: Arc<Intake>) -> LogsService {
+    pub fn new(settings: &OtlpConfig, intake: Arc<Intake>, shares: Shares) -> LogsService {
         LogsService {
             intake,
+            shares,
             message_max: settings.message_max.bytes(),
             limits: Limits { records_max: settings.records_max, ..Limits::default() },
             hold_max: settings.hold_max.0,
@@ -101,10 +98,7 @@ impl LogsService {
         if let Some(wrong) = wrong_request(&request) {
             return wrong;
         }
-        let hold = request.headers().get("grpc-timeout").and_then(|it| grpc_timeout(it.to_str().ok()?));
-        // A little before the client gives up, so that it hears the answer.
-        let hold = hold.map_or(self.hold_max, |timeout| self.hold_max.min(timeout.mul_f32(0.9)));
-        let answer = match self.export(request, peer, Instant::now() + hold).await {
+        let answer = match self.export(request, peer).await {
             Ok(rejected) => Reply::message(&rejected),
             Err(Refusal { status, reason, records }) => {
                 self.stats().count_rejected(reason, records);
@@ -117,56 +111,52 @@ impl LogsService {
         answer
     }
 
-    async fn export(
-        &self,
-        request: Request<Incoming>,
-        peer: Option<SocketAddr>,
-        hold_until: Instant,
-    ) -> Result<Rejected, Refusal> {
+    async fn export(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Result<Rejected, Refusal> {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded("too many requests are waiting")) };
         let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
-        let message = tokio::time::timeout(BODY_MAX, self.receive(request.into_body(), hold_until));
-        let late = || {
-            Refusal::new(Code::DeadlineExceeded, RejectReason::Other, "the message did not arrive within 30 seconds")
-        };
-        let Message { bytes, compressed, mut held } = message.await.map_err(|_| late())??;
-        let payload = match (compressed, inflate) {
-            (false, _) => bytes,
+        let patience = Patience::new(&request, self.hold_max);
+        let settings = MessageSettings { message_max: self.message_max, work_bytes: self.intake.work_bytes() };
+        let message = receive(request.into_body(), settings, &self.shares, self.stats(), patience.until());
+        let Message { bytes, compressed, held } = message.await?;
+        let hold_until = patience.until();
+        let (payload, more_held) = match (compressed, inflate) {
+            (false, _) => (bytes, Reservation::default()),
+            (true, Some(inflate)) => inflate.run(&bytes, self.message_max, &self.shares, hold_until).await?,
             (true, None) => {
                 let why = "the message says it is compressed and grpc-encoding does not say how";
                 return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
-            }
-            (true, Some(inflate)) => {
-                let Inflated { bytes, reservation } =
-                    inflate.run(&bytes, self.message_max, self.intake.budget(), hold_until).await?;
-                held = reservation;
-                bytes
             }
         };
         let summary = otlp::check(&payload, &self.limits).map_err(Refusal::from)?;
         if summary.records == 0 {
             return Ok(Rejected::default());
         }
-        let work = self.reserve(self.intake.work_bytes(), hold_until).await;
-        held.merge(work.map_err(|refusal| Refusal { records: u64::from(summary.records), ..refusal })?);
         let origin = Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
         self.stats().count_repaired(RepairReason::InvalidUtf8, u64::from(summary.repaired_records));
         self.stats().count_repaired(RepairReason::InvalidId, u64::from(summary.invalid_ids));
         let rejected = self.oversized(&summary, peer);
         let records = u64::from(summary.records) - rejected.records;
-        let payload = if summary.needs_repair() {
-            Bytes::from(otlp::repair(&payload, self.limits.record_bytes_max))
-        } else {
-            payload
-        };
+        let payload = if summary.needs_repair() { self.repair(&payload)? } else { payload };
         let intake = Arc::clone(&self.intake);
-        let taking = async move { intake.otlp(payload, records, origin, held, hold_until).await };
+        let taking = async move { intake.otlp(payload, records, origin, [held, more_held], hold_until).await };
         match self.finish_even_if_cancelled(taking).await {
             Ok(Receipt::Accepted) => Ok(rejected),
             // The records were received, and the sink has counted what it missed.
             Ok(Receipt::Missed) => Err(Refusal { records: 0, ..overloaded("a sink has no room") }),
             Err(error) => Err(Refusal::new(Code::Internal, RejectReason::Other, &error.to_string())),
         }
+    }
+
+    /// Text that is not UTF-8 grows when it is repaired, at most to three times its length; beyond
+    /// the limit for messages it has not been text at all.
+    fn repair(&self, payload: &[u8]) -> Result<Bytes, Refusal> {
+        let repaired = otlp::repair(payload, self.limits.record_bytes_max);
+        if repaired.len() > self.message_max {
+            let why =
+                format!("the message has more than message_max, {} bytes, once its text is UTF-8", self.message_max);
+            return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
+        }
+        Ok(Bytes::from(repaired))
     }
 
     /// Takes what needs no waiting at once; the rest in a task of its own: a client that hangs up
@@ -197,101 +187,6 @@ impl LogsService {
         Rejected { records, why }
     }
 
-    /// The bytes of the one message of the request.
-    async fn receive(&self, mut body: Incoming, hold_until: Instant) -> Result<Message, Refusal> {
-        let mut held = Reservation::default();
-        let mut collected = BytesMut::new();
-        let mut header: Option<(bool, usize)> = None;
-        while let Some(frame) = body.frame().await {
-            let frame =
-                frame.map_err(|error| Refusal::new(Code::Cancelled, RejectReason::Other, &error.to_string()))?;
-            let Ok(mut data) = frame.into_data() else { continue };
-            self.stats().count_bytes(data.len() as u64);
-            if header.is_none() && collected.is_empty() && data.len() >= 5 {
-                let (compressed, length) = self.message_header(&data)?;
-                held.merge(self.reserve(length.min(FIRST_RESERVATION), hold_until).await?);
-                header = Some((compressed, length));
-                if data.len() == 5 + length {
-                    let bytes = data.split_off(5);
-                    self.no_more(&mut body).await?;
-                    return Ok(Message { bytes, compressed, held });
-                }
-                data = data.split_off(5);
-                collected.reserve(length.min(FIRST_RESERVATION));
-            }
-            let (_, length) = match header {
-                Some(header) => header,
-                None => {
-                    // A header in pieces.
-                    collected.extend_from_slice(&data);
-                    if collected.len() < 5 {
-                        continue;
-                    }
-                    let found = self.message_header(&collected)?;
-                    data = collected.split().freeze().split_off(5);
-                    held.merge(self.reserve(found.1.min(FIRST_RESERVATION), hold_until).await?);
-                    header = Some(found);
-                    found
-                }
-            };
-            if collected.len() + data.len() > length {
-                return Err(more_than_one());
-            }
-            let needed = collected.len() + data.len();
-            if needed > held.bytes() {
-                let step = needed.max(2 * held.bytes()).min(length) - held.bytes();
-                held.merge(self.reserve(step, hold_until).await?);
-                collected.reserve(held.bytes() - collected.len());
-            }
-            collected.extend_from_slice(&data);
-        }
-        match header {
-            Some((compressed, length)) if collected.len() == length => {
-                Ok(Message { bytes: collected.freeze(), compressed, held })
-            }
-            _ => Err(Refusal::new(
-                Code::InvalidArgument,
-                RejectReason::Malformed,
-                "the message is shorter than its length says",
-            )),
-        }
-    }
-
-    /// Nothing may follow the message of a unary request.
-    async fn no_more(&self, body: &mut Incoming) -> Result<(), Refusal> {
-        while let Some(Ok(frame)) = body.frame().await {
-            if frame.data_ref().is_some_and(|data| !data.is_empty()) {
-                return Err(more_than_one());
-            }
-        }
-        Ok(())
-    }
-
-    /// Compression flag and length (gRPC over HTTP/2, "Length-Prefixed-Message").
-    fn message_header(&self, bytes: &[u8]) -> Result<(bool, usize), Refusal> {
-        let (flag, length) = match bytes {
-            [flag, a, b, c, d, ..] => (*flag, u32::from_be_bytes([*a, *b, *c, *d]) as usize),
-            _ => (0, 0),
-        };
-        if flag > 1 {
-            return Err(Refusal::new(
-                Code::InvalidArgument,
-                RejectReason::Malformed,
-                "the message does not begin with a gRPC length",
-            ));
-        }
-        if length > self.message_max {
-            let why = format!("a message of {length} bytes is over message_max, {} bytes", self.message_max);
-            return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
-        }
-        Ok((flag == 1, length))
-    }
-
-    async fn reserve(&self, bytes: usize, hold_until: Instant) -> Result<Reservation, Refusal> {
-        let reserve = self.intake.budget().reserve(bytes);
-        tokio::time::timeout_at(hold_until.into(), reserve).await.map_err(|_| overloaded("the memory budget is in use"))
-    }
-
     fn log(&self, status: &Status, peer: Option<SocketAddr>) {
         let quiet = match status.code() {
             Code::Unavailable => &self.overloaded,
@@ -302,13 +197,6 @@ impl LogsService {
             tracing::warn!(source = %self.stats().name(), ?peer, code = ?status.code(), why = status.message(), suppressed, "request refused");
         }
     }
-}
-
-/// A received message.
-struct Message {
-    bytes: Bytes,
-    compressed: bool,
-    held: Reservation,
 }
 
 /// Records of a request that were refused for good while the rest was taken.
@@ -354,8 +242,25 @@ pub fn overloaded(why: &str) -> Refusal {
     }
 }
 
-fn more_than_one() -> Refusal {
-    Refusal::new(Code::InvalidArgument, RejectReason::Malformed, "the request holds more than one message")
+/// How long a client may be held.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    hold_max: Duration,
+    client_until: Option<Instant>,
+}
+
+impl Patience {
+    fn new(request: &Request<Incoming>, hold_max: Duration) -> Patience {
+        let timeout = request.headers().get("grpc-timeout").and_then(|it| grpc_timeout(it.to_str().ok()?));
+        // A little before the client gives up, so that it hears the answer.
+        Patience { hold_max, client_until: timeout.map(|timeout| Instant::now() + timeout.mul_f32(0.9)) }
+    }
+
+    /// Until when a wait that begins now may last.
+    fn until(self) -> Instant {
+        let until = Instant::now() + self.hold_max;
+        self.client_until.map_or(until, |client_until| client_until.min(until))
+    }
 }
 
 /// The answer to what is not an `Export` call.

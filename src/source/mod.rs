@@ -8,6 +8,7 @@ pub mod inflate;
 pub mod lines;
 pub mod listen;
 pub mod logs_service;
+pub mod message;
 pub mod otlp;
 pub mod prefixed;
 pub mod reply;

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::listen::{Acceptor, Admission, Listener, Stream};
 use super::logs_service::LogsService;
 use super::prefixed::Prefixed;
+use crate::budget::Shares;
 use crate::config::units::{ByteSize, Period};
 use crate::intake::Intake;
 use crate::telemetry::Quiet;
@@ -44,9 +45,9 @@ pub struct OtlpSource {
 impl OtlpSource {
     /// A source on a bound listener.
     #[must_use]
-    pub fn new(settings: &OtlpConfig, listener: Listener, intake: Arc<Intake>) -> OtlpSource {
+    pub fn new(settings: &OtlpConfig, listener: Listener, intake: Arc<Intake>, shares: Shares) -> OtlpSource {
         let acceptor = Acceptor::new(listener, settings.connections_max, Arc::clone(intake.stats()));
-        let service = Arc::new(LogsService::new(settings, intake));
+        let service = Arc::new(LogsService::new(settings, intake, shares));
         OtlpSource { acceptor, service, not_http2: Quiet::default() }
     }
 

@@ -8,7 +8,7 @@ use super::exposition::Exposition;
 use super::ledger::Ledger;
 use super::sink::{SinkState, SinkView};
 use super::source::SourceStats;
-use crate::budget::Budget;
+use crate::budget::Shares;
 
 /// What there is to see.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct TelemetrySettings {
     /// All sinks.
     pub sinks: Vec<SinkView>,
     /// The budget of the process.
-    pub budget: Budget,
+    pub budget: Shares,
     /// The memory bound as a sum: each holder of memory and its bytes.
     pub memory_bound: Vec<(String, u64)>,
 }
@@ -79,7 +79,7 @@ impl Telemetry {
 
     /// The budget of the process.
     #[must_use]
-    pub fn budget(&self) -> &Budget {
+    pub fn budget(&self) -> &Shares {
         &self.settings.budget
     }
 

@@ -269,7 +269,6 @@ pub fn padded_batch(ids: impl IntoIterator<Item = u64>, padding: usize) -> Batch
         records,
         routes: None,
         origin: Origin { source: "test".into(), peer: None, received_unix_nano: 1 },
-        reservation: Arc::default(),
     }
 }
 

@@ -159,7 +159,6 @@ fn put(inbox: &Arc<Inbox>, payload: String, runtime: &tokio::runtime::Runtime) -
         payload: Bytes::from(payload),
         routes: None,
         origin: Origin { source: "mesh".into(), peer: None, received_unix_nano: 0 },
-        reservation: Arc::default(),
     };
     runtime.block_on(inbox.put(batch, None));
     inbox.try_take(usize::MAX)

@@ -152,7 +152,6 @@ mod tests {
             records: payload.matches('\n').count() as u64,
             routes: routes.map(Arc::new),
             origin: Origin { source: "mesh".into(), peer: None, received_unix_nano: 0 },
-            reservation: Arc::default(),
         }
     }
 
