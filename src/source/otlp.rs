@@ -27,7 +27,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_MAX: Duration = Duration::from_secs(10);
 /// Bytes a client may send before they are read: per connection, so this times the connection
 /// limit is memory a crowd of clients can occupy outside of the budget.
-pub const WINDOW_BYTES: u32 = 256 << 10;
+pub const WINDOW_BYTES: u32 = 128 << 10;
 /// Requests of one connection at a time. Envoy has had 134 in flight from one worker; what it
 /// cannot send at once it sends a little later.
 const STREAMS_MAX: u32 = 256;
@@ -162,5 +162,5 @@ fn hold_max_default() -> Period {
 }
 
 fn connections_max_default() -> u32 {
-    1024
+    512
 }

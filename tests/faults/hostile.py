@@ -84,7 +84,7 @@ def gzip_bomb(environment, verdict):
     bomb = gzip.compress(bytes(16 * MIB + 1), 9)
     verdict.figure("bomb KiB", len(bomb) // 1024)
     codes, slowest = collections.Counter(), []
-    rounds = environment.pick(5, 1)
+    rounds = environment.pick(100, 40)
 
     def throw():
         with Grpc(target.logboom.otlp, timeout_s=60) as client:
