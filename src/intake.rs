@@ -123,7 +123,7 @@ impl Intake {
             return;
         }
         let _moving = self.stats.count_received(records);
-        let mut work = Work::new(self, origin, payload.len(), [held, Reservation::default()], None);
+        let mut work = Work::new(self, origin, payload.len(), held, None);
         work.count(records).await;
         if self.encoded.is_empty() {
             self.stats.count_lines(LineResult::Raw, records);
@@ -166,7 +166,7 @@ impl Intake {
         payload: Bytes,
         records: u64,
         origin: Origin,
-        held: [Reservation; 2],
+        held: Reservation,
         hold_until: Instant,
     ) -> Receipt {
         let _moving = self.stats.count_received(records);
@@ -230,7 +230,7 @@ struct Work<'a> {
     origin: Origin,
     /// Length of the payload, which stays in memory until all is done.
     payload_bytes: usize,
-    held: [Reservation; 2],
+    held: Reservation,
     hold_until: Option<Instant>,
     receipt: Receipt,
 }
@@ -240,7 +240,7 @@ impl<'a> Work<'a> {
         intake: &'a Intake,
         origin: Origin,
         payload_bytes: usize,
-        held: [Reservation; 2],
+        held: Reservation,
         hold_until: Option<Instant>,
     ) -> Self {
         Work { intake, origin, payload_bytes, held, hold_until, receipt: Receipt::Accepted }
@@ -248,8 +248,7 @@ impl<'a> Work<'a> {
 
     /// Gives back what is not needed to wait with so many bytes more than the payload.
     fn keep(&mut self, bytes: usize) {
-        let [first, second] = &mut self.held;
-        first.shrink_to((self.payload_bytes + bytes).saturating_sub(second.bytes()));
+        self.held.shrink_to(self.payload_bytes + bytes);
     }
 
     /// To the sinks that only count.

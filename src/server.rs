@@ -113,6 +113,7 @@ impl Server {
                     intake,
                     shares.lines.clone(),
                     unfinished.clone(),
+                    config.shutdown.grace.0.mul_f32(SOURCES_SHARE * 0.9),
                 )),
                 SourceConfig::Otlp(otlp) => OpenSource::Otlp(OtlpSource::new(otlp, listener, intake, shares.clone())),
             });

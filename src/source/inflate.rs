@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 
 use super::logs_service::{Refusal, overloaded};
+use super::message::MessageSettings;
 use crate::budget::{Reservation, Shares};
 use crate::telemetry::RejectReason;
 
@@ -54,33 +55,38 @@ impl Inflate {
         }
     }
 
-    /// Inflates `bytes` in steps. Room for [`expected_bytes`] must be reserved already. A message
-    /// that turns out larger is first measured, without keeping it: one over `message_max` is
-    /// refused having cost time and no memory, another gets a reservation of its own, for which it
-    /// waits until `hold_until`.
+    /// Inflates a message. `held` has room for it, for [`expected_bytes`] and for the work. A message
+    /// that turns out larger is first measured, without keeping it: one over the limit is refused
+    /// having cost time and no memory, another exchanges `held` for what it needs, waiting until
+    /// `hold_until`. At most [`TURNS_MAX`] wait so, each with at most a twelfth of the limit in hand.
     pub async fn run(
         self,
         bytes: &Bytes,
-        message_max: usize,
+        settings: MessageSettings,
         shares: &Shares,
+        held: &mut Reservation,
         hold_until: Instant,
-    ) -> Result<(Bytes, Reservation), Refusal> {
+    ) -> Result<Bytes, Refusal> {
+        let MessageSettings { message_max, work_bytes } = settings;
         let _turn = tokio::time::timeout_at(hold_until.into(), TURNS.acquire())
             .await
             .map_err(|_| overloaded("other messages are being inflated"))?;
         let expected = expected_bytes(bytes.len(), message_max);
         if let Whole::Yes(message) = read(&mut self.decoder(bytes)?, expected).await? {
-            return Ok((message, Reservation::default()));
+            return Ok(message);
         }
         let Some(length) = measure(&mut self.decoder(bytes)?, message_max).await? else {
             let why = format!("the message inflates to more than message_max, {message_max} bytes");
             return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
         };
-        let reservation = tokio::time::timeout_at(hold_until.into(), shares.for_request(length).reserve(length))
+        // Given back first: who holds a part and waits for more can wait for itself.
+        *held = Reservation::default();
+        let reserve = shares.for_request(length).reserve(bytes.len() + length + work_bytes);
+        *held = tokio::time::timeout_at(hold_until.into(), reserve)
             .await
             .map_err(|_| overloaded("the memory for requests is in use"))?;
         match read(&mut self.decoder(bytes)?, length).await? {
-            Whole::Yes(message) => Ok((message, reservation)),
+            Whole::Yes(message) => Ok(message),
             Whole::No => Err(Refusal::new(Code::Internal, RejectReason::Other, "the message changed its length")),
         }
     }

@@ -30,8 +30,9 @@ const READ_MIN: usize = 8 << 10;
 /// Largest read. Above it nothing is gained (measured: 64 KiB to 256 KiB is half as much again
 /// per CPU second, 1 MiB nothing more).
 pub const READ_MAX: usize = 256 << 10;
-/// How long a connection may go on delivering what it has already sent once shutdown begins.
-const DRAIN: Duration = Duration::from_millis(500);
+/// Once shutdown begins, a connection from which nothing has come for so long has nothing left in
+/// its socket buffer.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// A `lines` source, bound and ready.
 #[derive(Debug)]
@@ -41,11 +42,13 @@ pub struct LinesSource {
     intake: Arc<Intake>,
     work: Budget,
     unfinished: Budget,
+    drain_max: Duration,
 }
 
 impl LinesSource {
-    /// A source on a bound listener. `work` is the memory to read and decode in; `unfinished` is the memory for lines whose end has not
-    /// come yet, all connections together; beyond it lines are truncated early.
+    /// A source on a bound listener. `work` is the memory to read and decode in; `unfinished` is the
+    /// memory for lines whose end has not come yet, all connections together; beyond it lines are
+    /// truncated early. At shutdown a connection is read until it is empty, at most for `drain_max`.
     #[must_use]
     pub fn new(
         settings: LinesConfig,
@@ -53,9 +56,10 @@ impl LinesSource {
         intake: Arc<Intake>,
         work: Budget,
         unfinished: Budget,
+        drain_max: Duration,
     ) -> LinesSource {
         let acceptor = Acceptor::new(listener, settings.connections_max, Arc::clone(intake.stats()));
-        LinesSource { settings, acceptor, intake, work, unfinished }
+        LinesSource { settings, acceptor, intake, work, unfinished, drain_max }
     }
 
     /// Accepts connections until `shutdown`, then lets each deliver what has already arrived,
@@ -200,11 +204,12 @@ impl Connection {
     /// Takes what the peer has sent before shutdown: closing with unread bytes would reset the
     /// connection and lose them.
     async fn drain(&mut self) -> String {
-        // The peer may send for ever; what is already in the socket buffer arrives at once. Only
+        // What is already in the socket buffer comes at once; but the peer may go on for ever. Only
         // the wait is cut short, never what has been read.
-        let until = Instant::now() + DRAIN;
-        while let Ok(Ok(())) = tokio::time::timeout_at(until, self.stream.readable()).await {
-            if self.read().await.is_some() || Instant::now() >= until {
+        let until = Instant::now() + self.source.drain_max;
+        while Instant::now() < until {
+            let readable = tokio::time::timeout(QUIET, self.stream.readable()).await;
+            if !matches!(readable, Ok(Ok(()))) || self.read().await.is_some() {
                 break;
             }
         }

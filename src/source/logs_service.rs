@@ -25,7 +25,7 @@ use super::message::{Message, MessageSettings, receive};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
 use crate::batch::Origin;
-use crate::budget::{Reservation, Shares};
+use crate::budget::Shares;
 use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
 use crate::intake::{Intake, Receipt};
 use crate::telemetry::{GrpcCode, Quiet, RejectReason, RepairReason, SourceStats};
@@ -117,11 +117,11 @@ impl LogsService {
         let patience = Patience::new(&request, self.hold_max);
         let settings = MessageSettings { message_max: self.message_max, work_bytes: self.intake.work_bytes() };
         let message = receive(request.into_body(), settings, &self.shares, self.stats(), patience.until());
-        let Message { bytes, compressed, held } = message.await?;
+        let Message { bytes, compressed, mut held } = message.await?;
         let hold_until = patience.until();
-        let (payload, more_held) = match (compressed, inflate) {
-            (false, _) => (bytes, Reservation::default()),
-            (true, Some(inflate)) => inflate.run(&bytes, self.message_max, &self.shares, hold_until).await?,
+        let payload = match (compressed, inflate) {
+            (false, _) => bytes,
+            (true, Some(inflate)) => inflate.run(&bytes, settings, &self.shares, &mut held, hold_until).await?,
             (true, None) => {
                 let why = "the message says it is compressed and grpc-encoding does not say how";
                 return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
@@ -138,7 +138,7 @@ impl LogsService {
         let records = u64::from(summary.records) - rejected.records;
         let payload = if summary.needs_repair() { self.repair(&payload)? } else { payload };
         let intake = Arc::clone(&self.intake);
-        let taking = async move { intake.otlp(payload, records, origin, [held, more_held], hold_until).await };
+        let taking = async move { intake.otlp(payload, records, origin, held, hold_until).await };
         match self.finish_even_if_cancelled(taking).await {
             Ok(Receipt::Accepted) => Ok(rejected),
             // The records were received, and the sink has counted what it missed.
