@@ -26,6 +26,7 @@ impl Span {
     /// The range `start..end` of the raw bytes. Payloads are limited to well under 2 GiB, the
     /// largest offset a span can hold.
     #[must_use]
+    #[inline]
     pub fn raw(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end < SIDE as usize);
         Span { start: start as u32, len: (end - start) as u32 }
@@ -119,6 +120,7 @@ impl Tree {
     }
 
     /// Adds a value. In an array the key is [`Span::EMPTY`].
+    #[inline]
     pub fn push(&mut self, key: Span, value: Value) {
         debug_assert!(!matches!(value, Value::Array { nodes: 1.. } | Value::Kvlist { nodes: 1.. }));
         self.nodes.push(Node { key, value });
@@ -152,6 +154,7 @@ impl Tree {
         self.nodes.truncate(position as usize);
     }
 
+    #[inline]
     fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
         let (bytes, start) =
             if span.start & SIDE != 0 { (self.side.as_slice(), span.start & !SIDE) } else { (raw, span.start) };
@@ -300,6 +303,7 @@ impl<'a> Values<'a> {
 impl<'a> Iterator for Values<'a> {
     type Item = (&'a [u8], ValueRef<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;

@@ -55,8 +55,9 @@ impl ValueWriter {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
-            string(key, out);
-            out.push(b':');
+            out.push(b'"');
+            escape_json(key, out);
+            out.extend_from_slice(b"\":");
             self.value(value, out);
         }
         out.push(b'}');
@@ -109,6 +110,16 @@ pub(super) fn bytes(value: &[u8], out: &mut Vec<u8>) {
 /// A JSON string of the lowercase hex of bytes: trace and span ids.
 pub(super) fn hex(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    out.extend(value.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));
+    let (words, rest) = value.as_chunks::<8>();
+    for word in words {
+        let mut digits = [0; 16];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(word) {
+            *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+        }
+        out.extend_from_slice(&digits);
+    }
+    for byte in rest {
+        out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
+    }
     out.push(b'"');
 }

@@ -269,16 +269,14 @@ impl Watcher for Tally<'_> {
     }
 }
 
-/// Without a loop per byte and without an early end: nearly all text is short, and ASCII.
+/// Words, with the last one overlapping, and no early end: nearly all text is short, and ASCII.
 #[inline]
 fn is_ascii(bytes: &[u8]) -> bool {
-    const BLOCK: usize = 16;
-    let all = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all | byte);
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let found = match (bytes.last_chunk::<BLOCK>(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(last), ..) => blocks.iter().fold(all(last), |sum, it| sum | all(it)),
-        (None, Some(first), Some(last)) => all(first) | all(last),
-        _ => all(bytes),
-    };
-    found < 0x80
+    let (words, rest) = bytes.as_chunks::<8>();
+    let last = bytes.last_chunk().map_or_else(
+        || rest.iter().fold(0, |all, byte| all | u64::from(*byte)),
+        |it| u64::from_ne_bytes(*it),
+    );
+    let all = words.iter().fold(last, |all, it| all | u64::from_ne_bytes(*it));
+    all & u64::from_ne_bytes([0x80; 8]) == 0
 }

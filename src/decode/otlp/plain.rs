@@ -8,14 +8,17 @@ use std::ops::Range;
 use super::schema::{any_value, key_value};
 use crate::decode::wire::Piece;
 
+const KEY: u8 = tag(key_value::KEY);
+const VALUE: u8 = tag(key_value::VALUE);
+const STRING: u8 = tag(any_value::STRING);
+
 /// Key and text of a `KeyValue` of exactly these two.
 #[inline]
 pub(super) fn text_attribute(raw: &[u8], piece: Piece) -> Option<(Range<usize>, Range<usize>)> {
-    const KEY: u8 = tag(key_value::KEY);
     let [KEY, key_len @ 0..0x80, rest @ ..] = raw.get(piece.start..piece.end)? else { return None };
     let key_len = usize::from(*key_len);
-    let value = content(tag(key_value::VALUE), rest.get(key_len..)?)?;
-    let text = content(tag(any_value::STRING), value)?;
+    let value = content(VALUE, rest.get(key_len..)?)?;
+    let text = content(STRING, value)?;
     let key_start = piece.start + 2;
     Some((key_start..key_start + key_len, piece.end - text.len()..piece.end))
 }
@@ -23,7 +26,7 @@ pub(super) fn text_attribute(raw: &[u8], piece: Piece) -> Option<(Range<usize>, 
 /// The text of an `AnyValue` of exactly that.
 #[inline]
 pub(super) fn text_value(raw: &[u8], piece: Piece) -> Option<Range<usize>> {
-    let text = content(tag(any_value::STRING), raw.get(piece.start..piece.end)?)?;
+    let text = content(STRING, raw.get(piece.start..piece.end)?)?;
     Some(piece.end - text.len()..piece.end)
 }
 
