@@ -293,6 +293,19 @@ impl<'a> Values<'a> {
         self.at >= self.end
     }
 
+    /// The keys alone.
+    pub(crate) fn keys(self) -> impl Iterator<Item = &'a [u8]> {
+        let nodes = self.tree.nodes.get(self.at as usize..self.end as usize).unwrap_or_default();
+        let mut rest = nodes.iter();
+        std::iter::from_fn(move || {
+            let node = rest.next()?;
+            if let Value::Array { nodes: below @ 1.. } | Value::Kvlist { nodes: below @ 1.. } = node.value {
+                rest.nth(below as usize - 1);
+            }
+            Some(self.tree.text(self.raw, node.key))
+        })
+    }
+
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
     #[must_use]
     pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
@@ -308,7 +321,12 @@ impl<'a> Iterator for Values<'a> {
         if self.at >= self.end {
             return None;
         }
-        let node = self.tree.nodes[self.at as usize];
+        let node = &self.tree.nodes[self.at as usize];
+        // Nearly all values are text.
+        if let Value::Text(span) = node.value {
+            self.at += 1;
+            return Some((self.tree.text(self.raw, node.key), ValueRef::Text(self.tree.text(self.raw, span))));
+        }
         let below = Range { start: self.at + 1, end: self.at + 1 };
         let text = |span| self.tree.text(self.raw, span);
         let list = |nodes: u32| Values::new(self.raw, self.tree, Range { end: below.end + nodes, ..below });

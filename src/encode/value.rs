@@ -112,14 +112,25 @@ pub(super) fn hex(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let (words, rest) = value.as_chunks::<8>();
     for word in words {
-        let mut digits = [0; 16];
-        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(word) {
-            *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+        let mut digits = [[0; 2]; 8];
+        for (pair, byte) in digits.iter_mut().zip(word) {
+            *pair = HEX[usize::from(*byte)];
         }
-        out.extend_from_slice(&digits);
+        out.extend_from_slice(digits.as_flattened());
     }
     for byte in rest {
-        out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
+        out.extend_from_slice(&HEX[usize::from(*byte)]);
     }
     out.push(b'"');
 }
+
+/// The two digits of each byte.
+static HEX: [[u8; 2]; 256] = {
+    let mut digits = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        digits[byte] = [hex_digit(byte as u8 >> 4), hex_digit(byte as u8 & 15)];
+        byte += 1;
+    }
+    digits
+};

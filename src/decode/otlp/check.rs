@@ -273,10 +273,9 @@ impl Watcher for Tally<'_> {
 #[inline]
 fn is_ascii(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
-    let last = bytes.last_chunk().map_or_else(
-        || rest.iter().fold(0, |all, byte| all | u64::from(*byte)),
-        |it| u64::from_ne_bytes(*it),
-    );
+    let last = bytes
+        .last_chunk()
+        .map_or_else(|| rest.iter().fold(0, |all, byte| all | u64::from(*byte)), |it| u64::from_ne_bytes(*it));
     let all = words.iter().fold(last, |all, it| all | u64::from_ne_bytes(*it));
     all & u64::from_ne_bytes([0x80; 8]) == 0
 }

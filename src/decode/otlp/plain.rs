@@ -13,7 +13,7 @@ const VALUE: u8 = tag(key_value::VALUE);
 const STRING: u8 = tag(any_value::STRING);
 
 /// Key and text of a `KeyValue` of exactly these two.
-#[inline]
+#[inline(always)]
 pub(super) fn text_attribute(raw: &[u8], piece: Piece) -> Option<(Range<usize>, Range<usize>)> {
     let [KEY, key_len @ 0..0x80, rest @ ..] = raw.get(piece.start..piece.end)? else { return None };
     let key_len = usize::from(*key_len);
@@ -24,7 +24,7 @@ pub(super) fn text_attribute(raw: &[u8], piece: Piece) -> Option<(Range<usize>, 
 }
 
 /// The text of an `AnyValue` of exactly that.
-#[inline]
+#[inline(always)]
 pub(super) fn text_value(raw: &[u8], piece: Piece) -> Option<Range<usize>> {
     let text = content(STRING, raw.get(piece.start..piece.end)?)?;
     Some(piece.end - text.len()..piece.end)
