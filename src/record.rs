@@ -26,6 +26,7 @@ impl Span {
     /// The range `start..end` of the raw bytes. Payloads are limited to well under 2 GiB, the
     /// largest offset a span can hold.
     #[must_use]
+    #[inline]
     pub fn raw(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end < SIDE as usize);
         Span { start: start as u32, len: (end - start) as u32 }
@@ -119,6 +120,7 @@ impl Tree {
     }
 
     /// Adds a value. In an array the key is [`Span::EMPTY`].
+    #[inline]
     pub fn push(&mut self, key: Span, value: Value) {
         debug_assert!(!matches!(value, Value::Array { nodes: 1.. } | Value::Kvlist { nodes: 1.. }));
         self.nodes.push(Node { key, value });
@@ -152,6 +154,7 @@ impl Tree {
         self.nodes.truncate(position as usize);
     }
 
+    #[inline]
     fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
         let (bytes, start) =
             if span.start & SIDE != 0 { (self.side.as_slice(), span.start & !SIDE) } else { (raw, span.start) };
@@ -290,6 +293,19 @@ impl<'a> Values<'a> {
         self.at >= self.end
     }
 
+    /// The keys alone.
+    pub(crate) fn keys(self) -> impl Iterator<Item = &'a [u8]> {
+        let nodes = self.tree.nodes.get(self.at as usize..self.end as usize).unwrap_or_default();
+        let mut rest = nodes.iter();
+        std::iter::from_fn(move || {
+            let node = rest.next()?;
+            if let Value::Array { nodes: below @ 1.. } | Value::Kvlist { nodes: below @ 1.. } = node.value {
+                rest.nth(below as usize - 1);
+            }
+            Some(self.tree.text(self.raw, node.key))
+        })
+    }
+
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
     #[must_use]
     pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
@@ -300,11 +316,17 @@ impl<'a> Values<'a> {
 impl<'a> Iterator for Values<'a> {
     type Item = (&'a [u8], ValueRef<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;
         }
-        let node = self.tree.nodes[self.at as usize];
+        let node = &self.tree.nodes[self.at as usize];
+        // Nearly all values are text.
+        if let Value::Text(span) = node.value {
+            self.at += 1;
+            return Some((self.tree.text(self.raw, node.key), ValueRef::Text(self.tree.text(self.raw, span))));
+        }
         let below = Range { start: self.at + 1, end: self.at + 1 };
         let text = |span| self.tree.text(self.raw, span);
         let list = |nodes: u32| Values::new(self.raw, self.tree, Range { end: below.end + nodes, ..below });

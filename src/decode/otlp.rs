@@ -12,6 +12,7 @@
 
 mod check;
 mod decode;
+mod plain;
 mod repair;
 pub(crate) mod schema;
 mod walk;

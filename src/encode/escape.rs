@@ -27,36 +27,87 @@ pub fn escape_line(bytes: &[u8], out: &mut Vec<u8>) {
 const WORD: usize = 8;
 const EACH: u64 = u64::from_ne_bytes([1; WORD]);
 const HIGH: u64 = EACH << 7;
+const BLOCK: usize = 16;
+const BUFFER: usize = 128;
 
-/// Eight bytes at a time: the word is copied first and looked at after, so that a run of plain
-/// text costs no branch per byte and a text full of quotes no call of `memcpy` per quote.
-fn escape<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
-    out.reserve(rest.len() + WORD);
-    while let Some(word) = rest.first_chunk::<WORD>() {
-        out.extend_from_slice(word);
-        let found = special::<QUOTED>(u64::from_le_bytes(*word));
+/// Most strings are plain and leave in one piece.
+#[inline]
+fn escape<const QUOTED: bool, const REPAIR: bool>(bytes: &[u8], out: &mut Vec<u8>) {
+    let (plain, rest) = bytes.split_at(plain_len::<QUOTED>(bytes));
+    out.extend_from_slice(plain);
+    if !rest.is_empty() {
+        escape_mixed::<QUOTED, REPAIR>(rest, out);
+    }
+}
+
+/// How many bytes at the front are plain ASCII text; when it is not all of them, fewer than there
+/// are. What is left over by whole blocks is looked at with the block that ends there.
+#[inline]
+fn plain_len<const QUOTED: bool>(bytes: &[u8]) -> usize {
+    let is_plain = |word: u64| special::<QUOTED>(word) == 0;
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let is_all = match (bytes.last_chunk::<BLOCK>(), bytes.first_chunk::<WORD>(), bytes.last_chunk::<WORD>()) {
+        (Some(last), ..) => match blocks.iter().position(|it| !is_plain_block::<QUOTED>(it)) {
+            Some(index) => return index * BLOCK,
+            None => is_plain_block::<QUOTED>(last),
+        },
+        (None, Some(first), Some(last)) => is_plain(u64::from_le_bytes(*first)) && is_plain(u64::from_le_bytes(*last)),
+        _ => bytes.is_empty() || is_plain(last_word(bytes)),
+    };
+    if is_all { bytes.len() } else { blocks.len().saturating_sub(1) * BLOCK }
+}
+
+/// A handful of vector instructions, because nothing ends it early; the signed comparison finds
+/// controls and what is not ASCII.
+#[inline]
+fn is_plain_block<const QUOTED: bool>(block: &[u8; BLOCK]) -> bool {
+    !block.iter().fold(false, |found, &byte| {
+        let quoted = QUOTED && (byte == b'"') | (byte == b'\\');
+        found | ((byte as i8) < 0x20) | (byte == 0x7F) | quoted
+    })
+}
+
+/// Eight bytes at a time: the word is copied first and looked at after, so that a text full of
+/// quotes costs no call of `memcpy` per quote; and copied to an array, because a vector would look
+/// at its capacity and length for every word.
+fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
+    out.reserve(rest.len() + rest.len() / 8);
+    let mut buffer = [0; BUFFER];
+    let mut filled = 0;
+    while !rest.is_empty() {
+        let Some(place) = buffer.get_mut(filled..).and_then(|it| it.first_chunk_mut()) else {
+            out.extend_from_slice(&buffer[..filled]);
+            filled = 0;
+            continue;
+        };
+        let (word, len) =
+            rest.first_chunk().map_or_else(|| (last_word(rest), rest.len()), |it| (u64::from_le_bytes(*it), WORD));
+        *place = word.to_le_bytes();
+        let found = special::<QUOTED>(word);
         if found == 0 {
-            rest = &rest[WORD..];
+            filled += len;
+            rest = &rest[len..];
             continue;
         }
         let plain = found.trailing_zeros() as usize / 8;
-        out.truncate(out.len() - WORD + plain);
-        rest = escape_first::<REPAIR>(&rest[plain..], out);
-    }
-    while !rest.is_empty() {
-        let word = last_word(rest);
-        out.extend_from_slice(&word.to_le_bytes());
-        let plain = (special::<QUOTED>(word).trailing_zeros() as usize / 8).min(rest.len());
-        out.truncate(out.len() - WORD + plain);
+        filled += plain;
         rest = &rest[plain..];
-        if !rest.is_empty() {
+        if let (Some(place), [quoted @ (b'"' | b'\\'), behind @ ..]) = (buffer.get_mut(filled..filled + 2), rest) {
+            place.copy_from_slice(&[b'\\', *quoted]);
+            filled += 2;
+            rest = behind;
+        } else {
+            out.extend_from_slice(&buffer[..filled]);
+            filled = 0;
             rest = escape_first::<REPAIR>(rest, out);
         }
     }
+    out.extend_from_slice(&buffer[..filled]);
 }
 
 /// One to seven bytes as a word, filled up with spaces; overlapping loads, because a copy of
 /// unknown length costs more than all the rest for the short strings that keys are.
+#[inline]
 fn last_word(bytes: &[u8]) -> u64 {
     let len = bytes.len();
     let at = |index: usize| u64::from(bytes[index]) << (8 * index);
@@ -70,11 +121,13 @@ fn last_word(bytes: &[u8]) -> u64 {
 }
 
 /// Marks, in the high bit of its byte, the lowest byte of the word that is not plain ASCII text;
-/// marks above it may be wrong.
+/// marks above it may be wrong. Bytes that are not ASCII are marked already, so the sums and
+/// differences need to be right for the others only, and carry nothing out of them unmarked.
+#[inline(always)]
 fn special<const QUOTED: bool>(word: u64) -> u64 {
-    let is_zero = |word: u64| word.wrapping_sub(EACH) & !word;
-    let control = word.wrapping_sub(EACH * 0x20) & !word;
-    let delete = (word & !HIGH) + EACH;
+    let is_zero = |word: u64| word.wrapping_sub(EACH);
+    let control = word.wrapping_sub(EACH * 0x20);
+    let delete = word.wrapping_add(EACH);
     let quoted = if QUOTED { is_zero(word ^ (EACH * 0x22)) | is_zero(word ^ (EACH * 0x5C)) } else { 0 };
     (word | control | delete | quoted) & HIGH
 }
@@ -83,12 +136,12 @@ fn special<const QUOTED: bool>(word: u64) -> u64 {
 /// returns what follows.
 fn escape_first<'a, const REPAIR: bool>(bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     match bytes[0] {
-        byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
         b'\n' => out.extend_from_slice(b"\\n"),
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),
         0x08 => out.extend_from_slice(b"\\b"),
         0x0C => out.extend_from_slice(b"\\f"),
+        byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
         byte @ ..0x80 => escape_code(u16::from(byte), out),
         0x80.. => {
             let len = bytes.iter().position(u8::is_ascii).unwrap_or(bytes.len());
@@ -143,8 +196,8 @@ fn escape_code(code: u16, out: &mut Vec<u8>) {
 }
 
 /// The lowercase hexadecimal digit of a number below 16.
-pub(super) fn hex_digit(nibble: u8) -> u8 {
-    b"0123456789abcdef"[usize::from(nibble & 15)]
+pub(super) const fn hex_digit(nibble: u8) -> u8 {
+    b"0123456789abcdef"[(nibble & 15) as usize]
 }
 
 #[cfg(test)]

@@ -18,9 +18,12 @@ pub struct JsonEncoder {
     values: ValueWriter,
     timestamp: TimeWriter,
     observed_timestamp: TimeWriter,
-    /// The envelope's keys before and after the record's last ones, rendered once a group.
+    /// The envelope's members before and after the record's last ones, each with its comma,
+    /// rendered once a group.
     resource_and_scope: Vec<u8>,
     schema_urls: Vec<u8>,
+    /// Of the last batch: the next one is likely to be as long, and growing copies.
+    last_len: usize,
 }
 
 impl JsonEncoder {
@@ -36,61 +39,63 @@ impl JsonEncoder {
         let out = &mut self.resource_and_scope;
         out.clear();
         if fields.has_resource {
-            key("resource", out);
+            out.extend_from_slice(b",\"resource\":");
             self.values.object(envelope.resource_attributes(), out);
         }
         if fields.has_scope {
-            key("scope", out);
-            out.push(b'{');
-            text("name", envelope.text(fields.scope_name), out);
-            text("version", envelope.text(fields.scope_version), out);
+            out.extend_from_slice(b",\"scope\":");
+            let start = out.len();
+            text(b",\"name\":", envelope.text(fields.scope_name), out);
+            text(b",\"version\":", envelope.text(fields.scope_version), out);
             if !envelope.scope_attributes().is_empty() {
-                key("attributes", out);
+                out.extend_from_slice(b",\"attributes\":");
                 self.values.object(envelope.scope_attributes(), out);
             }
-            number("dropped_attributes_count", fields.scope_dropped_attributes_count, out);
+            number(b",\"dropped_attributes_count\":", fields.scope_dropped_attributes_count, out);
+            begin_object(start, out);
             out.push(b'}');
         }
         let out = &mut self.schema_urls;
         out.clear();
-        number("resource_dropped_attributes_count", fields.resource_dropped_attributes_count, out);
-        text("resource_schema_url", envelope.text(fields.resource_schema_url), out);
-        text("scope_schema_url", envelope.text(fields.scope_schema_url), out);
+        number(b",\"resource_dropped_attributes_count\":", fields.resource_dropped_attributes_count, out);
+        text(b",\"resource_schema_url\":", envelope.text(fields.resource_schema_url), out);
+        text(b",\"scope_schema_url\":", envelope.text(fields.scope_schema_url), out);
     }
 
     /// Writes one line.
     pub fn record(&mut self, record: RecordRef<'_>) {
         let fields = record.fields();
         let out = &mut self.out;
-        out.push(b'{');
-        time("timestamp", fields.time_unix_nano, &mut self.timestamp, out);
-        time("observed_timestamp", fields.observed_time_unix_nano, &mut self.observed_timestamp, out);
-        text("severity_text", record.text(fields.severity_text), out);
-        number("severity_number", fields.severity_number, out);
-        for (name, id) in [("trace_id", fields.trace_id), ("span_id", fields.span_id)] {
-            if !id.is_empty() {
-                key(name, out);
-                hex(record.text(id), out);
-            }
+        let start = out.len();
+        if start == 0 {
+            out.reserve(self.last_len);
         }
-        text("event_name", record.text(fields.event_name), out);
+        time(b",\"timestamp\":\"", fields.time_unix_nano, &mut self.timestamp, out);
+        time(b",\"observed_timestamp\":\"", fields.observed_time_unix_nano, &mut self.observed_timestamp, out);
+        text(b",\"severity_text\":", record.text(fields.severity_text), out);
+        number(b",\"severity_number\":", fields.severity_number, out);
+        id(b",\"trace_id\":", record.text(fields.trace_id), out);
+        id(b",\"span_id\":", record.text(fields.span_id), out);
+        text(b",\"event_name\":", record.text(fields.event_name), out);
         if let Some(body) = record.body() {
-            key("body", out);
+            out.extend_from_slice(b",\"body\":");
             self.values.value(body, out);
         }
         if !record.attributes().is_empty() {
-            key("attributes", out);
+            out.extend_from_slice(b",\"attributes\":");
             self.values.object(record.attributes(), out);
         }
-        append(&self.resource_and_scope, out);
-        number("flags", fields.flags, out);
-        number("dropped_attributes_count", fields.dropped_attributes_count, out);
-        append(&self.schema_urls, out);
+        out.extend_from_slice(&self.resource_and_scope);
+        number(b",\"flags\":", fields.flags, out);
+        number(b",\"dropped_attributes_count\":", fields.dropped_attributes_count, out);
+        out.extend_from_slice(&self.schema_urls);
+        begin_object(start, out);
         out.extend_from_slice(b"}\n");
     }
 
     /// Takes the lines written.
     pub fn finish(&mut self) -> Vec<u8> {
+        self.last_len = self.out.len();
         std::mem::take(&mut self.out)
     }
 
@@ -118,43 +123,45 @@ impl JsonEncoder {
     }
 }
 
-/// Begins the next member. A fragment starts without a comma, too, so that it can stand first.
-fn key(name: &str, out: &mut Vec<u8>) {
-    if !matches!(out.last(), None | Some(b'{')) {
-        out.push(b',');
-    }
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn append(members: &[u8], out: &mut Vec<u8>) {
-    if !members.is_empty() {
-        if out.last() != Some(&b'{') {
-            out.push(b',');
-        }
-        out.extend_from_slice(members);
+/// The members written from `start` on, each with a comma before it, become the inside of an
+/// object: a member need not know whether it is the first.
+fn begin_object(start: usize, out: &mut Vec<u8>) {
+    match out.get_mut(start) {
+        Some(comma) => *comma = b'{',
+        None => out.push(b'{'),
     }
 }
 
-fn text(name: &str, value: &[u8], out: &mut Vec<u8>) {
+// `before` is comma and key as constants, which are copied without a call where it is inlined.
+
+#[inline(always)]
+fn text<const N: usize>(before: &[u8; N], value: &[u8], out: &mut Vec<u8>) {
     if !value.is_empty() {
-        key(name, out);
+        out.extend_from_slice(before);
         string(value, out);
     }
 }
 
-fn number(name: &str, value: impl itoa::Integer + Default + PartialEq, out: &mut Vec<u8>) {
+#[inline(always)]
+fn id<const N: usize>(before: &[u8; N], value: &[u8], out: &mut Vec<u8>) {
+    if !value.is_empty() {
+        out.extend_from_slice(before);
+        hex(value, out);
+    }
+}
+
+#[inline(always)]
+fn number<const N: usize>(before: &[u8; N], value: impl itoa::Integer + Default + PartialEq, out: &mut Vec<u8>) {
     if value != Default::default() {
-        key(name, out);
+        out.extend_from_slice(before);
         int(value, out);
     }
 }
 
-fn time(name: &str, unix_nano: u64, writer: &mut TimeWriter, out: &mut Vec<u8>) {
+#[inline(always)]
+fn time<const N: usize>(before: &[u8; N], unix_nano: u64, writer: &mut TimeWriter, out: &mut Vec<u8>) {
     if unix_nano != 0 {
-        key(name, out);
-        out.push(b'"');
+        out.extend_from_slice(before);
         writer.write(unix_nano, out);
         out.push(b'"');
     }

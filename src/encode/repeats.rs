@@ -53,6 +53,7 @@ impl Repeats {
     }
 
     /// Whether the member at `index` is replaced; asked for each member once, in order.
+    #[inline]
     pub(super) fn is_replaced(&self, replaced: &mut Replaced, index: u32) -> bool {
         let found = replaced.next < replaced.end && self.replaced[replaced.next] == index;
         replaced.next += usize::from(found);
@@ -68,7 +69,7 @@ impl Repeats {
     /// Returns false when the object is not for this way: too many members, or a key to repair.
     fn find_by_hash(&mut self, members: Values<'_>) -> bool {
         let mut seen = [0u64; 4];
-        for (index, (key, _)) in members.enumerate() {
+        for (index, key) in members.keys().enumerate() {
             if index == MEMBERS_MAX || (!key.is_ascii() && std::str::from_utf8(key).is_err()) {
                 return false;
             }
@@ -78,7 +79,7 @@ impl Repeats {
                 seen[word] |= bit;
                 continue;
             }
-            let earlier = members.take(index).enumerate().filter(|(_, (it, _))| *it == key).last();
+            let earlier = members.keys().take(index).enumerate().filter(|(_, it)| *it == key).last();
             self.replaced.extend(earlier.map(|(it, _)| it as u32));
         }
         true
@@ -86,7 +87,7 @@ impl Repeats {
 
     fn find_by_sorting<'a>(&mut self, members: Values<'a>) {
         let mut sorted: Vec<(&'a [u8], u32)> = std::mem::take(&mut self.sorted);
-        sorted.extend(members.zip(0..).map(|((key, _), index)| (key, index)));
+        sorted.extend(members.keys().zip(0..));
         if sorted.iter().all(|(key, _)| std::str::from_utf8(key).is_ok()) {
             sorted.sort_unstable();
             self.replaced.extend(sorted.windows(2).filter(|it| it[0].0 == it[1].0).map(|it| it[0].1));
@@ -102,6 +103,7 @@ impl Repeats {
 }
 
 /// Eight bits of the length and both ends of a key: dotted names differ at one of them.
+#[inline]
 fn hash(key: &[u8]) -> u8 {
     let ends = match (key.first_chunk(), key.last_chunk()) {
         (Some(first), Some(last)) => u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29),

@@ -4,42 +4,55 @@ use jiff::{Timestamp, tz::Offset};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const PREFIX: usize = "1970-01-01T00:00:00".len();
+const FULL: usize = "1970-01-01T00:00:00.000000000Z".len();
 
-/// Writes times, and remembers the text of the last second: neighbouring records mostly share it.
+/// Writes times, and remembers the last one: neighbouring records mostly share its second, and the
+/// records of a batch all of the time they were observed.
 #[derive(Debug)]
 pub struct TimeWriter {
-    second: u64,
-    prefix: [u8; PREFIX],
+    unix_nano: u64,
+    /// Date and time of day are always those of `unix_nano`.
+    text: [u8; FULL],
+    len: usize,
 }
 
 impl Default for TimeWriter {
     fn default() -> Self {
-        TimeWriter { second: 0, prefix: *b"1970-01-01T00:00:00" }
+        TimeWriter { unix_nano: 0, text: *b"1970-01-01T00:00:00Z          ", len: PREFIX + 1 }
     }
 }
 
 impl TimeWriter {
     /// Writes the time with 0, 3, 6 or 9 fraction digits, the fewest that lose nothing.
+    #[inline]
     pub fn write(&mut self, unix_nano: u64, out: &mut Vec<u8>) {
+        if unix_nano != self.unix_nano {
+            self.render(unix_nano);
+        }
+        out.extend_from_slice(&self.text[..self.len]);
+    }
+
+    fn render(&mut self, unix_nano: u64) {
         let second = unix_nano / NANOS_PER_SECOND;
-        if second != self.second {
-            self.prefix = date_and_time(second);
-            self.second = second;
+        if second != self.unix_nano / NANOS_PER_SECOND {
+            self.text[..PREFIX].copy_from_slice(&date_and_time(second));
         }
-        out.extend_from_slice(&self.prefix);
+        self.unix_nano = unix_nano;
         let nanos = (unix_nano % NANOS_PER_SECOND) as u32;
-        let digits = match nanos {
-            0 => 0,
-            _ if nanos.is_multiple_of(1_000_000) => 3,
-            _ if nanos.is_multiple_of(1_000) => 6,
-            _ => 9,
+        let (fraction, digits) = match nanos {
+            0 => (0, 0),
+            _ if nanos.is_multiple_of(1_000_000) => (nanos / 1_000_000, 3),
+            _ if nanos.is_multiple_of(1_000) => (nanos / 1_000, 6),
+            _ => (nanos, 9),
         };
+        let mut end = PREFIX;
         if digits > 0 {
-            let mut fraction = *b".000000000";
-            decimal(nanos, &mut fraction[1..]);
-            out.extend_from_slice(&fraction[..=digits]);
+            self.text[end] = b'.';
+            end += 1 + digits;
+            decimal(fraction, &mut self.text[PREFIX + 1..end]);
         }
-        out.push(b'Z');
+        self.text[end] = b'Z';
+        self.len = end + 1;
     }
 }
 

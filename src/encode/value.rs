@@ -55,8 +55,9 @@ impl ValueWriter {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
-            string(key, out);
-            out.push(b':');
+            out.push(b'"');
+            escape_json(key, out);
+            out.extend_from_slice(b"\":");
             self.value(value, out);
         }
         out.push(b'}');
@@ -109,6 +110,27 @@ pub(super) fn bytes(value: &[u8], out: &mut Vec<u8>) {
 /// A JSON string of the lowercase hex of bytes: trace and span ids.
 pub(super) fn hex(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    out.extend(value.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));
+    let (words, rest) = value.as_chunks::<8>();
+    for word in words {
+        let mut digits = [[0; 2]; 8];
+        for (pair, byte) in digits.iter_mut().zip(word) {
+            *pair = HEX[usize::from(*byte)];
+        }
+        out.extend_from_slice(digits.as_flattened());
+    }
+    for byte in rest {
+        out.extend_from_slice(&HEX[usize::from(*byte)]);
+    }
     out.push(b'"');
 }
+
+/// The two digits of each byte.
+static HEX: [[u8; 2]; 256] = {
+    let mut digits = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        digits[byte] = [hex_digit(byte as u8 >> 4), hex_digit(byte as u8 & 15)];
+        byte += 1;
+    }
+    digits
+};

@@ -1,5 +1,7 @@
 //! The one look at a request before it is accepted.
 
+use std::ops::Range;
+
 use super::schema::Message;
 use super::walk::{Watcher, walk};
 use crate::decode::DEPTH_MAX;
@@ -130,7 +132,6 @@ pub fn check(raw: &[u8], limits: &Limits) -> Result<Summary, CheckError> {
         level: Level::Resource,
         groups: Default::default(),
         expanded_bytes: 0,
-        ascii_end: 0,
     };
     walk(raw, &mut tally)?;
     if tally.expanded_bytes > limits.expanded_bytes_max {
@@ -143,8 +144,6 @@ struct Tally<'a> {
     raw: &'a [u8],
     limits: Limits,
     summary: Summary,
-    /// From the first byte of some text that has been seen up to here, all is ASCII.
-    ascii_end: usize,
     /// Whose text comes next.
     level: Level,
     /// The resource, scope and record that are being walked, by level.
@@ -202,6 +201,8 @@ impl Tally<'_> {
 }
 
 impl Watcher for Tally<'_> {
+    const SHORT: bool = true;
+
     #[inline]
     fn enter(&mut self, parent: Message, message: Message, _: usize, piece: Piece) -> Result<(), CheckErrorKind> {
         match message {
@@ -242,13 +243,22 @@ impl Watcher for Tally<'_> {
 
     #[inline]
     fn text(&mut self, piece: Piece) {
-        // Tags and short lengths are ASCII too, so one scan usually covers many fields.
-        if piece.end <= self.ascii_end {
-            return;
+        self.text_value(piece.start..piece.end);
+    }
+
+    #[inline]
+    fn text_attribute(&mut self, key: Range<usize>, text: Range<usize>) {
+        // Tags and short lengths are ASCII too, so one look covers both.
+        if !is_ascii(&self.raw[key.start..text.end]) {
+            self.text_value(key);
+            self.text_value(text);
         }
-        let scan_start = piece.start.max(self.ascii_end);
-        self.ascii_end = scan_start + ascii_len(&self.raw[scan_start..]);
-        if piece.end > self.ascii_end && std::str::from_utf8(&self.raw[piece.start..piece.end]).is_err() {
+    }
+
+    #[inline]
+    fn text_value(&mut self, text: Range<usize>) {
+        let bytes = &self.raw[text];
+        if !is_ascii(bytes) && std::str::from_utf8(bytes).is_err() {
             self.summary.invalid_text = true;
             self.groups[self.level as usize].invalid_text = true;
         }
@@ -259,10 +269,13 @@ impl Watcher for Tally<'_> {
     }
 }
 
-/// How many bytes at the front are ASCII.
-fn ascii_len(bytes: &[u8]) -> usize {
-    let (blocks, _) = bytes.as_chunks::<32>();
-    let whole = blocks.iter().take_while(|it| it.iter().fold(0, |all, byte| all | byte) < 0x80).count() * 32;
-    let rest = &bytes[whole..];
-    whole + rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(rest.len())
+/// Words, with the last one overlapping, and no early end: nearly all text is short, and ASCII.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let last = bytes
+        .last_chunk()
+        .map_or_else(|| rest.iter().fold(0, |all, byte| all | u64::from(*byte)), |it| u64::from_ne_bytes(*it));
+    let all = words.iter().fold(last, |all, it| all | u64::from_ne_bytes(*it));
+    all & u64::from_ne_bytes([0x80; 8]) == 0
 }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::plain::{text_attribute, text_value};
 use super::schema::{
     LIST_VALUES, any_value, key_value, log_record, request, resource, resource_logs, scope, scope_logs,
 };
@@ -224,6 +225,12 @@ fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop
 /// Adds one key and its value; a key without a value has the empty value. `depth` is the number
 /// of values around it, here and below.
 fn read_key_value(raw: &[u8], piece: Piece, tree: &mut Tree, depth: u32) -> Result<(), Stop> {
+    if depth < DEPTH_MAX
+        && let Some((key, text)) = text_attribute(raw, piece)
+    {
+        tree.push(Span::raw(key.start, key.end), Value::Text(Span::raw(text.start, text.end)));
+        return Ok(());
+    }
     let mut key = Span::EMPTY;
     let mut value = None;
     for field in fields(raw, piece) {
@@ -246,6 +253,10 @@ fn read_value(raw: &[u8], key: Span, piece: Piece, tree: &mut Tree, depth: u32) 
     use wire::Value::{Bytes, Fixed64, Varint};
     if depth >= DEPTH_MAX {
         return Err(Stop::Unreadable);
+    }
+    if let Some(text) = text_value(raw, piece) {
+        tree.push(key, Value::Text(Span::raw(text.start, text.end)));
+        return Ok(());
     }
     let mut value = Value::Empty;
     let mut list = piece;

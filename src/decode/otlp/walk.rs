@@ -1,18 +1,27 @@
 //! The walk over a request that check and repair share, so that they cannot disagree.
 
+use std::ops::Range;
+
 use super::check::{CheckError, CheckErrorKind};
+use super::plain::{text_attribute, text_value};
 use super::schema::{Kind, Message, kind};
 use crate::decode::DEPTH_MAX;
 use crate::decode::wire::{Fields, Piece, Value};
 
 /// What is told of a request, in the order of its bytes.
 pub(super) trait Watcher {
+    /// Whether [`Watcher::text_attribute`] and [`Watcher::text_value`] are told of what is inside.
+    const SHORT: bool = false;
     /// The field of `parent` that begins at offset `at` holds that message.
     fn enter(&mut self, parent: Message, message: Message, at: usize, piece: Piece) -> Result<(), CheckErrorKind>;
     /// The message that was entered last and not left yet ends.
     fn leave(&mut self, message: Message);
     /// A field holds text, UTF-8 or not.
     fn text(&mut self, piece: Piece);
+    /// The attribute that was entered last is a key and a text. It needs no leaving.
+    fn text_attribute(&mut self, _key: Range<usize>, _text: Range<usize>) {}
+    /// The value that was entered last is a text. It needs no leaving.
+    fn text_value(&mut self, _text: Range<usize>) {}
     /// A field holds an identifier of the wrong length.
     fn invalid_id(&mut self) {}
 }
@@ -41,6 +50,18 @@ fn message<W: Watcher>(
                     return Err(refuse(CheckErrorKind::TooDeep));
                 }
                 watcher.enter(parent, inner, field.at, piece).map_err(refuse)?;
+                if W::SHORT && inner == Message::KeyValue && depth < DEPTH_MAX {
+                    if let Some((key, text)) = text_attribute(raw, piece) {
+                        watcher.text_attribute(key, text);
+                        continue;
+                    }
+                }
+                if W::SHORT && inner == Message::AnyValue {
+                    if let Some(text) = text_value(raw, piece) {
+                        watcher.text_value(text);
+                        continue;
+                    }
+                }
                 message(raw, inner, piece, depth, watcher)?;
                 watcher.leave(inner);
             }
