@@ -322,15 +322,23 @@ impl<'a> Iterator for Values<'a> {
             return None;
         }
         let node = &self.tree.nodes[self.at as usize];
-        // Nearly all values are text.
+        let key = self.tree.text(self.raw, node.key);
+        // Nearly all values are text; the rest apart, so that this is small where it is inlined.
         if let Value::Text(span) = node.value {
             self.at += 1;
-            return Some((self.tree.text(self.raw, node.key), ValueRef::Text(self.tree.text(self.raw, span))));
+            return Some((key, ValueRef::Text(self.tree.text(self.raw, span))));
         }
+        Some((key, self.other(node.value)))
+    }
+}
+
+impl<'a> Values<'a> {
+    #[inline(never)]
+    fn other(&mut self, value: Value) -> ValueRef<'a> {
         let below = Range { start: self.at + 1, end: self.at + 1 };
         let text = |span| self.tree.text(self.raw, span);
         let list = |nodes: u32| Values::new(self.raw, self.tree, Range { end: below.end + nodes, ..below });
-        let (value, nodes) = match node.value {
+        let (value, nodes) = match value {
             Value::Empty => (ValueRef::Empty, 0),
             Value::Bool(it) => (ValueRef::Bool(it), 0),
             Value::Int(it) => (ValueRef::Int(it), 0),
@@ -341,7 +349,7 @@ impl<'a> Iterator for Values<'a> {
             Value::Kvlist { nodes } => (ValueRef::Kvlist(list(nodes)), nodes),
         };
         self.at += 1 + nodes;
-        Some((text(node.key), value))
+        value
     }
 }
 

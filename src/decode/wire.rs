@@ -93,6 +93,25 @@ impl<'a> Fields<'a> {
         Fields { bytes, at: start.min(bytes.len()) }
     }
 
+    /// The next field, if it begins with this tag of one byte, which must be one of a field with a
+    /// length; otherwise nothing happens. For the field that nearly all are.
+    #[inline]
+    pub fn next_if(&mut self, tag: u8) -> Option<Piece> {
+        let length_at = self.at + 1;
+        let (start, len) = match self.bytes.get(self.at..)? {
+            [first, len @ 0..0x80, ..] if *first == tag => (length_at + 1, usize::from(*len)),
+            [first, low, high @ 0..0x80, ..] if *first == tag => {
+                (length_at + 2, usize::from(*low & 0x7f) | usize::from(*high) << 7)
+            }
+            _ => return None,
+        };
+        if len > self.bytes.len() - start {
+            return None;
+        }
+        self.at = start + len;
+        Some(Piece { length_at, start, end: self.at })
+    }
+
     /// Forced inline, with what it calls: a call per field, with the result through memory, made
     /// the decoder half as fast again.
     #[inline(always)]
@@ -296,6 +315,31 @@ mod tests {
         assert_eq!(Fields::new(&bytes, 2, 5).next(), Some(Err(Malformed { defect: Defect::PastEnd, at: 2 })));
         assert_eq!(Fields::new(&bytes, 3, 99).next(), None);
         assert_eq!(Fields::new(&bytes, 99, 3).next(), None);
+    }
+
+    #[test]
+    fn next_if_it_has_the_tag() {
+        fn check(bytes: &[u8], expected: Option<(usize, usize)>) {
+            let mut fields = Fields::new(bytes, 0, bytes.len());
+            let got = fields.next_if(0x0a);
+            assert_eq!(got.map(|it| (it.start, it.end)), expected, "{bytes:x?}");
+            if let Some(piece) = got {
+                let same = Field { number: 1, at: 0, value: Value::Bytes(piece) };
+                assert_eq!(Fields::new(bytes, 0, bytes.len()).next(), Some(Ok(same)));
+            } else {
+                assert_eq!(fields.at, 0);
+            }
+        }
+        check(&[], None);
+        check(&[0x0a], None);
+        check(&[0x0a, 0], Some((2, 2)));
+        check(&[0x12, 0], None);
+        check(&[0x0a, 2, 7, 7, 7], Some((2, 4)));
+        check(&[0x0a, 2, 7], None);
+        check(&[0x0a, 0x81, 0, 7], Some((3, 4)));
+        check(&[0x0a, 0x81, 1, 7], None);
+        check(&[0x0a, 0x81], None);
+        check(&[0x0a, 0x81, 0x80, 0, 7], None);
     }
 
     proptest! {

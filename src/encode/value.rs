@@ -46,21 +46,27 @@ impl ValueWriter {
     /// Writes keys and values as an object.
     pub(super) fn object(&mut self, members: Values<'_>, out: &mut Vec<u8>) {
         let mut replaced = self.repeats.find(members);
-        out.push(b'{');
         let mut first = true;
-        for (index, (key, value)) in (0..).zip(members) {
-            if self.repeats.is_replaced(&mut replaced, index) {
+        let mut index = 0;
+        for (key, value) in members {
+            let is_replaced = self.repeats.is_replaced(&mut replaced, index);
+            index += 1;
+            if is_replaced {
                 continue;
             }
-            if !std::mem::take(&mut first) {
-                out.push(b',');
-            }
-            out.push(b'"');
+            out.extend_from_slice(if std::mem::take(&mut first) { b"{\"" } else { b",\"" });
             escape_json(key, out);
-            out.extend_from_slice(b"\":");
-            self.value(value, out);
+            // Here and not in `value`: handing a value on goes through memory.
+            if let ValueRef::Text(it) = value {
+                out.extend_from_slice(b"\":\"");
+                escape_json(it, out);
+                out.push(b'"');
+            } else {
+                out.extend_from_slice(b"\":");
+                self.value(value, out);
+            }
         }
-        out.push(b'}');
+        out.extend_from_slice(if first { b"{}" } else { b"}" });
         self.repeats.release(replaced);
     }
 }

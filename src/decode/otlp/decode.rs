@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::plain::{text_attribute, text_value};
+use super::plain::{tag, text_attribute, text_value};
 use super::schema::{
     LIST_VALUES, any_value, key_value, log_record, request, resource, resource_logs, scope, scope_logs,
 };
@@ -196,8 +196,14 @@ fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop
     record.clear();
     let mut body = None;
     let start = record.tree.position();
-    for field in fields(raw, piece) {
-        match field? {
+    let mut fields = Fields::new(raw, piece.start, piece.end);
+    loop {
+        while let Some(it) = fields.next_if(const { tag(log_record::ATTRIBUTES) }) {
+            read_key_value(raw, it, &mut record.tree, 0)?;
+        }
+        let Some(field) = fields.next() else { break };
+        let wire::Field { number, value, .. } = field?;
+        match (number, value) {
             (log_record::TIME_UNIX_NANO, Fixed64(it)) => record.time_unix_nano = it,
             (log_record::OBSERVED_TIME_UNIX_NANO, Fixed64(it)) => record.observed_time_unix_nano = it,
             (log_record::SEVERITY_NUMBER, Varint(it)) => record.severity_number = it as i32,
