@@ -31,7 +31,7 @@ envoy *ARGS: release
 
 # Crashes, full disks, dead upstreams, hostile clients.
 faults *ARGS="--smoke": release
-    python3 tests/faults/run.py {{ARGS}}
+    python3 tests/faults/run.py --logboom target/release/logboom {{ARGS}}
 
 # Every fuzz target, or those named, for SECONDS each.
 fuzz SECONDS="60" *TARGETS:

@@ -15,8 +15,9 @@ use util::otlp::{encoded, otlp_json, records};
 use util::{DeadPort, Ended, Server, eventually};
 
 const BOTH: &str = "sources:\n  mesh: {type: lines, listen: 127.0.0.1:0}\n  otlp: {type: otlp, grpc: 127.0.0.1:0}\n\
-    sinks:\n  lines: {type: file, path: '{dir}/lines', encoding: raw, from: [mesh]}\n  \
-    otlp: {type: file, path: '{dir}/otlp', encoding: otlp-json, from: [otlp]}\n";
+    sinks:\n  lines: {type: file, path: '{dir}/lines', encoding: raw, rotate: {every: 1d}, from: [mesh]}\n  \
+    otlp: {type: file, path: '{dir}/otlp', encoding: otlp-json, from: [otlp]}\n\
+    shutdown: {grace: 2s}\n";
 
 /// Scenario: asked to stop while clients of both sources send as fast as they can. Guarantee: exit
 /// code 0; every record in the ledger is in a file, whole; and every request that was answered OK
