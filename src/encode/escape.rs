@@ -101,8 +101,9 @@ fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &m
         let plain = found.trailing_zeros() as usize / 8;
         filled += plain;
         rest = &rest[plain..];
-        if let (Some(place), [quoted @ (b'"' | b'\\'), behind @ ..]) = (buffer.get_mut(filled..filled + 2), rest) {
-            place.copy_from_slice(&[b'\\', *quoted]);
+        let place = buffer.get_mut(filled..).and_then(|it| it.first_chunk_mut());
+        if let (Some(place), [quoted @ (b'"' | b'\\'), behind @ ..]) = (place, rest) {
+            *place = [b'\\', *quoted];
             filled += 2;
             rest = behind;
         } else {
