@@ -33,6 +33,15 @@ const BUFFER: usize = 128;
 /// Most strings are plain and leave in one piece.
 #[inline]
 fn escape<const QUOTED: bool, const REPAIR: bool>(bytes: &[u8], out: &mut Vec<u8>) {
+    if (1..WORD).contains(&bytes.len()) {
+        let word = last_word(bytes);
+        if special::<QUOTED>(word) == 0 {
+            // Some spaces too many cost less than a copy of unknown length.
+            out.extend_from_slice(&word.to_le_bytes());
+            out.truncate(out.len() - (WORD - bytes.len()));
+            return;
+        }
+    }
     let (plain, rest) = bytes.split_at(plain_len::<QUOTED>(bytes));
     out.extend_from_slice(plain);
     if !rest.is_empty() {
@@ -52,9 +61,9 @@ fn plain_len<const QUOTED: bool>(bytes: &[u8]) -> usize {
             None => is_plain_block::<QUOTED>(last),
         },
         (None, Some(first), Some(last)) => is_plain(u64::from_le_bytes(*first)) && is_plain(u64::from_le_bytes(*last)),
-        _ => bytes.is_empty() || is_plain(last_word(bytes)),
+        _ => bytes.is_empty(),
     };
-    if is_all { bytes.len() } else { blocks.len().saturating_sub(1) * BLOCK }
+    if is_all { bytes.len() } else { blocks.len() * BLOCK }
 }
 
 /// A handful of vector instructions, because nothing ends it early; the signed comparison finds
@@ -92,8 +101,9 @@ fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &m
         let plain = found.trailing_zeros() as usize / 8;
         filled += plain;
         rest = &rest[plain..];
-        if let (Some(place), [quoted @ (b'"' | b'\\'), behind @ ..]) = (buffer.get_mut(filled..filled + 2), rest) {
-            place.copy_from_slice(&[b'\\', *quoted]);
+        let place = buffer.get_mut(filled..).and_then(|it| it.first_chunk_mut());
+        if let (Some(place), [quoted @ (b'"' | b'\\'), behind @ ..]) = (place, rest) {
+            *place = [b'\\', *quoted];
             filled += 2;
             rest = behind;
         } else {

@@ -47,11 +47,8 @@ impl ValueWriter {
     pub(super) fn object(&mut self, members: Values<'_>, out: &mut Vec<u8>) {
         let mut replaced = self.repeats.find(members);
         let mut first = true;
-        let mut index = 0;
-        for (key, value) in members {
-            let is_replaced = self.repeats.is_replaced(&mut replaced, index);
-            index += 1;
-            if is_replaced {
+        for ((key, value), index) in members.zip(0..) {
+            if self.repeats.is_replaced(&mut replaced, index) {
                 continue;
             }
             out.extend_from_slice(if std::mem::take(&mut first) { b"{\"" } else { b",\"" });

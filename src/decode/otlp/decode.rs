@@ -202,6 +202,8 @@ fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop
             read_key_value(raw, it, &mut record.tree, 0)?;
         }
         let Some(field) = fields.next() else { break };
+        // Not mapped to something smaller: packed, it is read back wider than it was written,
+        // and the processor waits for that.
         let wire::Field { number, value, .. } = field?;
         match (number, value) {
             (log_record::TIME_UNIX_NANO, Fixed64(it)) => record.time_unix_nano = it,

@@ -50,17 +50,20 @@ fn message<W: Watcher>(
                     return Err(refuse(CheckErrorKind::TooDeep));
                 }
                 watcher.enter(parent, inner, field.at, piece).map_err(refuse)?;
-                if W::SHORT && inner == Message::KeyValue && depth < DEPTH_MAX {
-                    if let Some((key, text)) = text_attribute(raw, piece) {
-                        watcher.text_attribute(key, text);
-                        continue;
-                    }
+                if W::SHORT
+                    && inner == Message::KeyValue
+                    && depth < DEPTH_MAX
+                    && let Some((key, text)) = text_attribute(raw, piece)
+                {
+                    watcher.text_attribute(key, text);
+                    continue;
                 }
-                if W::SHORT && inner == Message::AnyValue {
-                    if let Some(text) = text_value(raw, piece) {
-                        watcher.text_value(text);
-                        continue;
-                    }
+                if W::SHORT
+                    && inner == Message::AnyValue
+                    && let Some(text) = text_value(raw, piece)
+                {
+                    watcher.text_value(text);
+                    continue;
                 }
                 message(raw, inner, piece, depth, watcher)?;
                 watcher.leave(inner);
