@@ -40,7 +40,7 @@ OTLP_SOURCE = "{type: otlp, grpc: '127.0.0.1:0'}"
 NULL_SINK = "{{type: 'null'}}"
 # No rotation, so that one file holds the run; everything else as a user gets it by default.
 FILE_SINK = "{{type: file, path: '{file}', encoding: {encoding}, rotate: {{size: 1024GiB}}}}"
-OTLP_SINK = "{{type: otlp, endpoint: 'http://{upstream}', protocol: grpc, compression: none}}"
+OTLP_SINK = "{{type: otlp, endpoint: 'http://{upstream}', protocol: grpc, compression: none, wait_max: forever}}"
 
 
 @dataclass

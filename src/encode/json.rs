@@ -14,7 +14,7 @@ use crate::record::{EnvelopeRef, RecordRef};
 /// Writes records as JSON lines.
 #[derive(Debug, Default)]
 pub struct JsonEncoder {
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     values: ValueWriter,
     timestamp: TimeWriter,
     observed_timestamp: TimeWriter,
@@ -97,23 +97,6 @@ impl JsonEncoder {
     pub fn finish(&mut self) -> Vec<u8> {
         self.last_len = self.out.len();
         std::mem::take(&mut self.out)
-    }
-
-    /// Makes room for so many more bytes.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.out.reserve(bytes);
-    }
-
-    /// Bytes written.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    /// True when nothing was written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
     }
 
     /// Values replaced by a later one with the same key, since the encoder was made.

@@ -67,11 +67,11 @@ impl Encoder {
     /// Makes room for so many more bytes, so that a batch grows its buffer once.
     pub fn reserve(&mut self, bytes: usize) {
         match self {
-            Encoder::Raw(it) => it.reserve(bytes),
-            Encoder::Json(it) => it.reserve(bytes),
-            Encoder::OtlpJson(it) => it.reserve(bytes),
-            Encoder::Pretty(it) => it.reserve(bytes),
-            Encoder::Otlp(it) => it.reserve(bytes),
+            Encoder::Raw(it) => it.out.reserve(bytes),
+            Encoder::Json(it) => it.out.reserve(bytes),
+            Encoder::OtlpJson(it) => it.out.reserve(bytes),
+            Encoder::Pretty(it) => it.out.reserve(bytes),
+            Encoder::Otlp(it) => it.out.reserve(bytes),
         }
     }
 
@@ -114,11 +114,11 @@ impl Encoder {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Encoder::Raw(it) => it.len(),
-            Encoder::Json(it) => it.len(),
-            Encoder::OtlpJson(it) => it.len(),
-            Encoder::Pretty(it) => it.len(),
-            Encoder::Otlp(it) => it.len(),
+            Encoder::Raw(it) => it.out.len(),
+            Encoder::Json(it) => it.out.len(),
+            Encoder::OtlpJson(it) => it.out.len(),
+            Encoder::Pretty(it) => it.out.len(),
+            Encoder::Otlp(it) => it.out.len(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::record::{EnvelopeRef, RecordRef, ValueRef, Values};
 /// Nothing is allocated per record but the growth of the request itself.
 #[derive(Debug, Default)]
 pub struct OtlpEncoder {
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     group: Option<Group>,
     /// How long the last request was: the next one will be about as long.
     last_len: usize,
@@ -51,23 +51,6 @@ impl OtlpEncoder {
             group.has_records = true;
         }
         put_record(&mut self.out, record);
-    }
-
-    /// Makes room for so many more bytes.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.out.reserve(bytes);
-    }
-
-    /// Bytes written since the last [`OtlpEncoder::finish`].
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    /// True when nothing was written since the last [`OtlpEncoder::finish`].
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
     }
 
     /// Takes the request; empty when no record was added. The encoder is as new afterwards.

@@ -16,7 +16,7 @@ use crate::record::{EnvelopeRef, RecordRef, ValueRef, Values};
 /// Writes a batch as one request.
 #[derive(Debug, Default)]
 pub struct OtlpJsonEncoder {
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     /// The group's text before its records and after them, rendered once a group.
     head: Vec<u8>,
     tail: Vec<u8>,
@@ -103,23 +103,6 @@ impl OtlpJsonEncoder {
             self.out.extend_from_slice(b"]}\n");
         }
         std::mem::take(&mut self.out)
-    }
-
-    /// Makes room for so many more bytes.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.out.reserve(bytes);
-    }
-
-    /// Bytes written.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    /// True when nothing was written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
     }
 
     fn close(&mut self) {

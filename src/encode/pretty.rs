@@ -11,7 +11,7 @@ use crate::record::{EnvelopeRef, RecordRef, ValueRef};
 /// Writes records as lines for people.
 #[derive(Debug, Default)]
 pub struct PrettyEncoder {
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     values: ValueWriter,
     time: TimeWriter,
 }
@@ -72,23 +72,6 @@ impl PrettyEncoder {
     /// Takes the lines written.
     pub fn finish(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
-    }
-
-    /// Makes room for so many more bytes.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.out.reserve(bytes);
-    }
-
-    /// Bytes written.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    /// True when nothing was written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
     }
 
     /// Values replaced by a later one with the same key, since the encoder was made. Repeated
