@@ -377,7 +377,7 @@ impl Inbox {
             }
         }
         if state.used_bytes <= self.settings.capacity_bytes / 2 {
-            if std::mem::take(&mut state.passed_over) {
+            if !state.closed && std::mem::take(&mut state.passed_over) {
                 state.full = None;
                 tracing::info!(sink = %self.settings.sink, missed = state.gaps.records(), "sink has room again");
             }

@@ -27,6 +27,9 @@ use crate::telemetry::{Ledger, SourceKind, SourceStats, Telemetry, TelemetrySett
 /// Share of the grace period that sources may use up; the rest is for the sinks.
 const SOURCES_SHARE: f32 = 0.5;
 
+/// Requests to stop within so long are one: who signals a process and its group signals twice.
+const ONE_REQUEST: Duration = Duration::from_millis(500);
+
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -260,10 +263,11 @@ async fn drain(
 }
 
 async fn stop_again(requests: &mut tokio::sync::mpsc::Receiver<Request>) {
+    let first = Instant::now();
     loop {
         match requests.recv().await {
-            Some(Request::Stop) => return,
-            Some(Request::Reopen) => {}
+            Some(Request::Stop) if first.elapsed() > ONE_REQUEST => return,
+            Some(Request::Stop | Request::Reopen) => {}
             None => return std::future::pending().await,
         }
     }
@@ -284,7 +288,10 @@ fn open_admin(config: &Config) -> anyhow::Result<Option<TcpListener>> {
     if config.admin.listen == "off" {
         return Ok(None);
     }
-    let listener = Listener::bind_tcp(&config.admin.listen)
-        .context("admin: write admin: {listen: off}, or --admin off, to do without")?;
-    Ok(Some(listener))
+    match Listener::bind_tcp(&config.admin.listen) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => {
+            Err(anyhow::anyhow!("admin: {error:#}; or do without it: admin: {{listen: off}}, or --admin off"))
+        }
+    }
 }

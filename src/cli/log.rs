@@ -13,6 +13,11 @@ pub struct LogArgs {
 }
 
 fn filter(text: &str) -> Result<EnvFilter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    // A lone word that is no level would be taken for a module, and silence all others.
+    if !text.contains(['=', ',', ':']) && !LEVELS.contains(&text.to_ascii_lowercase().as_str()) {
+        return Err(format!("accepted: {}, or directives such as info,logboom::sink=debug", LEVELS.join(", ")));
+    }
     EnvFilter::try_new(text).map_err(|error| error.to_string())
 }
 

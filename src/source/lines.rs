@@ -22,7 +22,7 @@ use crate::budget::{Budget, Reservation};
 use crate::config::units::ByteSize;
 use crate::decode::line::LineFormat;
 use crate::intake::Intake;
-use crate::telemetry::LineResult;
+use crate::telemetry::{LineResult, Quiet};
 
 /// First read of a connection. It grows while reads fill it and shrinks while they do not: a
 /// mesh proxy sends one record per write, a load test sends megabytes.
@@ -43,6 +43,7 @@ pub struct LinesSource {
     work: Budget,
     unfinished: Budget,
     drain_max: Duration,
+    http2: Quiet,
 }
 
 impl LinesSource {
@@ -59,7 +60,7 @@ impl LinesSource {
         drain_max: Duration,
     ) -> LinesSource {
         let acceptor = Acceptor::new(listener, settings.connections_max, Arc::clone(intake.stats()));
-        LinesSource { settings, acceptor, intake, work, unfinished, drain_max }
+        LinesSource { settings, acceptor, intake, work, unfinished, drain_max, http2: Quiet::new() }
     }
 
     /// Accepts connections until `shutdown`, then lets each deliver what has already arrived,
@@ -87,6 +88,16 @@ impl LinesSource {
         }
         connections.close();
         connections.wait().await;
+    }
+}
+
+impl LinesSource {
+    /// A sender of OTLP has the wrong port: what it sends is kept, and makes no sense.
+    fn tell_http2(&self, peer: Option<SocketAddr>) {
+        if let Some(suppressed) = self.http2.allow() {
+            let (source, peer) = (self.intake.stats().name(), peer_name(peer));
+            tracing::warn!(%source, peer, suppressed, "a connection speaks HTTP/2, not lines: OTLP goes to an otlp source");
+        }
     }
 }
 
@@ -130,10 +141,14 @@ impl Connection {
         let last = self.framer.finish();
         self.take(last, Reservation::default()).await;
         let Account { bytes, lines, blank, truncated, partial } = self.account;
-        tracing::info!(
-            source = %self.source.intake.stats().name(), peer = ?self.peer, lines, bytes, blank, truncated, partial, reason,
-            "connection closed"
-        );
+        let source = self.source.intake.stats().name();
+        let peer = peer_name(self.peer);
+        if bytes > 0 {
+            tracing::info!(%source, peer, lines, bytes, blank, truncated, partial, reason, "connection closed");
+        } else {
+            // A probe, or a connection that was never needed.
+            tracing::debug!(%source, peer, reason, "connection closed, nothing was sent");
+        }
     }
 
     /// Reads once and hands on what was read; the reason when the connection has ended.
@@ -160,6 +175,9 @@ impl Connection {
         }
         let frame = self.framer.frame();
         self.framer.rest();
+        if self.account.lines == 0 && frame.payload.starts_with(b"PRI * HTTP/2.0") {
+            self.source.tell_http2(self.peer);
+        }
         self.take(frame, held).await;
         self.keep_unfinished().await;
         None
@@ -215,6 +233,11 @@ impl Connection {
         }
         "shutdown".to_owned()
     }
+}
+
+/// The other end as the log shows it.
+fn peer_name(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
 }
 
 /// Reads what is there, or fails with `WouldBlock`. Unlike `try_read` it lets the runtime see that
