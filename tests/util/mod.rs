@@ -208,6 +208,11 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// True when the own log has a line with this text by now.
+    pub fn has_logged(&self, text: &str) -> bool {
+        self.stderr.so_far().contains(text)
+    }
+
     /// Waits until the own log has a line with this text.
     pub fn wait_for_log(&self, text: &str) {
         let _ = self.stderr.wait_for(text).unwrap_or_else(|| panic!("it ended and never said {text:?}"));
