@@ -15,12 +15,11 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Origin, Routes, Run};
 use crate::budget::Reservation;
-use crate::decode::line::{self, LineFormat, LineSettings, Mark};
+use crate::decode::line::{self, Frame, LineFormat, LineSettings, Mark};
 use crate::decode::{Scratch, Visitor, otlp};
 use crate::encode::{Encoder, Encoding};
 use crate::inbox::{Inbox, Put};
 use crate::record::{EnvelopeRef, RecordRef};
-use crate::source::framing::Frame;
 use crate::telemetry::{LineResult, RepairReason, SourceStats};
 use crate::template::Template;
 

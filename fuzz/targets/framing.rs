@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use logboom::source::framing::{Frame, Framer};
+use logboom::decode::line::Frame;
+use logboom::source::framing::Framer;
 
 fuzz_target!(|input: &[u8]| {
     // The first bytes say how to cut the rest, so that a stream of lines is a fair seed too.

@@ -1,5 +1,6 @@
 //! Lines into records.
 
+use bytes::Bytes;
 use memchr::memchr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,33 @@ pub struct Mark {
     pub truncated: bool,
     /// The connection ended inside the line.
     pub partial: bool,
+}
+
+/// Whole lines of one read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// The lines, each ended by a line feed, no blank ones among them.
+    pub payload: Bytes,
+    /// Lines that are not whole: truncated, or the unterminated last one of a connection.
+    pub marks: Vec<Mark>,
+    /// Number of lines in the payload.
+    pub lines: u64,
+    /// Blank lines left out: nothing, or a lone carriage return, before the line feed.
+    pub blank: u64,
+}
+
+impl Frame {
+    /// Truncated lines in it.
+    #[must_use]
+    pub fn truncated(&self) -> u64 {
+        self.marks.iter().filter(|mark| mark.truncated).count() as u64
+    }
+
+    /// Unterminated last lines in it: none or one.
+    #[must_use]
+    pub fn partial(&self) -> u64 {
+        self.marks.iter().filter(|mark| mark.partial).count() as u64
+    }
 }
 
 /// What is the same for all lines of a payload.

@@ -15,12 +15,12 @@ use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::framing::{Frame, Framer};
+use super::framing::Framer;
 use super::listen::{Acceptor, Admission, Listener, Stream};
 use crate::batch::Origin;
 use crate::budget::{Budget, Reservation};
 use crate::config::units::ByteSize;
-use crate::decode::line::LineFormat;
+use crate::decode::line::{Frame, LineFormat};
 use crate::intake::Intake;
 use crate::telemetry::{LineResult, Quiet};
 
