@@ -58,7 +58,7 @@ impl Inflate {
     /// Inflates a message. `held` has room for it, for [`expected_bytes`] and for the work. A message
     /// that turns out larger is first measured, without keeping it: one over the limit is refused
     /// having cost time and no memory, another exchanges `held` for what it needs, waiting until
-    /// `hold_until`. At most [`TURNS_MAX`] wait so, each with at most a twelfth of the limit in hand.
+    /// `hold_until`. At most two wait so, each with at most a twelfth of the limit in hand.
     pub async fn run(
         self,
         bytes: &Bytes,
