@@ -3,8 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use logboom::decode::Scratch;
-use logboom::decode::line::{LineSettings, decode};
-use logboom::source::lines::LineFormat;
+use logboom::decode::line::{LineFormat, LineSettings, decode};
 use logboom_fuzz::AllEncodings;
 
 fuzz_target!(|input: &[u8]| {
