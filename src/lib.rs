@@ -62,6 +62,7 @@ pub mod inbox;
 pub mod intake;
 pub mod memory;
 pub mod record;
+pub mod semantics;
 pub mod server;
 pub mod sink;
 pub mod source;
