@@ -309,7 +309,20 @@ impl<'a> Values<'a> {
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
     #[must_use]
     pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
-        self.filter(|(k, _)| *k == key).last().map(|(_, value)| value)
+        // Of nearly all keys the length alone tells that they differ.
+        let nodes = self.tree.nodes.get(self.at as usize..self.end as usize)?;
+        let (mut at, mut found) = (0, None);
+        while let Some(node) = nodes.get(at) {
+            if node.key.len as usize == key.len() && self.tree.text(self.raw, node.key) == key {
+                found = Some(at);
+            }
+            at += 1 + match node.value {
+                Value::Array { nodes } | Value::Kvlist { nodes } => nodes as usize,
+                _ => 0,
+            };
+        }
+        let at = self.at + found? as u32;
+        Values { at, ..self }.next().map(|(_, value)| value)
     }
 }
 

@@ -16,8 +16,6 @@ const LATER: &[(&[&str], What)] = &[
     (&["sources", "*", "listen"], What::Start("systemd:")),
     (&["sources", "*", "format"], What::Values(&["kuma-http", "kuma-tcp", "envoy", "istio"])),
     (&["sources", "*", "format"], What::Mapping),
-    (&["sinks", "*", "when"], What::Key),
-    (&["sinks", "*", "sample"], What::Key),
     (&["sinks", "*", "protocol"], What::Values(&["http"])),
 ];
 

@@ -15,6 +15,7 @@ use super::substitute::{Environment, substitute};
 use super::tree::{Entry, Kind, Node, Span, parse};
 use super::units::{ByteSize, WaitMax};
 use super::{Config, later, memory_default, suggest};
+use crate::select::Sample;
 use crate::sink::{SinkConfig, SinkKind};
 use crate::source::SourceConfig;
 
@@ -233,12 +234,14 @@ fn read_source(node: &Node, key_span: &Span, problems: &mut Vec<Problem>) -> Opt
 }
 
 const SINK_TYPES: &[&str] = &["file", "stdout", "otlp", "null"];
-const SINK_KEYS: &[&str] = &["type", "from", "inbox", "wait_max"];
+const SINK_KEYS: &[&str] = &["type", "from", "when", "sample", "inbox", "wait_max"];
 
 /// What every sink takes.
 #[derive(Deserialize)]
 struct SinkCommon {
     from: Option<Vec<String>>,
+    when: Option<String>,
+    sample: Option<Sample>,
     inbox: Option<ByteSize>,
     wait_max: Option<WaitMax>,
 }
@@ -256,8 +259,8 @@ fn read_sink(node: &Node, key_span: &Span, problems: &mut Vec<Problem>) -> Optio
         "otlp" => read(&rest, SINK_KEYS, problems).map(SinkKind::Otlp),
         _ => read(&rest, SINK_KEYS, problems).map(SinkKind::Null),
     };
-    let (SinkCommon { from, inbox, wait_max }, kind) = common.zip(kind)?;
-    Some(SinkConfig { from, inbox, wait_max, kind })
+    let (SinkCommon { from, when, sample, inbox, wait_max }, kind) = common.zip(kind)?;
+    Some(SinkConfig { from, when, sample, inbox, wait_max, kind })
 }
 
 /// The type of a source or a sink, one of `types`.

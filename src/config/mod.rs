@@ -20,7 +20,7 @@ mod load;
 mod problem;
 pub mod secret;
 mod substitute;
-mod suggest;
+pub(crate) mod suggest;
 mod tree;
 pub mod units;
 
