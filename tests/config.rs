@@ -120,7 +120,7 @@ fn keys() {
     check_sink(
         "\"null\"",
         "path: x",
-        &["logboom.yaml:6:5", "unknown key `path`", "accepted: type, from, inbox, wait_max"],
+        &["logboom.yaml:6:5", "unknown key `path`", "accepted: type, from, when, sample, inbox, wait_max"],
     );
     check(
         &format!("{SOURCE}sinks:\n  s: {{encoding: json}}\n"),

@@ -8,7 +8,7 @@ use memchr::memmem;
 use regex::Regex;
 
 use super::Verdict;
-use super::field::{Field, joined_flags};
+use super::field::{Field, flags, joined_flags};
 use crate::record::{RecordRef, ValueRef};
 
 /// A comparison.
@@ -109,6 +109,10 @@ impl Literal {
     /// The same for the flags as one text.
     pub fn compare_flags(&self, order: Order, record: &RecordRef<'_>) -> Verdict {
         match self {
+            // Whether there are any, which most conditions ask, needs no joined text.
+            Literal::Text(it) if it.is_empty() && order.is_equality() => {
+                Verdict::of(flags(record).next().is_none() == (order == Order::Equal))
+            }
             Literal::Text(it) => order.verdict(Some(text(&joined_flags(record), it, order))),
             _ => order.verdict(None),
         }
