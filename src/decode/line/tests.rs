@@ -88,7 +88,7 @@ fn lines_are_bodies() {
 fn members_are_attributes() {
     let auto = |line: &str| attributes(line, NamedFormat::Auto);
     assert_eq!(auto("plain"), failed("unknown_format"));
-    assert_eq!(auto("{}"), json!({}));
+    assert_eq!(auto("{}"), failed("no_values"));
     assert_eq!(auto(r#"{"a":1,"b":"x","c":null,"d":true,"e":-5}"#), json!({"a":1,"b":"x","c":null,"d":true,"e":-5}));
     assert_eq!(auto(" \t{ \"a\" : [ 1 , { \"b\" : [] } ] } \t"), json!({"a":[1,{"b":[]}]}));
     assert_eq!(
