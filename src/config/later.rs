@@ -9,7 +9,6 @@ const LATER: &[(&[&str], What)] = &[
     (&["journal"], What::Key),
     (&["policies"], What::Key),
     (&["redact"], What::Key),
-    (&["tests"], What::Key),
     (&["sources", "*", "http"], What::Key),
     (&["sources", "*", "tls"], What::Key),
     (&["sources", "*", "auth"], What::Key),
