@@ -36,16 +36,21 @@ fn otlp(records: u64) -> ExportLogsServiceRequest {
 
 fn sinks(upstream: &str) -> String {
     let mut sinks = String::new();
-    for (name, selection) in [("all", ""), ("when", ", when: status >= 900"), ("both", ", when: status >= 900, sample: 1/10")] {
+    for (name, selection) in
+        [("all", ""), ("when", ", when: status >= 900"), ("both", ", when: status >= 900, sample: 1/10")]
+    {
         for encoding in ["raw", "json", "otlp-json"] {
-            sinks += &format!("  {name}-{encoding}: {{type: file, path: '{{dir}}/{name}.{encoding}', encoding: {encoding}{selection}}}\n");
+            sinks += &format!(
+                "  {name}-{encoding}: {{type: file, path: '{{dir}}/{name}.{encoding}', encoding: {encoding}{selection}}}\n"
+            );
         }
         sinks += &format!("  {name}-null: {{type: 'null'{selection}}}\n");
         sinks += &format!(
             "  {name}-up: {{type: otlp, endpoint: '{upstream}', wait_max: forever{selection}, headers: {{x-sink: {name}}}}}\n"
         );
     }
-    sinks + "  again: {type: file, path: '{dir}/again', encoding: json, when: status >= 900}\n  \
+    sinks
+        + "  again: {type: file, path: '{dir}/again', encoding: json, when: status >= 900}\n  \
              console: {type: stdout, encoding: raw, when: status >= 900}\n  \
              paths: {type: file, path: '{dir}/{http.response.status_code}/x.log', encoding: otlp-json, when: 'status in [5, 7]'}\n"
 }
@@ -117,7 +122,11 @@ fn what_cannot_be_evaluated_is_filtered_and_told() {
     ended.assert_clean();
     assert_eq!(ended.file("out"), b"{\"a\":6}\n");
     assert_counts(&ended, "files", 5, 1);
-    assert!(ended.stderr.contains("`when` could not be evaluated") && ended.stderr.contains("records=2"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("`when` could not be evaluated") && ended.stderr.contains("records=2"),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// Scenario: many connections at once, one record each time. Guarantee: the share is exact.

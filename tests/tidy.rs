@@ -78,7 +78,8 @@ fn rooms_know_only_what_is_below_them() {
 /// Guarantee: the rules above read what they think they read.
 #[test]
 fn rooms_are_where_they_were() {
-    for name in ["decode", "encode", "record", "source", "sink", "inbox", "budget", "batch", "gap", "intake", "select"] {
+    for name in ["decode", "encode", "record", "source", "sink", "inbox", "budget", "batch", "gap", "intake", "select"]
+    {
         assert!(!room(name).is_empty(), "there is no src/{name}");
     }
     for path in files(&root().join("src"), ".rs") {

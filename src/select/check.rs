@@ -16,12 +16,28 @@ const FUNCTIONS: &[&str] = &["size", "int", "uint", "double", "string", "bytes",
 const MACROS: &[&str] = &["has", "all", "exists", "exists_one", "map", "filter"];
 /// What the parser makes of the operators.
 const OPERATORS: &[&str] = &[
-    "_?_:_", "_&&_", "_||_", "!_", "_-_", "_+_", "_*_", "_/_", "_%_", "_==_", "_!=_", "_>=_", "_<=_", "_>_", "_<_",
-    "-_", "_[_]", "@in", "@not_strictly_false",
+    "_?_:_",
+    "_&&_",
+    "_||_",
+    "!_",
+    "_-_",
+    "_+_",
+    "_*_",
+    "_/_",
+    "_%_",
+    "_==_",
+    "_!=_",
+    "_>=_",
+    "_<=_",
+    "_>_",
+    "_<_",
+    "-_",
+    "_[_]",
+    "@in",
+    "@not_strictly_false",
 ];
 /// What `type(x)` is compared with.
-const TYPES: &[&str] =
-    &["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"];
+const TYPES: &[&str] = &["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"];
 
 /// Names and functions exist, and the whole may be true or false.
 pub fn check(parsed: &Parsed<'_>) -> Result<(), ConditionError> {
@@ -45,11 +61,7 @@ pub fn in_words(kind: Kind) -> &'static str {
 }
 
 /// `bound` are the variables that comprehensions around the expression have made.
-fn names<'e>(
-    parsed: &Parsed<'_>,
-    expression: &'e IdedExpr,
-    bound: &mut Vec<&'e str>,
-) -> Result<(), ConditionError> {
+fn names<'e>(parsed: &Parsed<'_>, expression: &'e IdedExpr, bound: &mut Vec<&'e str>) -> Result<(), ConditionError> {
     match &expression.expr {
         Expr::Ident(name) => {
             let exists = bound.contains(&name.as_str()) || Field::named(name).is_some() || TYPES.contains(&&**name);
@@ -144,4 +156,3 @@ pub fn literal_kind(literal: &LiteralValue) -> Kind {
         LiteralValue::Bytes(_) | LiteralValue::Null => Kind::Other,
     }
 }
-

@@ -39,7 +39,10 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
     /// An attribute with a short name, of the record or else of its resource.
-    Known { key: &'static str, kind: Kind },
+    Known {
+        key: &'static str,
+        kind: Kind,
+    },
     /// The flags as one text, joined by commas. Never absent: no flags are an empty text.
     Flags,
     /// The flags as a list.
@@ -97,8 +100,7 @@ impl Field {
         let value = match self {
             Field::Known { key, .. } => {
                 let value = record.attributes().get(key.as_bytes());
-                return present(value)
-                    .or_else(|| present(record.envelope().resource_attributes().get(key.as_bytes())));
+                return present(value).or_else(|| present(record.envelope().resource_attributes().get(key.as_bytes())));
             }
             Field::Attribute(key) => record.attributes().get(key.as_bytes()),
             Field::Resource(key) => record.envelope().resource_attributes().get(key.as_bytes()),

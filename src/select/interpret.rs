@@ -59,8 +59,7 @@ fn rewrite(expression: &mut IdedExpr, fields: &mut Vec<Field>) {
         }
         Expr::Comprehension(it) => {
             as_list(&mut it.iter_range, fields);
-            let parts =
-                [&mut it.iter_range, &mut it.accu_init, &mut it.loop_cond, &mut it.loop_step, &mut it.result];
+            let parts = [&mut it.iter_range, &mut it.accu_init, &mut it.loop_cond, &mut it.loop_step, &mut it.result];
             parts.into_iter().for_each(|it| rewrite(it, fields));
         }
         Expr::List(list) => list.elements.iter_mut().for_each(|it| rewrite(it, fields)),

@@ -333,13 +333,37 @@ fn any_record() -> impl Strategy<Value = Made> {
 
 fn any_expression() -> impl Strategy<Value = String> {
     let field = prop_oneof![
-        Just("status"), Just("duration_ms"), Just("flags"), Just("method"), Just("path"), Just("mesh"), Just("body"),
-        Just("attributes['a']"), Just("attributes.a"), Just("attributes['b.c']"), Just("resource['kuma.mesh']"),
-        Just("severity"), Just("severity_number"), Just("500 "), Just("'/api'"),
+        Just("status"),
+        Just("duration_ms"),
+        Just("flags"),
+        Just("method"),
+        Just("path"),
+        Just("mesh"),
+        Just("body"),
+        Just("attributes['a']"),
+        Just("attributes.a"),
+        Just("attributes['b.c']"),
+        Just("resource['kuma.mesh']"),
+        Just("severity"),
+        Just("severity_number"),
+        Just("500 "),
+        Just("'/api'"),
     ];
     let literal = prop_oneof![
-        Just("500"), Just("-1"), Just("0.5"), Just("500.0"), Just("'/api'"), Just("''"), Just("\"GET\""), Just("true"),
-        Just("'UF,UC'"), Just("'\u{fffd}'"), Just("500u"), Just("null"), Just("b'x'"), Just("path"),
+        Just("500"),
+        Just("-1"),
+        Just("0.5"),
+        Just("500.0"),
+        Just("'/api'"),
+        Just("''"),
+        Just("\"GET\""),
+        Just("true"),
+        Just("'UF,UC'"),
+        Just("'\u{fffd}'"),
+        Just("500u"),
+        Just("null"),
+        Just("b'x'"),
+        Just("path"),
     ];
     let order = prop_oneof![Just("=="), Just("!="), Just("<"), Just("<="), Just(">"), Just(">=")];
     let search = prop_oneof![Just("startsWith"), Just("endsWith"), Just("contains"), Just("matches")];
