@@ -63,6 +63,7 @@ pub mod inbox;
 pub mod intake;
 pub mod memory;
 pub mod record;
+pub mod redact;
 pub mod select;
 pub mod semantics;
 pub mod server;

@@ -204,6 +204,14 @@ impl Tree {
         self.nodes.get(position as usize).map(|node| (node.key, node.value))
     }
 
+    /// Puts another value, which is no list, in the place of one that is none.
+    pub(crate) fn set(&mut self, position: u32, value: Value) {
+        debug_assert_eq!(value.below(), 0);
+        if let Some(node) = self.nodes.get_mut(position as usize).filter(|node| node.value.below() == 0) {
+            node.value = value;
+        }
+    }
+
     /// Everything since a position.
     #[must_use]
     pub(crate) fn since(&self, position: u32) -> Range {
