@@ -38,6 +38,13 @@ impl Span {
         self.len == 0
     }
 
+    /// Part of it, `start..end` counted from its first byte.
+    #[inline]
+    pub(crate) fn part(self, start: usize, end: usize) -> Span {
+        debug_assert!(start <= end && end <= self.len as usize);
+        Span { start: self.start + start as u32, len: (end - start) as u32 }
+    }
+
     fn side(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end < SIDE as usize);
         Span { start: start as u32 | SIDE, len: (end - start) as u32 }
@@ -119,6 +126,16 @@ impl Tree {
         Span::side(start, self.side.len())
     }
 
+    /// Where the next side text will begin, for [`Tree::side_since`].
+    pub(crate) fn side_position(&self) -> usize {
+        self.side.len()
+    }
+
+    /// All side text since a position as one: for text that is written piece by piece.
+    pub(crate) fn side_since(&self, position: usize) -> Span {
+        Span::side(position, self.side.len())
+    }
+
     /// Adds a value. In an array the key is [`Span::EMPTY`].
     #[inline]
     pub fn push(&mut self, key: Span, value: Value) {
@@ -154,8 +171,9 @@ impl Tree {
         self.nodes.truncate(position as usize);
     }
 
+    /// The bytes of a span of this tree or of `raw`.
     #[inline]
-    fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
+    pub(crate) fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
         let (bytes, start) =
             if span.start & SIDE != 0 { (self.side.as_slice(), span.start & !SIDE) } else { (raw, span.start) };
         &bytes[start as usize..start as usize + span.len as usize]

@@ -5,8 +5,25 @@
 //! of the record. So a line, a JSON object and an OTLP record that say the same look the same.
 //! Tables and arithmetic; knows no sockets, files, clocks or tasks.
 
+mod address;
 mod apply;
 mod field;
+mod flags;
+mod grpc;
+mod http;
+mod keys;
+mod mojibake;
+mod number;
+mod proxy;
+mod severity;
+#[cfg(test)]
+mod tests;
+mod time;
+mod trace;
+mod writer;
 
-pub use apply::{Applied, Keys, apply};
+pub use apply::{Applied, apply};
 pub use field::{Field, Fields, Kind, Target};
+pub use flags::{Blame, FLAGS, Flag, flag};
+pub use keys::Keys;
+pub use time::parse_rfc3339;
