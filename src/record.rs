@@ -38,11 +38,11 @@ impl Span {
         self.len == 0
     }
 
-    /// The range without `front` bytes at its beginning and `back` bytes at its end.
-    #[must_use]
-    pub(crate) fn trimmed(self, front: u32, back: u32) -> Span {
-        debug_assert!(front + back <= self.len);
-        Span { start: self.start + front, len: self.len - front - back }
+    /// Part of it, `start..end` counted from its first byte.
+    #[inline]
+    pub(crate) fn part(self, start: usize, end: usize) -> Span {
+        debug_assert!(start <= end && end <= self.len as usize);
+        Span { start: self.start + start as u32, len: (end - start) as u32 }
     }
 
     /// A range of the raw bytes, found in a side buffer that was read as if it were raw.
@@ -153,6 +153,16 @@ impl Tree {
         let start = self.side.len();
         self.side.extend_from_slice(text);
         Span::side(start, self.side.len())
+    }
+
+    /// Where the next side text will begin, for [`Tree::side_since`].
+    pub(crate) fn side_position(&self) -> usize {
+        self.side.len()
+    }
+
+    /// All side text since a position as one: for text that is written piece by piece.
+    pub(crate) fn side_since(&self, position: usize) -> Span {
+        Span::side(position, self.side.len())
     }
 
     /// Adds a value. In an array the key is [`Span::EMPTY`].
