@@ -23,6 +23,7 @@ use crate::decode::{Scratch, Visitor, otlp};
 use crate::encode::{Encoder, Encoding};
 use crate::inbox::{Inbox, Put};
 use crate::record::{EnvelopeRef, RecordRef};
+use crate::redact::Redactor;
 use crate::select::{LeftOut, Run as Taking, Selection};
 use crate::telemetry::{LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
@@ -75,6 +76,8 @@ impl Product {
 pub struct Intake {
     stats: Arc<SourceStats>,
     reader: Reader,
+    /// Takes secrets out of each record.
+    redactor: Option<Arc<Redactor>>,
     /// Sinks that take the payload as it came, unless the reader changes it.
     as_received: Product,
     /// Sinks that only count.
@@ -99,12 +102,20 @@ thread_local! {
 
 impl Intake {
     /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
-    /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`.
+    /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`. With a
+    /// `redactor` no sink gets a payload as it came.
     #[must_use]
-    pub fn new(stats: Arc<SourceStats>, as_received: Encoding, reader: Reader, outlets: Vec<Outlet>) -> Intake {
+    pub fn new(
+        stats: Arc<SourceStats>,
+        as_received: Encoding,
+        reader: Reader,
+        redactor: Option<Arc<Redactor>>,
+        outlets: Vec<Outlet>,
+    ) -> Intake {
         let mut intake = Intake {
             stats,
             reader,
+            redactor,
             as_received: Product { encoding: Some(as_received), ..Product::default() },
             counted: Product::default(),
             encoded: Vec::new(),
@@ -112,7 +123,7 @@ impl Intake {
         for outlet in outlets {
             let target = match &outlet {
                 it if intake.counted.makes(it) => &mut intake.counted,
-                it if intake.as_received.makes(it) => &mut intake.as_received,
+                it if intake.redactor.is_none() && intake.as_received.makes(it) => &mut intake.as_received,
                 it => {
                     let at = intake.encoded.iter().position(|product| product.makes(it)).unwrap_or_else(|| {
                         let Outlet { encoding, template, selection, .. } = it.clone();
@@ -160,6 +171,7 @@ impl Intake {
             peer_address: peer_address.as_deref(),
             peer_port: work.origin.peer.map(|peer| peer.port()),
             observed_unix_nano: work.origin.received_unix_nano,
+            redactor: self.redactor.as_deref(),
         };
         work.pass_on(payload.clone(), records).await;
         let mut outputs = self.outputs(false);
@@ -208,7 +220,11 @@ impl Intake {
         let mut done = outputs.is_empty();
         let mut from = 0;
         while !done {
-            let settings = RecordSettings { reader: &self.reader, observed_unix_nano: work.origin.received_unix_nano };
+            let settings = RecordSettings {
+                reader: &self.reader,
+                observed_unix_nano: work.origin.received_unix_nano,
+                redactor: self.redactor.as_deref(),
+            };
             reserve(&mut outputs, payload.len());
             let mut feed = Feed { outputs: &mut outputs };
             let next = SCRATCH

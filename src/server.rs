@@ -18,6 +18,7 @@ use crate::encode::Encoding;
 use crate::inbox::{Inbox, InboxSettings};
 use crate::intake::{Intake, Outlet};
 use crate::memory;
+use crate::redact::Redactor;
 use crate::select::{Condition, Selection};
 use crate::sink::{self, OpenSink, Running, SinkConfig};
 use crate::source::lines::LinesSource;
@@ -105,6 +106,7 @@ impl Server {
             let selection = selection(sink).with_context(|| format!("sink {name}"))?;
             sinks.push(OpenedSink { sink: opened, inbox, selection, filtered_records: Arc::default() });
         }
+        let redactor = Redactor::new(&config.redact).map(Arc::new);
         let unfinished = Budget::new(memory::unfinished_lines_bytes(&config));
         let mut labels = Labels { sources: Vec::new(), sinks: Vec::new(), admin: None };
         labels.sinks.extend(config.sinks.values().map(|sink| sink.kind.label()));
@@ -121,7 +123,7 @@ impl Server {
             stats.push(Arc::clone(&counters));
             let outlets = outlets(&config, name, &sinks);
             let reader = source.reader().with_context(|| format!("source {name}"))?;
-            let intake = Arc::new(Intake::new(counters, as_received, reader, outlets));
+            let intake = Arc::new(Intake::new(counters, as_received, reader, redactor.clone(), outlets));
             sources.push(match source {
                 SourceConfig::Lines(lines) => OpenSource::Lines(LinesSource::new(
                     lines.clone(),

@@ -8,7 +8,6 @@ use super::tree::{Entry, Kind, Node};
 const LATER: &[(&[&str], What)] = &[
     (&["journal"], What::Key),
     (&["policies"], What::Key),
-    (&["redact"], What::Key),
     (&["sources", "*", "http"], What::Key),
     (&["sources", "*", "tls"], What::Key),
     (&["sources", "*", "auth"], What::Key),

@@ -137,7 +137,7 @@ fn forget_places(node: &mut Node) {
     }
 }
 
-const KEYS: &[&str] = &["sources", "sinks", "memory", "admin", "shutdown", "tests"];
+const KEYS: &[&str] = &["sources", "sinks", "redact", "memory", "admin", "shutdown", "tests"];
 
 /// What could be read. What could not has its default, and the problem says so.
 fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
@@ -156,6 +156,7 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
     let config = Config {
         sources,
         sinks,
+        redact: read_part(root, "redact", problems).unwrap_or_default(),
         memory: read_part(root, "memory", problems).unwrap_or_else(memory_default),
         admin: read_part(root, "admin", problems).unwrap_or_default(),
         shutdown: read_part(root, "shutdown", problems).unwrap_or_default(),

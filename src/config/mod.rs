@@ -30,6 +30,7 @@ pub use load::Draft;
 pub use problem::{ConfigErrors, Located};
 pub use test::{Expected, TestConfig};
 
+use crate::redact::RedactConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use units::{ByteSize, Period};
@@ -43,6 +44,9 @@ pub struct Config {
     pub sources: BTreeMap<String, SourceConfig>,
     /// Where records go, by name.
     pub sinks: BTreeMap<String, SinkConfig>,
+    /// What is taken out of every record before it is written.
+    #[serde(default, skip_serializing_if = "RedactConfig::is_nothing")]
+    pub redact: RedactConfig,
     /// Bytes in flight, all sources and sinks together.
     #[serde(default = "memory_default")]
     pub memory: ByteSize,

@@ -132,7 +132,9 @@ impl Work<'_> {
                 Value::Array { .. } | Value::Kvlist { .. } | Value::Empty => continue,
                 Value::Text(span) | Value::Bytes(span) => self.secrets.add(self.tree.text(self.raw, span)),
                 Value::Int(it) => self.secrets.add(it.to_string().as_bytes()),
-                Value::Bool(_) | Value::Double(_) => {}
+                // How it was written cannot be known.
+                Value::Double(_) => self.secrets.whole_body = true,
+                Value::Bool(_) => {}
             }
             self.write(at, REDACTED.as_bytes());
         }
@@ -160,7 +162,7 @@ impl Work<'_> {
 
     /// `None` when it stays as it is.
     fn text(&self, text: &[u8], is_body: bool, mask: bool, is_query: bool) -> Option<Rewritten> {
-        if is_body && self.secrets.too_many {
+        if is_body && self.secrets.whole_body {
             return (!text.is_empty())
                 .then(|| Rewritten { rewritten: REDACTED.as_bytes().to_vec(), secrets: Vec::new() });
         }
@@ -198,7 +200,8 @@ struct Rewritten {
 #[derive(Default)]
 struct Secrets {
     values: Vec<Vec<u8>>,
-    too_many: bool,
+    /// Not all are known, or they are too many to look for.
+    whole_body: bool,
 }
 
 impl Secrets {
@@ -207,7 +210,7 @@ impl Secrets {
             return;
         }
         if self.values.len() == SECRETS_MAX {
-            self.too_many = true;
+            self.whole_body = true;
             return;
         }
         self.values.push(value.to_vec());

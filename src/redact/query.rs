@@ -24,8 +24,14 @@ impl Names {
             return None;
         }
         let text = view.text();
+        // What is in a value that is taken out is not looked at again: `?a=?a=?a=` takes linear time.
+        let mut taken_until = 0;
         let mut redact = |from: usize| {
+            if from < taken_until {
+                return None;
+            }
             let value = self.value(text, from).filter(|value| !value.is_empty())?;
+            taken_until = value.end;
             edits.redact(value.clone());
             Some(value)
         };
