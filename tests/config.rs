@@ -172,6 +172,15 @@ fn octal_modes_and_bare_sizes_are_read_as_meant() {
 }
 
 #[test]
+fn redaction() {
+    check_top("redact: {qeury: [a]}", &["logboom.yaml:5:10", "unknown key `qeury`", "query"]);
+    check_top("redact: {mask_ip: 5}", &["logboom.yaml:5:"]);
+    check_top("redact: {query: ['a=b']}", &["logboom.yaml:5:18", "`a=b` is not a name"]);
+    check_top("redact: {headers: ['']}", &["logboom.yaml:5:", "is not a name"]);
+    accept(&format!("{SOURCE}redact: {{query: [token], mask_ip: true}}\nsinks: {{s: {{type: stdout}}}}\n"));
+}
+
+#[test]
 fn conditions_and_samples() {
     let place = "logboom.yaml:6:11";
     check_sink("stdout", "when: 'statsu > 1'", &[place, "there is no `statsu`", "did you mean `status`?"]);
@@ -529,6 +538,7 @@ mod schema {
             "array" => value.is_array(),
             "string" => value.is_string(),
             "integer" => value.is_u64(),
+            "boolean" => value.is_boolean(),
             "null" => value.is_null(),
             other => panic!("type {other}"),
         };
