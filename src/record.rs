@@ -45,6 +45,12 @@ impl Span {
         Span { start: self.start + start as u32, len: (end - start) as u32 }
     }
 
+    /// A range of the raw bytes, found in a side buffer that was read as if it were raw.
+    #[must_use]
+    pub(crate) fn in_side(self) -> Span {
+        Span { start: self.start | SIDE, len: self.len }
+    }
+
     fn side(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end < SIDE as usize);
         Span { start: start as u32 | SIDE, len: (end - start) as u32 }
@@ -78,6 +84,17 @@ pub enum Value {
     },
 }
 
+impl Value {
+    /// Number of nodes that follow it in the tree and belong to it.
+    #[inline]
+    pub(crate) fn below(self) -> u32 {
+        match self {
+            Value::Array { nodes } | Value::Kvlist { nodes } => nodes,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Node {
     key: Span,
@@ -90,6 +107,8 @@ pub struct Tree {
     nodes: Vec<Node>,
     side: Vec<u8>,
     kept_side: usize,
+    /// Bytes at the front of the side buffer that are plain text: see [`Tree::keep_plain`].
+    plain_side: u32,
 }
 
 /// Where a list was opened, to be closed again.
@@ -107,6 +126,7 @@ impl Tree {
     /// Forgets everything, kept text included.
     pub fn clear_all(&mut self) {
         self.kept_side = 0;
+        self.plain_side = 0;
         self.clear();
     }
 
@@ -117,6 +137,15 @@ impl Tree {
         let span = self.side_text(text);
         self.kept_side = self.side.len();
         span
+    }
+
+    /// As [`Tree::keep`], for the first text after [`Tree::clear_all`], of which the caller knows that
+    /// it needs no escape in any encoding: printable ASCII without quotes and backslashes. Encoders
+    /// copy the keys that point into it.
+    pub fn keep_plain(&mut self, text: &[u8]) {
+        debug_assert!(self.side.is_empty() && text.iter().all(|byte| is_plain(*byte)));
+        let _span = self.keep(text);
+        self.plain_side = text.len() as u32;
     }
 
     /// Copies text into the side buffer.
@@ -171,13 +200,76 @@ impl Tree {
         self.nodes.truncate(position as usize);
     }
 
-    /// The bytes of a span of this tree or of `raw`.
+    /// Shows each value since `position` that is not inside of another one, and takes out those for
+    /// which `keep` says no, with all that is inside of them. Returns how many stay.
+    pub fn retain(&mut self, position: u32, mut keep: impl FnMut(&mut Tree, Span, Value) -> bool) -> u32 {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        let (mut read, mut write) = (position as usize, position as usize);
+        let mut kept = 0;
+        while let Some(&Node { key, value }) = nodes.get(read) {
+            let next = read + 1 + value.below() as usize;
+            if keep(self, key, value) {
+                nodes.copy_within(read..next, write);
+                write += next - read;
+                kept += 1;
+            }
+            read = next;
+        }
+        nodes.truncate(write);
+        self.nodes = nodes;
+        kept
+    }
+
+    /// The value at a position, with its key.
+    #[must_use]
+    pub(crate) fn node(&self, position: u32) -> Option<(Span, Value)> {
+        self.nodes.get(position as usize).map(|node| (node.key, node.value))
+    }
+
+    /// Everything since a position.
+    #[must_use]
+    pub(crate) fn since(&self, position: u32) -> Range {
+        Range { start: position, end: self.position() }
+    }
+
+    /// Positions of the values in a range that are not inside of another one of it.
+    pub(crate) fn siblings(&self, range: Range) -> impl Iterator<Item = u32> + '_ {
+        let mut next = range.start;
+        std::iter::from_fn(move || {
+            let at = next;
+            let node = (at < range.end).then(|| self.nodes.get(at as usize))??;
+            next += 1 + node.value.below();
+            Some(at)
+        })
+    }
+
+    /// The buffer a span points into, the range in it, and whether it is the side buffer.
+    #[must_use]
+    pub(crate) fn place<'a>(&'a self, raw: &'a [u8], span: Span) -> (&'a [u8], std::ops::Range<usize>, bool) {
+        let side = span.start & SIDE != 0;
+        let start = (span.start & !SIDE) as usize;
+        (if side { &self.side } else { raw }, start..start + span.len as usize, side)
+    }
+
+    /// The text kept so far.
+    #[must_use]
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.side[..self.kept_side]
+    }
+
+    /// The bytes of a span.
     #[inline]
     pub(crate) fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
         let (bytes, start) =
             if span.start & SIDE != 0 { (self.side.as_slice(), span.start & !SIDE) } else { (raw, span.start) };
         &bytes[start as usize..start as usize + span.len as usize]
     }
+}
+
+/// True for a byte that no encoding escapes.
+#[must_use]
+pub(crate) fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
 /// A run of sibling values in a tree.
@@ -211,6 +303,8 @@ pub struct Record {
     pub flags: u32,
     /// Attributes the sender dropped.
     pub dropped_attributes_count: u32,
+    /// No two attributes have the same key. False when that is not known.
+    pub distinct_keys: bool,
     /// The body: one value, or none. A body that was sent as the empty value is a range of one.
     pub body: Range,
     /// The attributes: any number of siblings.
@@ -298,17 +392,24 @@ pub struct Values<'a> {
     tree: &'a Tree,
     at: u32,
     end: u32,
+    distinct: bool,
 }
 
 impl<'a> Values<'a> {
     fn new(raw: &'a [u8], tree: &'a Tree, range: Range) -> Self {
-        Values { raw, tree, at: range.start, end: range.end }
+        Values { raw, tree, at: range.start, end: range.end, distinct: false }
     }
 
     /// True when nothing is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.at >= self.end
+    }
+
+    /// True when it is known, without looking, that no key comes twice.
+    #[must_use]
+    pub(crate) fn are_distinct(&self) -> bool {
+        self.distinct
     }
 
     /// The keys alone.
@@ -322,6 +423,13 @@ impl<'a> Values<'a> {
             }
             Some(self.tree.text(self.raw, node.key))
         })
+    }
+
+    /// True when the key of the next value is known to need no escape.
+    #[inline]
+    pub(crate) fn next_key_is_plain(&self) -> bool {
+        let key = self.tree.nodes.get(self.at as usize).map_or(Span::EMPTY, |node| node.key);
+        key.start & SIDE != 0 && key.start & !SIDE < self.tree.plain_side
     }
 
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
@@ -407,7 +515,8 @@ impl<'a> RecordRef<'a> {
     /// The attributes.
     #[must_use]
     pub fn attributes(&self) -> Values<'a> {
-        Values::new(self.raw, &self.record.tree, self.record.attributes)
+        let Record { tree, attributes, distinct_keys, .. } = self.record;
+        Values { distinct: *distinct_keys, ..Values::new(self.raw, tree, *attributes) }
     }
 
     /// Resource and scope.

@@ -16,6 +16,8 @@ mod man;
 mod run;
 mod schema;
 mod show;
+mod single;
+mod test;
 
 /// How the process ends. The numbers are interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
     Show(input::InputArgs),
+    /// Run the tests in the configuration: lines, and what must become of them
+    Test(test::TestArgs),
     /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
     Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
@@ -89,6 +93,7 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Test(args) => test::test(&args),
         Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),

@@ -20,13 +20,15 @@ mod load;
 mod problem;
 pub mod secret;
 mod substitute;
-mod suggest;
+pub(crate) mod suggest;
+mod test;
 mod tree;
 pub mod units;
 
 pub use checked::Checked;
 pub use load::Draft;
 pub use problem::{ConfigErrors, Located};
+pub use test::{Expected, TestConfig};
 
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
@@ -50,6 +52,9 @@ pub struct Config {
     /// How to stop.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
+    /// Lines, and what must become of them; `logboom test` runs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestConfig>,
 }
 
 impl Config {
