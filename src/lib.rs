@@ -60,6 +60,7 @@ pub mod generate;
 pub mod grpc;
 pub mod inbox;
 pub mod intake;
+pub mod learn;
 pub mod memory;
 pub mod record;
 pub mod semantics;
