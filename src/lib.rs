@@ -55,6 +55,7 @@ pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod encode;
+pub mod explain;
 pub mod gap;
 pub mod generate;
 pub mod grpc;

@@ -98,7 +98,10 @@ pub fn pieces<'a>(group: &[Cut<'a>]) -> Vec<Piece<'a>> {
             pieces.push(Piece::Literal(between.to_owned()));
         }
         let values: Vec<&str> = group.iter().map(|(line, fields)| &line[fields[column].clone()]).collect();
-        split(&values, true, &mut pieces);
+        // Behind the last delimiter of a line there need not be anything.
+        if column + 1 < fields.len() || values.iter().any(|it| !it.is_empty()) {
+            split(&values, true, &mut pieces);
+        }
     }
     let mut joined: Vec<Piece<'_>> = Vec::new();
     for piece in pieces {

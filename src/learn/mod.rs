@@ -7,6 +7,9 @@
 mod columns;
 mod name;
 mod shape;
+mod survey;
+
+pub use survey::{Share, Survey, share, survey};
 
 use columns::Piece;
 
