@@ -137,10 +137,12 @@ fn formats(unread: &[&[u8]]) -> Vec<(Proposal, Share)> {
     let texts: Vec<_> = unread.iter().map(|line| String::from_utf8_lossy(line)).collect();
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let mut found: Vec<(Proposal, Share)> = Vec::new();
+    let mut left = unread.to_vec();
     for proposal in learn::propose(&texts) {
         let Ok(format) = Format::compile(&proposal.format) else { continue };
-        let share = learn::share(&format, unread.iter().copied());
-        if share.all() > 0 {
+        let share = learn::take(&format, &mut left);
+        // A format that is only needed for what an earlier one leaves over is an accident.
+        if share.all() * 100 >= unread.len() {
             found.push((proposal, share));
         }
     }

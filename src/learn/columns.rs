@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::name;
 use super::shape::{self, Shape};
 
 /// Most fields of a line; a format has far fewer.
@@ -125,7 +126,7 @@ fn split<'a>(values: &[&'a str], bare: bool, pieces: &mut Vec<Piece<'a>>) {
     }
     if bare && values.iter().all(|it| it == first) && first.bytes().all(|it| !it.is_ascii_digit()) {
         // A name in brackets is a value.
-        if !first.contains(['"', '(', '[']) {
+        if !first.contains(['"', '(', '[']) && *first != name::DEFAULT_MESH {
             return pieces.push(literal(first));
         }
     }
@@ -180,14 +181,14 @@ fn request_line<'a>(values: &[&'a str], pieces: &mut Vec<Piece<'a>>) -> bool {
     is_request
 }
 
-/// Length of `name=`, `name:` or an opening bracket that all values begin with.
+/// Length of `name=` or `name:` that all values begin with.
 fn common_prefix(values: &[&str]) -> usize {
     let Some(first) = values.first() else { return 0 };
     let same =
         values.iter().map(|it| first.bytes().zip(it.bytes()).take_while(|(a, b)| a == b).count()).min().unwrap_or(0);
     let name = first.bytes().take_while(|it| it.is_ascii_alphanumeric() || b"_-.".contains(it)).count();
     match first.as_bytes().get(name) {
-        Some(b'=' | b':' | b'(' | b'[' | b'{' | b'<') if name < same => name + 1,
+        Some(b'=' | b':') if name < same => name + 1,
         _ => 0,
     }
 }
@@ -226,21 +227,21 @@ fn at_brackets<'a>(values: &[&'a str], pieces: &mut Vec<Piece<'a>>) -> bool {
     true
 }
 
-/// Text and brackets in turn; arrows belong to the brackets.
+/// Text and brackets in turn; arrows belong to the brackets in front of them.
 fn tokens(text: &str) -> Vec<&str> {
-    let is_separator = |at: usize| {
-        let rest = &text[at..];
-        rest.starts_with(BRACKETS) || rest.starts_with("->")
-    };
     let mut tokens = Vec::new();
-    let (mut start, mut inside) = (0, false);
-    for (at, _) in text.char_indices() {
-        // The head of an arrow is a bracket too.
-        if is_separator(at) != inside {
-            tokens.push(&text[start..at]);
-            (start, inside) = (at, !inside);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let next = |rest: &str| rest.find(BRACKETS).into_iter().chain(rest.find("->")).min().unwrap_or(rest.len());
+        let (before, behind) = rest.split_at(next(rest));
+        let brackets = behind.len() - behind.trim_start_matches(BRACKETS).len();
+        let arrow = if behind[brackets..].starts_with("->") { 2 } else { 0 };
+        let (separator, behind) = behind.split_at(brackets + arrow);
+        tokens.push(before);
+        if !separator.is_empty() {
+            tokens.push(separator);
         }
+        rest = behind;
     }
-    tokens.push(&text[start..]);
     tokens
 }

@@ -9,7 +9,7 @@ mod name;
 mod shape;
 mod survey;
 
-pub use survey::{Share, Survey, share, survey};
+pub use survey::{Share, Survey, survey, take};
 
 use columns::Piece;
 
@@ -19,6 +19,9 @@ const SAMPLES_MAX: usize = 2_000;
 const PROPOSALS_MAX: usize = 4;
 /// An arrangement is a format when so many lines in a hundred have it: what is rarer is damaged.
 const PERCENT_MIN: usize = 2;
+
+/// Values of a format that are named without a doubt.
+const CERTAIN_MIN: usize = 2;
 
 /// A format that lines seem to be written in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +58,9 @@ pub fn propose(lines: &[&str]) -> Vec<Proposal> {
     for mut group in groups {
         group.truncate(SAMPLES_MAX);
         let proposal = proposal(&columns::pieces(&group), group.first().map_or("", |(line, _)| line));
-        if !proposal.slots.is_empty() && !proposals.iter().any(|it| it.format == proposal.format) {
+        // Nearly anything fits a format of unknown values.
+        let certain = proposal.slots.iter().filter(|slot| slot.doubt.is_none()).count();
+        if certain >= CERTAIN_MIN && !proposals.iter().any(|it| it.format == proposal.format) {
             proposals.push(proposal);
         }
     }

@@ -6,6 +6,10 @@ use super::shape::{self, Shape};
 /// An operator, and why it may be another.
 pub type Name = (String, Option<&'static str>);
 
+/// The mesh that Kuma makes by itself.
+pub const DEFAULT_MESH: &str = "default";
+
+const MESH: &str = "the name of Kuma's default mesh";
 const PLACE: &str = "by its place: nothing else says what it is";
 const ABSENT: &str = "by its place: it is absent in every line";
 const UNKNOWN: &str = "unknown: any operator fits, put in the one that was meant";
@@ -100,6 +104,9 @@ impl Naming {
         if let Some(operator) = by_word(before).filter(|it| !self.used.iter().any(|used| used == it)) {
             return known(operator);
         }
+        if values.iter().all(|it| *it == DEFAULT_MESH) && !self.uses("%KUMA_MESH%") {
+            return perhaps("%KUMA_MESH%", MESH);
+        }
         if matches!(shape, None | Some(Shape::Text | Shape::Host)) {
             if before.ends_with('(') && after.starts_with(")->") {
                 return perhaps("%KUMA_SOURCE_SERVICE%", SERVICE);
@@ -121,6 +128,8 @@ impl Naming {
             Some(Shape::Hex16) => known("%REQ(X-B3-TRACEID?X-DATADOG-TRACEID)%"),
             Some(Shape::Agent) => known("%REQ(USER-AGENT)%"),
             Some(Shape::Addresses) => known("%REQ(X-FORWARDED-FOR)%"),
+            Some(Shape::Socket) if values.iter().all(|it| it.ends_with(":0")) => known("%KUMA_SOURCE_ADDRESS%"),
+            Some(Shape::Address) if after.starts_with('(') => known("%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%"),
             Some(Shape::Socket) => perhaps("%UPSTREAM_HOST%", ADDRESS),
             Some(Shape::Address) if before.ends_with('"') => perhaps("%REQ(X-FORWARDED-FOR)%", ADDRESS),
             Some(Shape::Address) => perhaps("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", ADDRESS),

@@ -67,14 +67,11 @@ pub fn survey(lines: &[&[u8]], reader: &Reader) -> Survey {
     survey
 }
 
-/// How many of the lines a format reads.
-#[must_use]
-pub fn share<'a>(format: &Format, lines: impl Iterator<Item = &'a [u8]>) -> Share {
+/// How many of the lines a format reads; these are taken out.
+pub fn take(format: &Format, lines: &mut Vec<&[u8]>) -> Share {
     let mut share = Share::default();
     let mut probe = Probe::new(format);
-    for line in lines {
-        count(&mut probe, line, &mut share);
-    }
+    lines.retain(|line| !count(&mut probe, line, &mut share));
     share
 }
 
