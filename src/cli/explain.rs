@@ -66,24 +66,24 @@ fn width() -> usize {
 }
 
 /// The line in the arguments: words are put together, as a shell took them apart.
-fn line(what: &[String]) -> Result<String, String> {
-    let mut text = what.join(" ");
-    if text == "-" {
-        text.clear();
+fn line(what: &[String]) -> Result<Vec<u8>, String> {
+    let mut line = what.join(" ").into_bytes();
+    if line == b"-" {
         let mut input = std::io::stdin().lock().take(LINE_BYTES_MAX);
-        let mut bytes = Vec::new();
-        while bytes.trim_ascii().is_empty() {
-            bytes.clear();
-            if input.read_until(b'\n', &mut bytes).map_err(|it| format!("cannot read standard input: {it}"))? == 0 {
+        line.clear();
+        while line.trim_ascii().is_empty() {
+            line.clear();
+            if input.read_until(b'\n', &mut line).map_err(|it| format!("cannot read standard input: {it}"))? == 0 {
                 return Err("there is no line on standard input".to_owned());
             }
         }
-        text = String::from_utf8_lossy(&bytes).into_owned();
     }
-    let line = text.trim_end_matches(['\n', '\r']);
-    match line.trim().is_empty() || line.contains('\n') {
+    while line.ends_with(b"\n") || line.ends_with(b"\r") {
+        line.pop();
+    }
+    match line.is_empty() || line.contains(&b'\n') {
         true => Err("give one line that is not empty".to_owned()),
-        false => Ok(line.to_owned()),
+        false => Ok(line),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::decode::format::Format;
 use crate::decode::reader::{Origin, Reader};
 use crate::explain::short;
 use crate::learn::{self, Proposal, Share, Survey};
-use crate::semantics::{self, Known};
+use crate::semantics::{self, Meaning};
 
 /// What is read of the samples.
 const BYTES_MAX: u64 = 64 << 20;
@@ -120,9 +120,9 @@ fn keys(survey: &Survey, out: &mut String) {
     let width = survey.keys.keys().map(|key| tame(key).chars().count()).max().unwrap_or(0).min(EXAMPLE_MAX);
     let _ = writeln!(out, "\nkeys of the objects\n");
     for (key, count) in survey.keys.iter().take(ROWS_MAX) {
-        let meaning = match semantics::known_key(key.as_bytes()) {
-            Some(Known::Field(field)) => format!("known: {field:?}"),
-            Some(Known::Attribute(name, _)) => format!("known: {name}"),
+        let meaning = match semantics::known_key(key.as_bytes()).map(|it| it.meaning) {
+            Some(Meaning::Field(field)) => format!("known: {field:?}"),
+            Some(Meaning::Attribute(name, _)) => format!("known: {name}"),
             None => "kept under its own name".to_owned(),
         };
         let _ = writeln!(out, "{count:>8}  {:<width$}  {meaning}", short(key, EXAMPLE_MAX));

@@ -70,7 +70,7 @@ fn run(config: &Config, test: &TestConfig) -> Outcome {
         _ => None,
     });
     let Some((source, reader)) = source else { return outcome };
-    single::read(&reader, &test.line, |record| {
+    single::read(&reader, test.line.as_bytes(), |record| {
         outcome.record = single::json(record);
         outcome.differences = differences(&outcome.record, test);
         outcome.differences.extend(sinks(config, source, test, record));

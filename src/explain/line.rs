@@ -9,7 +9,6 @@ use super::ruler::{label, ruled};
 use super::{Probe, short, single, tame};
 use crate::decode::format::{Format, Reading};
 use crate::decode::reader::Reader;
-use crate::record::RecordRef;
 use crate::semantics::{self, Target};
 
 const OPERATOR_MAX: usize = 46;
@@ -24,12 +23,12 @@ pub struct Because {
 /// Which of the reader's formats reads the line, what each value becomes, and why the others do
 /// not; and whether one does. Rows of the line have at most `width` characters.
 #[must_use]
-pub fn line(line: &str, reader: &Reader, width: usize) -> (String, bool) {
+pub fn line(line: &[u8], reader: &Reader, width: usize) -> (String, bool) {
     let mut record = Map::new();
     single::read(reader, line, |it| record = single::json(it));
     let mut out = String::new();
     let object: Option<Map<String, Value>> =
-        line.trim_start().starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
+        line.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten();
     let read = match object {
         Some(object) => {
             out.push_str("A JSON object.\n\n");
@@ -43,8 +42,7 @@ pub fn line(line: &str, reader: &Reader, width: usize) -> (String, bool) {
     (out, read)
 }
 
-fn text(line: &str, reader: &Reader, record: &Map<String, Value>, width: usize, out: &mut String) -> bool {
-    let bytes = line.as_bytes();
+fn text(bytes: &[u8], reader: &Reader, record: &Map<String, Value>, width: usize, out: &mut String) -> bool {
     let mut probes: Vec<(&str, &Format, Reading)> =
         reader.formats().map(|(name, format)| (name, format, Probe::new(format).read(bytes))).collect();
     let winner = probes.iter().position(|(_, _, reading)| !matches!(reading, Reading::No { .. }));
@@ -84,16 +82,12 @@ fn slots(line: &[u8], format: &Format, record: &Map<String, Value>, width: usize
             (None, _) => "not certain where it is".to_owned(),
             (_, Target::Nothing) => "nothing".to_owned(),
             _ => {
-                let mut meaning = String::new();
-                probe.alone(line, index, |alone| {
-                    let (words, severity) = becomes(alone, record);
-                    meaning = words;
-                    because.push(Because {
-                        what: format!("{} {}", operator(&slot.at), short(&text, VALUE_MAX)),
-                        severity,
-                    });
+                let part = probe.part(line, index, record);
+                because.push(Because {
+                    what: format!("{} {}", operator(&slot.at), short(&text, VALUE_MAX)),
+                    severity: part.severity,
                 });
-                if matches!(text.as_str(), "" | "-") && meaning == NOTHING { "absent".to_owned() } else { meaning }
+                if matches!(text.as_str(), "" | "-") { "absent".to_owned() } else { part.words() }
             }
         };
         let _ = writeln!(
@@ -105,28 +99,6 @@ fn slots(line: &[u8], format: &Format, record: &Map<String, Value>, width: usize
         );
     }
     because
-}
-
-const NOTHING: &str = "nothing by itself";
-
-/// What a value alone makes, as the whole record has it; and the severity it alone would give.
-pub fn becomes(alone: RecordRef<'_>, record: &Map<String, Value>) -> (String, i64) {
-    let alone = single::json(alone);
-    let severity = alone.get("severity_number").and_then(Value::as_i64).unwrap_or(0);
-    let none = Map::new();
-    let of = |it: &Value| it.as_object().cloned().unwrap_or_default();
-    let attributes = record.get("attributes").and_then(Value::as_object).unwrap_or(&none);
-    let mut words = Vec::new();
-    for key in ["timestamp", "trace_id", "span_id", "flags"] {
-        if let Some(value) = alone.get(key) {
-            words.push(format!("{key}: {}", tame(&record.get(key).unwrap_or(value).to_string())));
-        }
-    }
-    for (key, value) in alone.get("attributes").map(of).unwrap_or_default() {
-        let value = attributes.get(&key).unwrap_or(&value).to_string();
-        words.push(format!("{}: {}", tame(&key), short(&value, 60)));
-    }
-    (if words.is_empty() { NOTHING.to_owned() } else { words.join(", ") }, severity)
 }
 
 /// Severity and its reasons, flags in words, and what was wrong.

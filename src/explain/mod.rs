@@ -3,6 +3,7 @@
 mod flags;
 mod line;
 mod members;
+mod part;
 mod probe;
 mod ruler;
 pub mod single;

@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
+use serde_json::{Map, Value};
+
+use super::part::{Part, common, json, of_field};
 use crate::decode::format::{Format, FormatKeys, Places, Reading, Slot};
-use crate::record::{Record, RecordRef, Span, Tree, Value};
-use crate::semantics::{self, Fields, Keys, Target};
+use crate::record::{self, Record, Span};
+use crate::semantics::{Fields, Keys, Target};
 
 /// One format, and what it takes to try it on lines.
 #[derive(Debug)]
@@ -40,44 +43,23 @@ impl<'a> Probe<'a> {
         self.format.slots().iter().zip(places.chain(std::iter::repeat(None)))
     }
 
-    /// What the value of one operator alone makes of a record.
-    pub fn alone(&mut self, line: &[u8], index: usize, see: impl FnOnce(RecordRef<'_>)) {
-        let Some(slot) = self.format.slots().get(index) else { return };
-        let mut alone = Fields::default();
+    /// What the value of one operator becomes in the record, whose JSON is `whole`.
+    pub fn part(&mut self, line: &[u8], index: usize, whole: &Map<String, Value>) -> Part {
+        let Some(slot) = self.format.slots().get(index) else { return Part::default() };
         match slot.target {
-            Target::Field(field) => {
-                if let Some(value) = self.fields.get(field) {
-                    alone.set(field, value);
-                }
-            }
+            Target::Field(field) => of_field(field, &self.fields, &self.keys, line, &mut self.record, whole),
             Target::Attribute { kind, .. } => {
                 let (Some(name), Some(Some(at))) = (self.names.names.get(index), self.places.slots.get(index)) else {
-                    return;
+                    return Part::default();
                 };
-                let value = &line[at.start as usize..at.end as usize];
-                if !matches!(value, b"" | b"-") {
-                    alone.other(*name, Value::Text(Span::raw(at.start as usize, at.end as usize)), kind);
+                let mut alone = Fields::default();
+                if !matches!(&line[at.start as usize..at.end as usize], b"" | b"-") {
+                    alone.other(*name, record::Value::Text(Span::raw(at.start as usize, at.end as usize)), kind);
                 }
+                let alone = json(&alone, &self.keys, line, &mut self.record);
+                Part { attributes: common(&alone, whole), ..Part::default() }
             }
-            Target::Nothing => {}
+            Target::Nothing => Part::default(),
         }
-        apply(&alone, &self.keys, line, &mut self.record, see);
     }
-}
-
-/// The record that fields alone make.
-pub fn apply(fields: &Fields, keys: &Keys, raw: &[u8], record: &mut Record, see: impl FnOnce(RecordRef<'_>)) {
-    record.clear();
-    record.attributes.start = record.tree.position();
-    semantics::apply(fields, keys, raw, record);
-    record.attributes.end = record.tree.position();
-    see(RecordRef::new(raw, record, &crate::record::Envelope::default()));
-}
-
-/// A tree that begins with the names that fields refer to.
-pub fn names() -> (Keys, Record) {
-    let mut record = Record::default();
-    record.tree = Tree::default();
-    let keys = Keys::keep(&mut record.tree);
-    (keys, record)
 }
