@@ -10,9 +10,9 @@ use crate::record::{EnvelopeRef, RecordRef};
 
 /// Reads a line as a source with this reader would, but without a peer and a time of arrival,
 /// and shows its record. No line break may be in it but at its end.
-pub fn read(reader: &Reader, line: &str, see: impl FnMut(RecordRef<'_>)) {
+pub fn read(reader: &Reader, line: &[u8], see: impl FnMut(RecordRef<'_>)) {
     let settings = LineSettings { reader, peer_address: None, peer_port: None, observed_unix_nano: 0 };
-    line::decode(line.as_bytes(), &[], &settings, &mut Scratch::default(), &mut Seen(see));
+    line::decode(line, &[], &settings, &mut Scratch::default(), &mut Seen(see));
 }
 
 /// The record as the encoding `json` shows it.
