@@ -61,6 +61,7 @@ pub mod grpc;
 pub mod inbox;
 pub mod intake;
 pub mod memory;
+pub mod policy;
 pub mod record;
 pub mod semantics;
 pub mod server;

@@ -10,6 +10,7 @@ use crate::generate::GenArgs;
 
 mod check;
 mod completion;
+mod from_policy;
 mod input;
 mod log;
 mod man;
@@ -57,6 +58,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
     Show(input::InputArgs),
+    /// Make a configuration of mesh policies: MeshAccessLog, MeshOpenTelemetryBackend, TrafficLog, Mesh
+    FromPolicy(from_policy::FromPolicyArgs),
     /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
     Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
@@ -89,6 +92,7 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::FromPolicy(args) => from_policy::from_policy(&args),
         Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),

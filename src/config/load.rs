@@ -10,7 +10,8 @@ use serde::Deserialize;
 use super::check::{Scope, check};
 use super::checked::Checked;
 use super::de::{MISTAKES_MAX, is_nothing, read, unknown_key};
-use super::problem::{ConfigErrors, Problem, shown};
+use super::errors::ConfigErrors;
+use super::problem::{Problem, Report, shown};
 use super::substitute::{Environment, substitute};
 use super::tree::{Entry, Kind, Node, Span, parse};
 use super::units::{ByteSize, WaitMax};
@@ -81,7 +82,7 @@ impl Draft {
             if problems.is_empty() {
                 problems.push(Problem::at(None, "the configuration is empty").help("write `sources:` and `sinks:`"));
             }
-            return Err(ConfigErrors::new(name, text, None, problems));
+            return Err(ConfigErrors::new(Report::new(name, text, &[], problems), Vec::new()));
         };
         substitute(&mut root, environment, &mut problems);
         Ok(Draft { name: name.to_owned(), text: text.to_owned(), root, problems })
@@ -122,7 +123,8 @@ impl Draft {
         if self.problems.is_empty() {
             return Ok(Checked::new(config, warnings));
         }
-        Err(ConfigErrors::new(&self.name, &self.text, Some(&self.root), self.problems))
+        let report = Report::new(&self.name, &self.text, std::slice::from_ref(&self.root), self.problems);
+        Err(ConfigErrors::new(report, Vec::new()))
     }
 }
 

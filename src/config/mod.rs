@@ -13,20 +13,22 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 mod checked;
-mod de;
+pub(crate) mod de;
+mod errors;
 mod later;
 pub mod listen;
 mod load;
-mod problem;
+pub(crate) mod problem;
 pub mod secret;
 mod substitute;
-mod suggest;
-mod tree;
+pub(crate) mod suggest;
+pub(crate) mod tree;
 pub mod units;
 
 pub use checked::Checked;
+pub use errors::ConfigErrors;
 pub use load::Draft;
-pub use problem::{ConfigErrors, Located};
+pub use problem::{Located, Report};
 
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
