@@ -15,7 +15,9 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Origin, Routes, Run};
 use crate::budget::Reservation;
-use crate::decode::line::{self, Frame, LineFormat, LineSettings, Mark};
+use crate::decode::line::{self, Frame, LineSettings, Mark};
+use crate::decode::otlp::{RecordCounts, RecordSettings};
+use crate::decode::reader::Reader;
 use crate::decode::{Scratch, Visitor, otlp};
 use crate::encode::{Encoder, Encoding};
 use crate::inbox::{Inbox, Put};
@@ -51,7 +53,8 @@ struct Product {
 #[derive(Debug)]
 pub struct Intake {
     stats: Arc<SourceStats>,
-    /// Sinks that take the payload as it came.
+    reader: Reader,
+    /// Sinks that take the payload as it came, unless the reader changes it.
     as_received: Product,
     /// Sinks that only count.
     counted: Product,
@@ -75,12 +78,13 @@ thread_local! {
 
 impl Intake {
     /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
-    /// encoding `as_received` (`raw` for lines, `otlp` for OTLP).
+    /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`.
     #[must_use]
-    pub fn new(stats: Arc<SourceStats>, as_received: Encoding, outlets: Vec<Outlet>) -> Intake {
+    pub fn new(stats: Arc<SourceStats>, as_received: Encoding, reader: Reader, outlets: Vec<Outlet>) -> Intake {
         let product = |encoding, template| Product { encoding, template, inboxes: Vec::new() };
         let mut intake = Intake {
             stats,
+            reader,
             as_received: product(Some(as_received), None),
             counted: product(None, None),
             encoded: Vec::new(),
@@ -112,11 +116,11 @@ impl Intake {
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
     #[must_use]
     pub fn work_bytes(&self) -> usize {
-        self.encoded.len() * (PIECE_BYTES + PIECE_BYTES / 4)
+        self.products(self.may_rewrite()).count() * (PIECE_BYTES + PIECE_BYTES / 4)
     }
 
     /// Takes the lines of one read. `held` covers the payload and [`Intake::work_bytes`].
-    pub async fn lines(&self, frame: Frame, format: LineFormat, origin: Origin, held: Reservation) {
+    pub async fn lines(&self, frame: Frame, origin: Origin, held: Reservation) {
         let Frame { payload, marks, lines: records, .. } = frame;
         if records == 0 {
             return;
@@ -131,13 +135,13 @@ impl Intake {
         }
         let peer_address = work.origin.peer.map(|peer| peer.ip().to_string());
         let settings = LineSettings {
-            format,
+            reader: &self.reader,
             peer_address: peer_address.as_deref(),
             peer_port: work.origin.peer.map(|peer| peer.port()),
             observed_unix_nano: work.origin.received_unix_nano,
         };
         work.pass_on(payload.clone(), records).await;
-        let mut outputs = self.outputs();
+        let mut outputs = self.outputs(false);
         let mut start = 0;
         while start < payload.len() {
             let end = slice_end(&payload, start);
@@ -148,8 +152,11 @@ impl Intake {
                 line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
             });
             self.stats.count_lines(LineResult::Ok, counts.ok);
+            self.stats.count_lines(LineResult::Ambiguous, counts.ambiguous);
             self.stats.count_lines(LineResult::Raw, counts.raw);
             self.stats.count_repaired(RepairReason::InvalidUtf8, counts.invalid_utf8);
+            self.stats.count_repaired(RepairReason::Mojibake, counts.mojibake);
+            self.stats.count_repaired(RepairReason::StrayQuotes, counts.stray_quotes);
             start = end;
             if start == payload.len() || outputs.iter().any(|output| output.len() >= PIECE_BYTES) {
                 work.hand_on(&mut outputs, start == payload.len()).await;
@@ -171,20 +178,27 @@ impl Intake {
         let _moving = self.stats.count_received(records);
         let mut work = Work::new(self, origin, payload.len(), held, Some(hold_until));
         work.count(records).await;
-        work.pass_on(payload.clone(), records).await;
-        let mut outputs = self.outputs();
+        let rewritten = self.may_rewrite() && (self.reader.has_shapes() || otlp::is_from_envoy(&payload));
+        if !rewritten {
+            work.pass_on(payload.clone(), records).await;
+        }
+        let mut outputs = self.outputs(rewritten);
+        let mut counts = RecordCounts::default();
         let mut done = outputs.is_empty();
         let mut from = 0;
         while !done {
-            let observed = work.origin.received_unix_nano;
+            let settings = RecordSettings { reader: &self.reader, observed_unix_nano: work.origin.received_unix_nano };
             reserve(&mut outputs, payload.len());
             let mut feed = Feed { outputs: &mut outputs };
-            let next = SCRATCH.with_borrow_mut(|scratch| otlp::decode(&payload, from, observed, scratch, &mut feed));
+            let next = SCRATCH
+                .with_borrow_mut(|scratch| otlp::decode(&payload, from, &settings, scratch, &mut feed, &mut counts));
             done = next.is_none();
             from = next.unwrap_or(from);
             work.hand_on(&mut outputs, done).await;
         }
         self.count_repeated_keys(&outputs);
+        self.stats.count_repaired(RepairReason::Mojibake, counts.mojibake);
+        self.stats.count_repaired(RepairReason::StrayQuotes, counts.stray_quotes);
         work.receipt
     }
 
@@ -196,8 +210,20 @@ impl Intake {
         }
     }
 
-    fn outputs(&self) -> Vec<Output<'_>> {
-        self.encoded.iter().filter_map(|product| Some(Output::new(product, product.encoding?))).collect()
+    /// What takes a payload as it came may have to take it rewritten: OTLP requests whose records
+    /// the reader understands. A line is never changed.
+    fn may_rewrite(&self) -> bool {
+        let takes = !self.as_received.inboxes.is_empty();
+        takes && self.as_received.encoding == Some(Encoding::Otlp) && !self.reader.is_raw()
+    }
+
+    /// The products that are encoded for a payload.
+    fn products(&self, rewritten: bool) -> impl Iterator<Item = &Product> {
+        self.encoded.iter().chain(rewritten.then_some(&self.as_received))
+    }
+
+    fn outputs(&self, rewritten: bool) -> Vec<Output<'_>> {
+        self.products(rewritten).filter_map(|product| Some(Output::new(product, product.encoding?))).collect()
     }
 }
 
@@ -261,6 +287,7 @@ impl<'a> Work<'a> {
         let product = &self.intake.as_received;
         if !product.inboxes.is_empty() {
             if self.intake.encoded.is_empty() {
+                // Nothing will be encoded.
                 self.keep(0);
             }
             self.put(product, payload, records, None).await;

@@ -38,6 +38,19 @@ impl Span {
         self.len == 0
     }
 
+    /// The range without `front` bytes at its beginning and `back` bytes at its end.
+    #[must_use]
+    pub(crate) fn trimmed(self, front: u32, back: u32) -> Span {
+        debug_assert!(front + back <= self.len);
+        Span { start: self.start + front, len: self.len - front - back }
+    }
+
+    /// A range of the raw bytes, found in a side buffer that was read as if it were raw.
+    #[must_use]
+    pub(crate) fn in_side(self) -> Span {
+        Span { start: self.start | SIDE, len: self.len }
+    }
+
     fn side(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end < SIDE as usize);
         Span { start: start as u32 | SIDE, len: (end - start) as u32 }
@@ -69,6 +82,17 @@ pub enum Value {
         /// Number of descendants, at all depths.
         nodes: u32,
     },
+}
+
+impl Value {
+    /// Number of nodes that follow it in the tree and belong to it.
+    #[inline]
+    pub(crate) fn below(self) -> u32 {
+        match self {
+            Value::Array { nodes } | Value::Kvlist { nodes } => nodes,
+            _ => 0,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -154,8 +178,66 @@ impl Tree {
         self.nodes.truncate(position as usize);
     }
 
+    /// Shows each value since `position` that is not inside of another one, and takes out those for
+    /// which `keep` says no, with all that is inside of them. Returns how many stay.
+    pub fn retain(&mut self, position: u32, mut keep: impl FnMut(&mut Tree, Span, Value) -> bool) -> u32 {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        let (mut read, mut write) = (position as usize, position as usize);
+        let mut kept = 0;
+        while let Some(&Node { key, value }) = nodes.get(read) {
+            let next = read + 1 + value.below() as usize;
+            if keep(self, key, value) {
+                nodes.copy_within(read..next, write);
+                write += next - read;
+                kept += 1;
+            }
+            read = next;
+        }
+        nodes.truncate(write);
+        self.nodes = nodes;
+        kept
+    }
+
+    /// The value at a position, with its key.
+    #[must_use]
+    pub(crate) fn node(&self, position: u32) -> Option<(Span, Value)> {
+        self.nodes.get(position as usize).map(|node| (node.key, node.value))
+    }
+
+    /// Everything since a position.
+    #[must_use]
+    pub(crate) fn since(&self, position: u32) -> Range {
+        Range { start: position, end: self.position() }
+    }
+
+    /// Positions of the values in a range that are not inside of another one of it.
+    pub(crate) fn siblings(&self, range: Range) -> impl Iterator<Item = u32> + '_ {
+        let mut next = range.start;
+        std::iter::from_fn(move || {
+            let at = next;
+            let node = (at < range.end).then(|| self.nodes.get(at as usize))??;
+            next += 1 + node.value.below();
+            Some(at)
+        })
+    }
+
+    /// The buffer a span points into, the range in it, and whether it is the side buffer.
+    #[must_use]
+    pub(crate) fn place<'a>(&'a self, raw: &'a [u8], span: Span) -> (&'a [u8], std::ops::Range<usize>, bool) {
+        let side = span.start & SIDE != 0;
+        let start = (span.start & !SIDE) as usize;
+        (if side { &self.side } else { raw }, start..start + span.len as usize, side)
+    }
+
+    /// The text kept so far.
+    #[must_use]
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.side[..self.kept_side]
+    }
+
+    /// The bytes of a span.
     #[inline]
-    fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
+    pub(crate) fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
         let (bytes, start) =
             if span.start & SIDE != 0 { (self.side.as_slice(), span.start & !SIDE) } else { (raw, span.start) };
         &bytes[start as usize..start as usize + span.len as usize]

@@ -108,7 +108,8 @@ impl Server {
             let counters = SourceStats::new(name.as_str(), kind);
             stats.push(Arc::clone(&counters));
             let outlets = outlets(&config, name, &sinks);
-            let intake = Arc::new(Intake::new(counters, as_received, outlets));
+            let reader = source.reader().with_context(|| format!("source {name}"))?;
+            let intake = Arc::new(Intake::new(counters, as_received, reader, outlets));
             sources.push(match source {
                 SourceConfig::Lines(lines) => OpenSource::Lines(LinesSource::new(
                     lines.clone(),

@@ -5,7 +5,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use logboom::decode::otlp::{CheckErrorKind, Limits, Summary, check, decode, repair};
+use logboom::decode::otlp::{CheckErrorKind, Limits, RecordCounts, RecordSettings, Summary, check, decode, repair};
+use logboom::decode::reader::{NamedFormat, Origin, Reader};
 use logboom::decode::wire::{Defect, put_varint};
 use logboom::decode::{Scratch, Visitor};
 use logboom::encode::otlp::OtlpEncoder;
@@ -28,9 +29,16 @@ const OBSERVED: u64 = 1_700_000_000_000_000_000;
 const UNLIMITED: Limits =
     Limits { records_max: u32::MAX, values_max: u32::MAX, record_bytes_max: usize::MAX, expanded_bytes_max: u64::MAX };
 
+/// All records, as they came.
+fn read(raw: &[u8], visitor: &mut impl Visitor) {
+    let reader = Reader::compile(&NamedFormat::Raw.into(), Origin::Otlp).unwrap();
+    let settings = RecordSettings { reader: &reader, observed_unix_nano: OBSERVED };
+    decode(raw, 0, &settings, &mut Scratch::default(), visitor, &mut RecordCounts::default());
+}
+
 fn decoded(raw: &[u8]) -> ExportLogsServiceRequest {
     let mut collect = Collect::default();
-    decode(raw, 0, OBSERVED, &mut Scratch::default(), &mut collect);
+    read(raw, &mut collect);
     collect.0
 }
 
@@ -49,7 +57,7 @@ impl Visitor for Encode {
 /// Decoded and written again.
 fn reencoded(raw: &[u8]) -> Vec<u8> {
     let mut encode = Encode(OtlpEncoder::new());
-    decode(raw, 0, OBSERVED, &mut Scratch::default(), &mut encode);
+    read(raw, &mut encode);
     encode.0.finish()
 }
 
@@ -366,7 +374,7 @@ fn depth_is_limited_and_so_is_the_stack() {
                 assert_eq!((error.kind, error.is_over_limit()), (CheckErrorKind::TooDeep, false));
                 assert!(error.to_string().len() < 200);
                 let mut collect = Collect::default();
-                decode(&raw, 0, OBSERVED, &mut Scratch::default(), &mut collect);
+                read(&raw, &mut collect);
                 assert!(collect.0.resource_logs[0].scope_logs[0].log_records.is_empty());
                 assert_eq!(repair(&raw, usize::MAX), raw);
             }

@@ -8,7 +8,7 @@ use logboom::decode::otlp::{Limits, check};
 use logboom::encode::{Encoder, Encoding};
 use logboom::record::{EnvelopeRef, RecordRef};
 
-const LINES: [Encoding; 3] = [Encoding::Json, Encoding::Raw, Encoding::Pretty];
+const LINES: [Encoding; 3] = [Encoding::Json, Encoding::Raw, Encoding::Pretty { colour: false }];
 
 /// Writes every record it sees in every encoding.
 pub struct AllEncodings {

@@ -3,17 +3,19 @@
 
 use libfuzzer_sys::fuzz_target;
 use logboom::decode::Scratch;
-use logboom::decode::line::{LineFormat, LineSettings, decode};
+use logboom::decode::line::{LineSettings, decode};
+use logboom::decode::reader::{NamedFormat, Origin, Reader};
 use logboom_fuzz::AllEncodings;
 
 fuzz_target!(|input: &[u8]| {
-    for format in [LineFormat::Auto, LineFormat::Raw, LineFormat::Json] {
+    for format in [NamedFormat::Auto, NamedFormat::Raw, NamedFormat::Json] {
+        let reader = Reader::compile(&format.into(), Origin::Lines).expect("a format with a name compiles");
         let settings =
-            LineSettings { format, peer_address: Some("127.0.0.1"), peer_port: Some(5000), observed_unix_nano: 1 };
+            LineSettings { reader: &reader, peer_address: Some("127.0.0.1"), peer_port: Some(5000), observed_unix_nano: 1 };
         let mut seen = AllEncodings::new();
         let counts = decode(input, &[], &settings, &mut Scratch::default(), &mut seen);
         assert_eq!(counts.records as usize, seen.records);
-        assert_eq!(counts.ok + counts.raw, counts.records);
+        assert_eq!(counts.ok + counts.ambiguous + counts.raw, counts.records);
         let ended = input.iter().filter(|byte| **byte == b'\n').count();
         let unended = usize::from(input.last().is_some_and(|byte| *byte != b'\n'));
         assert_eq!(seen.records + counts.blank as usize, ended + unended);

@@ -1,5 +1,6 @@
 //! Where the configuration comes from: a file, flags, or neither.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,7 +9,7 @@ use crate::config::{Checked, ConfigErrors, Draft};
 
 #[derive(Args, Debug)]
 pub struct InputArgs {
-    /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317, records on stdout
+    /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317, records on stdout (`pretty` on a terminal, else `json`)
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A source: lines://HOST:PORT, lines+unix:///PATH or otlp://HOST:PORT, options behind `?` (?line_max=64KiB)
@@ -29,6 +30,10 @@ impl InputArgs {
             Some(path) => Draft::file(path)?,
             None => Draft::defaults()?,
         };
+        // Who starts it by hand reads the records; who redirects them has a program read them.
+        if self.config.is_none() && std::io::stdout().is_terminal() {
+            draft.set(&["sinks", "console", "encoding"], "pretty");
+        }
         set_all(&mut draft, "sources", "-l", &self.listen, source)?;
         set_all(&mut draft, "sinks", "-o", &self.output, sink)?;
         if let Some(address) = &self.admin {

@@ -17,6 +17,8 @@ mod man;
 mod run;
 mod schema;
 mod show;
+mod single;
+mod test;
 
 /// How the process ends. The numbers are interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ enum Command {
     Show(input::InputArgs),
     /// Make a configuration of mesh policies: MeshAccessLog, MeshOpenTelemetryBackend, TrafficLog, Mesh
     FromPolicy(from_policy::FromPolicyArgs),
+    /// Run the tests in the configuration: lines, and what must become of them
+    Test(test::TestArgs),
     /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
     Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
@@ -93,6 +97,7 @@ pub fn main() -> Exit {
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::FromPolicy(args) => from_policy::from_policy(&args),
+        Command::Test(args) => test::test(&args),
         Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),

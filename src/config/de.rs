@@ -196,6 +196,26 @@ fn is_there(entries: &[Entry], key: &str, fields: &[&str]) -> bool {
     entries.iter().any(|entry| entry.key == key) || entries.iter().take(MISTAKES_MAX).any(misspelt)
 }
 
+/// A number that was written as one. Digits behind a zero, and more than 64 bits hold, are an
+/// identifier.
+fn number(text: &str) -> Option<Number> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = digits.starts_with(|it: char| it.is_ascii_digit())
+        && (digits == "0" || digits.starts_with("0.") || !digits.starts_with('0'));
+    if !is_number {
+        return None;
+    }
+    match text.contains('.') {
+        true => text.parse().ok().map(Number::Broken),
+        false => text.parse().ok().map(Number::Whole),
+    }
+}
+
+enum Number {
+    Whole(i64),
+    Broken(f64),
+}
+
 /// YAML's words for nothing.
 pub fn is_nothing(scalar: &Scalar) -> bool {
     scalar.plain && scalar.written.is_none() && matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
@@ -208,6 +228,17 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
         match &self.node.kind {
             Kind::Sequence(_) => self.deserialize_seq(visitor),
             Kind::Mapping(_) => self.deserialize_map(visitor),
+            // As YAML itself would take it: only what is not quoted can be more than a text.
+            Kind::Scalar(scalar) if is_nothing(scalar) => visitor.visit_unit(),
+            Kind::Scalar(scalar) if scalar.plain && scalar.written.is_none() => match scalar.text.as_str() {
+                "true" => visitor.visit_bool(true),
+                "false" => visitor.visit_bool(false),
+                text => match number(text) {
+                    Some(Number::Whole(number)) => visitor.visit_i64(number),
+                    Some(Number::Broken(number)) => visitor.visit_f64(number),
+                    None => visitor.visit_str(text),
+                },
+            },
             Kind::Scalar(_) | Kind::Broken => self.deserialize_str(visitor),
         }
     }
@@ -231,6 +262,15 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
                 Err(Failure::helped(format!("{wanted} is needed here, found a text"), "write it without quotes"))
             }
             None => Err(Failure::new(format!("{wanted} is needed here, found {}", shown(&scalar.text)))),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = self.scalar("true or false")?;
+        match scalar.text.as_str() {
+            "true" => visitor.visit_bool(true),
+            "false" => visitor.visit_bool(false),
+            text => Err(Failure::new(format!("true or false is needed here, found {}", shown(text)))),
         }
     }
 
@@ -299,7 +339,7 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
+        i8 i16 i32 i64 i128 u8 u16 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
     }
 }
 

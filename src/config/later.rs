@@ -9,13 +9,10 @@ const LATER: &[(&[&str], What)] = &[
     (&["journal"], What::Key),
     (&["policies"], What::Key),
     (&["redact"], What::Key),
-    (&["tests"], What::Key),
     (&["sources", "*", "http"], What::Key),
     (&["sources", "*", "tls"], What::Key),
     (&["sources", "*", "auth"], What::Key),
     (&["sources", "*", "listen"], What::Start("systemd:")),
-    (&["sources", "*", "format"], What::Values(&["kuma-http", "kuma-tcp", "envoy", "istio"])),
-    (&["sources", "*", "format"], What::Mapping),
     (&["sinks", "*", "when"], What::Key),
     (&["sinks", "*", "sample"], What::Key),
     (&["sinks", "*", "protocol"], What::Values(&["http"])),
@@ -26,7 +23,6 @@ enum What {
     Key,
     Values(&'static [&'static str]),
     Start(&'static str),
-    Mapping,
 }
 
 /// Reports what stands in the table and takes it out of the tree.
@@ -58,7 +54,6 @@ fn complaint(entry: &Entry, what: &What) -> Option<Problem> {
         (What::Start(start), Kind::Scalar(scalar)) if scalar.text.starts_with(start) => {
             (&entry.value.span, format!("{} in {}", shown(start), entry.key))
         }
-        (What::Mapping, Kind::Mapping(_)) => (&entry.key_span, format!("a {} written out as a mapping", entry.key)),
         _ => return None,
     };
     let problem = Problem::at(span.clone(), format!("{subject} is not supported by this version yet"));

@@ -22,6 +22,7 @@ pub(crate) mod problem;
 pub mod secret;
 mod substitute;
 pub(crate) mod suggest;
+mod test;
 pub(crate) mod tree;
 pub mod units;
 
@@ -29,6 +30,7 @@ pub use checked::Checked;
 pub use errors::ConfigErrors;
 pub use load::Draft;
 pub use problem::{Located, Report};
+pub use test::{Expected, TestConfig};
 
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
@@ -52,6 +54,9 @@ pub struct Config {
     /// How to stop.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
+    /// Lines, and what must become of them; `logboom test` runs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestConfig>,
 }
 
 impl Config {

@@ -9,37 +9,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::DEPTH_MAX;
+use super::reason::Reason;
 use crate::record::{Span, Tree, Value};
-
-/// Why a line is not the JSON object it looked like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// Some bytes are not UTF-8.
-    InvalidUtf8,
-    /// Not JSON; or more than one value; or a number too large for a double; or half a surrogate
-    /// pair.
-    InvalidJson,
-    /// A value is nested deeper than [`DEPTH_MAX`].
-    TooDeep,
-    /// JSON, but another kind of value.
-    NotAnObject,
-}
-
-impl Reason {
-    /// All reasons, in the order of their discriminants.
-    pub const ALL: [Reason; 4] = [Reason::InvalidUtf8, Reason::InvalidJson, Reason::TooDeep, Reason::NotAnObject];
-
-    /// The reason as it stands in the attribute `logboom.parse_error`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::InvalidUtf8 => "invalid_utf8",
-            Reason::InvalidJson => "invalid_json",
-            Reason::TooDeep => "too_deep",
-            Reason::NotAnObject => "not_an_object",
-        }
-    }
-}
 
 /// Reads `payload[start..end]` and pushes the members of the object, as siblings. When it is not
 /// a JSON object, the tree is left as it was.

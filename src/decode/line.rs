@@ -2,25 +2,11 @@
 
 use bytes::Bytes;
 use memchr::memchr;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::json::{self, Reason};
+use super::reader::{Outcome, Reader};
+use super::reason::Reason;
 use super::{Scratch, Visitor};
 use crate::record::{Range, RecordRef, Span, Tree, Value};
-
-/// How a line is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LineFormat {
-    /// Lines that start with `{` are read as JSON, all others are text.
-    #[default]
-    Auto,
-    /// Every line is text.
-    Raw,
-    /// Every line should be a JSON object; one that is not is kept as text with the reason.
-    Json,
-}
 
 /// What the framer knows about a line that is not just a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +50,7 @@ impl Frame {
 #[derive(Clone, Copy, Debug)]
 pub struct LineSettings<'a> {
     /// How a line is read.
-    pub format: LineFormat,
+    pub reader: &'a Reader,
     /// Address of the sender, without its port.
     pub peer_address: Option<&'a str>,
     /// Port of the sender.
@@ -76,15 +62,17 @@ pub struct LineSettings<'a> {
 /// What was read, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
-    /// Lines that became records: `ok` and `raw` together.
+    /// Lines that became records: `ok`, `ambiguous` and `raw` together.
     pub records: u64,
-    /// Records whose line was understood: JSON objects.
+    /// Records whose line was understood.
     pub ok: u64,
+    /// Records whose line fits a format in several ways.
+    pub ambiguous: u64,
     /// Records whose line is kept as text.
     pub raw: u64,
     /// Lines without a record: empty, or a lone carriage return.
     pub blank: u64,
-    /// Of the records kept as text, those that should have been JSON and carry the reason.
+    /// Of the records kept as text or ambiguous, those that carry the reason.
     pub parse_errors: u64,
     /// Records whose line was marked as truncated.
     pub truncated: u64,
@@ -92,6 +80,25 @@ pub struct LineCounts {
     pub partial: u64,
     /// Records whose line is not UTF-8: most encodings repair it.
     pub invalid_utf8: u64,
+    /// Records with a value whose bytes had become characters, repaired.
+    pub mojibake: u64,
+    /// Records of which the quotes of Kuma's documented JSON were stripped.
+    pub stray_quotes: u64,
+}
+
+impl LineCounts {
+    fn count(&mut self, line: &[u8], outcome: &Outcome) {
+        match outcome.reason {
+            _ if outcome.ok => self.ok += 1,
+            Some(Reason::Ambiguous) => self.ambiguous += 1,
+            _ => self.raw += 1,
+        }
+        self.parse_errors += u64::from(outcome.reason.is_some());
+        self.mojibake += u64::from(outcome.applied.mojibake);
+        self.stray_quotes += u64::from(outcome.stray_quotes);
+        // JSON that was understood is UTF-8; looking at the line again is cheap where it is ASCII.
+        self.invalid_utf8 += u64::from(!line.is_ascii() && std::str::from_utf8(line).is_err());
+    }
 }
 
 /// Hands a record for each line to the visitor, in order, after one empty envelope; a payload of
@@ -99,10 +106,10 @@ pub struct LineCounts {
 ///
 /// The payload is lines separated by line feeds, the last of which may be missing. A line is
 /// never refused: the body of its record is the line as received, without one carriage return at
-/// its end. Its attributes are the members of the JSON object it is, then what the collector
-/// knows about it: `network.peer.address`, `network.peer.port`, `logboom.truncated`,
-/// `logboom.partial`, `logboom.parse_error`. They come last so that, where a key is repeated and
-/// the last value counts, no line can forge them.
+/// its end. Its attributes are what the reader understood, then what the collector knows about it:
+/// `network.peer.address`, `network.peer.port`, `logboom.truncated`, `logboom.partial`,
+/// `logboom.parse_error`. They come last so that, where a key is repeated and the last value
+/// counts, no line can forge them.
 ///
 /// Marks are in ascending order of their lines; a mark that points at no record is ignored.
 pub fn decode(
@@ -112,10 +119,11 @@ pub fn decode(
     scratch: &mut Scratch,
     visitor: &mut impl Visitor,
 ) -> LineCounts {
-    let Scratch { record, envelope } = scratch;
+    let Scratch { record, envelope, space } = scratch;
     envelope.clear();
     record.tree.clear_all();
-    let kept = Kept::write(settings, &mut record.tree);
+    settings.reader.prepare(&mut record.tree);
+    let peer = Peer::write(settings, &mut record.tree);
     let mut counts = LineCounts::default();
     let mut marks = marks.iter().copied().peekable();
     let mut next = 0;
@@ -138,8 +146,9 @@ pub fn decode(
         record.observed_time_unix_nano = settings.observed_unix_nano;
         record.body = body(start, end, &mut record.tree);
         record.attributes.start = record.tree.position();
-        let failed = members(payload, start, end, settings.format, &mut record.tree, &mut counts);
-        kept.push(mark, failed, &mut record.tree, &mut counts);
+        let outcome = settings.reader.line(payload, start, end, space, record);
+        counts.count(&payload[start..end], &outcome);
+        peer.push(mark, outcome.reason, settings.reader, &mut record.tree, &mut counts);
         record.attributes.end = record.tree.position();
         // Callers hand in slices of bounded size, so there is nothing to stop early for.
         let _ = visitor.record(RecordRef::new(payload, record, envelope));
@@ -153,75 +162,43 @@ fn body(start: usize, end: usize, tree: &mut Tree) -> Range {
     Range { start: position, end: tree.position() }
 }
 
-/// Pushes the members of the object the line may be; returns why it is none if it should be one.
-fn members(
-    payload: &[u8],
-    start: usize,
-    end: usize,
-    format: LineFormat,
-    tree: &mut Tree,
-    counts: &mut LineCounts,
-) -> Option<Reason> {
-    let line = &payload[start..end];
-    let try_json = match format {
-        LineFormat::Raw => false,
-        LineFormat::Json => true,
-        LineFormat::Auto => line.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'{'),
-    };
-    let read = if try_json { json::object(payload, start, end, tree).map_err(Some) } else { Err(None) };
-    match read {
-        Ok(()) => counts.ok += 1,
-        Err(None) => {
-            counts.raw += 1;
-            counts.invalid_utf8 += u64::from(std::str::from_utf8(line).is_err());
-        }
-        Err(Some(reason)) => {
-            counts.raw += 1;
-            counts.parse_errors += 1;
-            counts.invalid_utf8 += u64::from(reason == Reason::InvalidUtf8);
-        }
-    }
-    read.err().flatten()
+/// The sender, written once per payload and only pointed at.
+struct Peer {
+    address: Option<Span>,
+    port: Option<u16>,
 }
 
-/// Text that the records of a payload share: written once, then only pointed at.
-struct Kept {
-    peer_address: Option<(Span, Value)>,
-    peer_port: Option<(Span, Value)>,
-    truncated: Span,
-    partial: Span,
-    parse_error: Span,
-    reasons: [Span; Reason::ALL.len()],
-}
-
-impl Kept {
-    fn write(settings: &LineSettings<'_>, tree: &mut Tree) -> Kept {
-        let mut keep = |text: &str| tree.keep(text.as_bytes());
-        Kept {
-            peer_address: settings.peer_address.map(|it| (keep("network.peer.address"), Value::Text(keep(it)))),
-            peer_port: settings.peer_port.map(|it| (keep("network.peer.port"), Value::Int(it.into()))),
-            truncated: keep("logboom.truncated"),
-            partial: keep("logboom.partial"),
-            parse_error: keep("logboom.parse_error"),
-            reasons: Reason::ALL.map(|it| keep(it.as_str())),
-        }
+impl Peer {
+    fn write(settings: &LineSettings<'_>, tree: &mut Tree) -> Peer {
+        Peer { address: settings.peer_address.map(|it| tree.keep(it.as_bytes())), port: settings.peer_port }
     }
 
     /// Pushes what the collector knows about a line.
-    fn push(&self, mark: Option<Mark>, failed: Option<Reason>, tree: &mut Tree, counts: &mut LineCounts) {
-        for (key, value) in [self.peer_address, self.peer_port].into_iter().flatten() {
-            tree.push(key, value);
+    fn push(
+        &self,
+        mark: Option<Mark>,
+        reason: Option<Reason>,
+        reader: &Reader,
+        tree: &mut Tree,
+        counts: &mut LineCounts,
+    ) {
+        let words = reader.words();
+        if let Some(address) = self.address {
+            tree.push(words.peer_address, Value::Text(address));
+        }
+        if let Some(port) = self.port {
+            tree.push(words.peer_port, Value::Int(port.into()));
         }
         if mark.is_some_and(|it| it.truncated) {
             counts.truncated += 1;
-            tree.push(self.truncated, Value::Bool(true));
+            tree.push(words.truncated, Value::Bool(true));
         }
         if mark.is_some_and(|it| it.partial) {
             counts.partial += 1;
-            tree.push(self.partial, Value::Bool(true));
+            tree.push(words.partial, Value::Bool(true));
         }
-        if let Some(reason) = failed {
-            tree.push(self.parse_error, Value::Text(self.reasons[reason as usize]));
+        if let Some(reason) = reason {
+            tree.push(words.parse_error, Value::Text(words.reasons[reason as usize]));
         }
     }
 }

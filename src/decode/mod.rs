@@ -8,6 +8,8 @@ pub mod format;
 pub mod json;
 pub mod line;
 pub mod otlp;
+pub mod reader;
+pub mod reason;
 pub mod wire;
 
 /// Deepest nesting of a value that is decoded; what is deeper is refused (OTLP) or kept as text
@@ -21,6 +23,8 @@ pub struct Scratch {
     pub record: Record,
     /// Its resource and scope.
     pub envelope: Envelope,
+    /// What its formats need.
+    pub space: reader::Space,
 }
 
 /// Sees the records of a batch in order.

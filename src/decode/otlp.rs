@@ -18,5 +18,5 @@ pub(crate) mod schema;
 mod walk;
 
 pub use check::{CheckError, CheckErrorKind, Limits, Summary, check};
-pub use decode::decode;
+pub use decode::{RecordCounts, RecordSettings, decode, is_from_envoy};
 pub use repair::repair;

@@ -28,7 +28,10 @@ pub enum Encoding {
     /// One OTLP/JSON `ExportLogsServiceRequest` a batch, on one line.
     OtlpJson,
     /// One line for people.
-    Pretty,
+    Pretty {
+        /// With terminal sequences for colours.
+        colour: bool,
+    },
     /// One OTLP protobuf `ExportLogsServiceRequest` a batch.
     Otlp,
 }
@@ -59,7 +62,7 @@ impl Encoder {
             Encoding::Raw => Encoder::Raw(raw::RawEncoder::new()),
             Encoding::Json => Encoder::Json(json::JsonEncoder::new()),
             Encoding::OtlpJson => Encoder::OtlpJson(otlp_json::OtlpJsonEncoder::new()),
-            Encoding::Pretty => Encoder::Pretty(pretty::PrettyEncoder::new()),
+            Encoding::Pretty { colour } => Encoder::Pretty(pretty::PrettyEncoder::new(colour)),
             Encoding::Otlp => Encoder::Otlp(otlp::OtlpEncoder::new()),
         }
     }

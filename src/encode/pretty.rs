@@ -1,12 +1,16 @@
-//! Encoding `pretty`: `time SEVERITY body key=value…`, one line a record, for people.
+//! Encoding `pretty`: one line a record, for people.
 //!
-//! The time is the event's, or the collector's when the event has none. Resource and scope are
-//! left out: they are the same on every line. No machine should read this; it may change.
+//! An access log is a row of columns, see [`row`]; every other record is
+//! `time SEVERITY body key=value…`. The time is the event's, or the collector's when the event has
+//! none. Resource and scope are left out: they are the same on every line. No machine should read
+//! this; it may change.
 
 use super::escape::escape_text;
 use super::time::TimeWriter;
 use super::value::{ValueWriter, hex, string};
 use crate::record::{EnvelopeRef, RecordRef, ValueRef};
+
+mod row;
 
 /// Writes records as lines for people.
 #[derive(Debug, Default)]
@@ -14,13 +18,16 @@ pub struct PrettyEncoder {
     pub(super) out: Vec<u8>,
     values: ValueWriter,
     time: TimeWriter,
+    scratch: Vec<u8>,
+    colour: bool,
 }
 
 impl PrettyEncoder {
-    /// An encoder with nothing written.
+    /// An encoder with nothing written. With `colour` the rows of access logs have terminal
+    /// sequences, of the encoder's own making only.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(colour: bool) -> Self {
+        PrettyEncoder { colour, ..Self::default() }
     }
 
     /// A group begins: no part of it is written.
@@ -30,6 +37,11 @@ impl PrettyEncoder {
     pub fn record(&mut self, record: RecordRef<'_>) {
         let fields = record.fields();
         let out = &mut self.out;
+        if let Some(row) = row::Row::of(record) {
+            row.write(self.colour, &mut self.scratch, out);
+            out.push(b'\n');
+            return;
+        }
         let time = if fields.time_unix_nano == 0 { fields.observed_time_unix_nano } else { fields.time_unix_nano };
         self.time.write(time, out);
         let severity = match record.text(fields.severity_text) {

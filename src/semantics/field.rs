@@ -157,6 +157,11 @@ impl Fields {
         self.present |= 1 << field as u8;
     }
 
+    /// Forgets a field.
+    pub fn unset(&mut self, field: Field) {
+        self.present &= !(1 << field as u8);
+    }
+
     /// A field, when it is there.
     #[inline]
     #[must_use]
@@ -170,6 +175,20 @@ impl Fields {
     #[inline]
     pub fn other(&mut self, key: Span, value: Value, kind: Kind) {
         self.others.push((key, value, kind));
+    }
+
+    /// Takes over what `other` has; texts go through `moved`, which says where they are now.
+    pub fn absorb(&mut self, other: &mut Fields, moved: impl Fn(Span) -> Span) {
+        let moved = |value| if let Value::Text(span) = value { Value::Text(moved(span)) } else { value };
+        let mut left = other.present;
+        while left != 0 {
+            let index = left.trailing_zeros() as usize;
+            self.values[index] = moved(other.values[index]);
+            left &= left - 1;
+        }
+        self.present |= other.present;
+        self.others.extend(other.others.drain(..).map(|(key, value, kind)| (key, moved(value), kind)));
+        other.present = 0;
     }
 
     /// The attributes of their own, in the order they were added.

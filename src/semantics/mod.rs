@@ -7,6 +7,8 @@
 
 mod apply;
 mod field;
+mod known_keys;
 
 pub use apply::{Applied, Keys, apply};
 pub use field::{Field, Fields, Kind, Target};
+pub use known_keys::{Evidence, Known, known_key};

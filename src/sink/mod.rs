@@ -83,7 +83,7 @@ impl SinkKind {
             }),
             SinkKind::Stdout(stdout) => Some(match stdout.encoding {
                 stdout::StdoutEncoding::Json => Encoding::Json,
-                stdout::StdoutEncoding::Pretty => Encoding::Pretty,
+                stdout::StdoutEncoding::Pretty => Encoding::Pretty { colour: stdout::shows_colour() },
                 stdout::StdoutEncoding::Raw => Encoding::Raw,
             }),
             SinkKind::Otlp(_) => Some(Encoding::Otlp),

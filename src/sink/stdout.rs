@@ -11,7 +11,7 @@
 //! | fails otherwise (disk full) | those not written are failed, the next ones are tried |
 
 use std::borrow::Cow;
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +49,15 @@ pub enum StdoutEncoding {
 const WRITE_BYTES_MAX: usize = 256 << 10;
 /// Trouble that goes on is logged so often.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
+
+/// True when somebody looks at standard output who can see colours: it is a terminal, `TERM` is not
+/// `dumb`, and `NO_COLOR` is not set.
+#[must_use]
+pub fn shows_colour() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|it| !it.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");
+    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
 
 /// Standard output without the line buffer of the standard library: every write goes out whole.
 ///

@@ -20,7 +20,8 @@ use super::listen::{Acceptor, Admission, Listener, Stream};
 use crate::batch::Origin;
 use crate::budget::{Budget, Reservation};
 use crate::config::units::ByteSize;
-use crate::decode::line::{Frame, LineFormat};
+use crate::decode::line::Frame;
+use crate::decode::reader::FormatSetting;
 use crate::intake::Intake;
 use crate::telemetry::{LineResult, Quiet};
 
@@ -216,7 +217,7 @@ impl Connection {
         }
         let source = Arc::clone(intake.stats().name());
         let origin = Origin { source, peer: self.peer, received_unix_nano: unix_nano_now() };
-        intake.lines(frame, self.source.settings.format, origin, held).await;
+        intake.lines(frame, origin, held).await;
     }
 
     /// Takes what the peer has sent before shutdown: closing with unread bytes would reset the
@@ -263,7 +264,7 @@ pub struct LinesConfig {
     pub listen: String,
     /// How a line is read.
     #[serde(default)]
-    pub format: LineFormat,
+    pub format: FormatSetting,
     /// A longer line is truncated and flagged; the connection lives on.
     #[serde(default = "line_max_default")]
     pub line_max: ByteSize,

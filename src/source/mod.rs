@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::decode::reader::{self, Reader, SettingError};
+
 pub mod framing;
 pub mod inflate;
 pub mod lines;
@@ -21,6 +23,19 @@ pub enum SourceConfig {
     Lines(lines::LinesConfig),
     /// OTLP logs over gRPC.
     Otlp(otlp::OtlpConfig),
+}
+
+impl SourceConfig {
+    /// Compiles its `format:`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn reader(&self) -> Result<Reader, SettingError> {
+        match self {
+            SourceConfig::Lines(lines) => Reader::compile(&lines.format, reader::Origin::Lines),
+            SourceConfig::Otlp(otlp) => Reader::compile(&otlp.format, reader::Origin::Otlp),
+        }
+    }
 }
 
 /// Type and address in a few words, as the ready line shows them.

@@ -18,6 +18,7 @@ use super::logs_service::LogsService;
 use super::prefixed::Prefixed;
 use crate::budget::Shares;
 use crate::config::units::{ByteSize, Period};
+use crate::decode::reader::FormatSetting;
 use crate::intake::Intake;
 use crate::telemetry::Quiet;
 
@@ -135,6 +136,9 @@ impl OtlpSource {
 pub struct OtlpConfig {
     /// `host:port` of the gRPC listener.
     pub grpc: String,
+    /// How a record is read.
+    #[serde(default)]
+    pub format: FormatSetting,
     /// Largest request, after decompression.
     #[serde(default = "message_max_default")]
     pub message_max: ByteSize,

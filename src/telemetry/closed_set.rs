@@ -78,6 +78,10 @@ closed_set! {
         RepeatedKey = "repeated_key",
         /// A trace or span id of a wrong length was left out.
         InvalidId = "invalid_id",
+        /// A value whose bytes Envoy had made characters got its bytes back.
+        Mojibake = "mojibake",
+        /// The quotes of Kuma's documented JSON were stripped.
+        StrayQuotes = "stray_quotes",
         /// A time that cannot be was left out.
         InvalidTime = "invalid_time",
         /// Anything else.

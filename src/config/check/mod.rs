@@ -14,6 +14,7 @@ use super::{Config, suggest};
 
 mod sinks;
 mod sources;
+mod tests;
 
 /// Memory that must be left for reading, decoding and encoding when all inboxes are full.
 pub const WORKING_SPACE: ByteSize = ByteSize::mib(8);
@@ -47,6 +48,7 @@ pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Pro
     }
     sources::check(config, &mut findings);
     sinks::check(config, scope, &mut findings);
+    tests::check(config, scope, &mut findings);
     listeners(config, &mut findings);
     let grace = config.shutdown.grace;
     if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&grace.0) {

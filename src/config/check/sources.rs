@@ -8,6 +8,10 @@ use crate::source::SourceConfig;
 pub fn check(config: &Config, findings: &mut Findings<'_>) {
     for (name, source) in &config.sources {
         let at = |key| ["sources", name.as_str(), key];
+        if let Err(error) = source.reader() {
+            let path: Vec<&str> = at("format").into_iter().chain(error.path.iter().map(String::as_str)).collect();
+            findings.refuse(&path, error.message, error.help);
+        }
         match source {
             SourceConfig::Lines(lines) => {
                 findings.within(&at("line_max"), lines.line_max, ByteSize(1 << 10), ByteSize::mib(64));

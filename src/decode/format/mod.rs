@@ -9,6 +9,8 @@ use std::ops::Range;
 use crate::record::{Span, Tree};
 use crate::semantics::{Fields, Target};
 
+pub mod presets;
+
 /// A compiled format.
 #[derive(Clone, Debug)]
 pub struct Format {

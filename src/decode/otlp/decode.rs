@@ -6,6 +6,7 @@ use super::plain::{tag, text_attribute, text_value};
 use super::schema::{
     LIST_VALUES, any_value, key_value, log_record, request, resource, resource_logs, scope, scope_logs,
 };
+use crate::decode::reader::Reader;
 use crate::decode::wire::{self, Fields, Malformed, Piece};
 use crate::decode::{DEPTH_MAX, Scratch, Visitor};
 use crate::record::{Envelope, Range, Record, RecordRef, Span, Tree, Value};
@@ -25,21 +26,79 @@ use crate::record::{Envelope, Range, Record, RecordRef, Span, Tree, Value};
 pub fn decode(
     raw: &[u8],
     skip: u32,
-    observed_unix_nano: u64,
+    settings: &RecordSettings<'_>,
     scratch: &mut Scratch,
     visitor: &mut impl Visitor,
+    counts: &mut RecordCounts,
 ) -> Option<u32> {
     // What is longer did not pass the check, and a span could not point into it.
     if raw.len() > i32::MAX as usize {
         return None;
     }
     scratch.record.tree.clear_all();
+    settings.reader.prepare(&mut scratch.record.tree);
     // How far the bytes are well-formed is the business of check, which says so to the sender.
-    let mut decoder = Decoder { raw, skip, seen: 0, observed_unix_nano, scratch, visitor };
-    match decoder.request() {
+    let mut decoder =
+        Decoder { raw, skip, seen: 0, settings, from_envoy: false, counts: RecordCounts::default(), scratch, visitor };
+    let ended = decoder.request();
+    *counts += decoder.counts;
+    match ended {
         Err(Stop::Asked) => Some(decoder.seen),
         Err(Stop::Unreadable) | Ok(()) => None,
     }
+}
+
+/// What is the same for all records of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordSettings<'a> {
+    /// How records are read.
+    pub reader: &'a Reader,
+    /// When the request was received, nanoseconds since the epoch.
+    pub observed_unix_nano: u64,
+}
+
+/// What was read, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordCounts {
+    /// Records with a value whose bytes had become characters, repaired.
+    pub mojibake: u64,
+    /// Records of which the quotes of Kuma's documented JSON were stripped.
+    pub stray_quotes: u64,
+}
+
+impl std::ops::AddAssign for RecordCounts {
+    fn add_assign(&mut self, other: RecordCounts) {
+        self.mojibake += other.mojibake;
+        self.stray_quotes += other.stray_quotes;
+    }
+}
+
+/// True when a resource of the request is one of Envoy's access loggers, which all have the
+/// attribute `log_name` (envoy.extensions.access_loggers.open_telemetry.v3). Costs a look at each
+/// resource, none at the records.
+#[must_use]
+pub fn is_from_envoy(raw: &[u8]) -> bool {
+    if raw.len() > i32::MAX as usize {
+        return false;
+    }
+    let whole = Piece { length_at: 0, start: 0, end: raw.len() };
+    pieces(raw, whole, request::RESOURCE_LOGS)
+        .flat_map(|it| pieces(raw, it, resource_logs::RESOURCE))
+        .any(|it| resource_is_of_envoy(raw, it))
+}
+
+fn resource_is_of_envoy(raw: &[u8], resource: Piece) -> bool {
+    pieces(raw, resource, resource::ATTRIBUTES)
+        .flat_map(|it| pieces(raw, it, key_value::KEY))
+        .any(|it| &raw[it.start..it.end] == b"log_name")
+}
+
+/// The fields of that number with a length, up to where the bytes are malformed.
+fn pieces(raw: &[u8], piece: Piece, number: u32) -> impl Iterator<Item = Piece> {
+    fields(raw, piece).map_while(Result::ok).filter_map(move |(it, value)| match value {
+        wire::Value::Bytes(piece) if it == number => Some(piece),
+        _ => None,
+    })
 }
 
 struct Decoder<'a, V> {
@@ -47,7 +106,10 @@ struct Decoder<'a, V> {
     skip: u32,
     /// Records up to the current place, skipped ones included.
     seen: u32,
-    observed_unix_nano: u64,
+    settings: &'a RecordSettings<'a>,
+    /// The current resource is one of Envoy's.
+    from_envoy: bool,
+    counts: RecordCounts,
     scratch: &'a mut Scratch,
     visitor: &'a mut V,
 }
@@ -85,6 +147,7 @@ impl<V: Visitor> Decoder<'_, V> {
         let envelope = &mut self.scratch.envelope;
         envelope.clear();
         let mut resource = None;
+        self.from_envoy = false;
         for field in fields(raw, piece) {
             match field? {
                 (resource_logs::RESOURCE, wire::Value::Bytes(it)) => resource = Some(it),
@@ -94,6 +157,7 @@ impl<V: Visitor> Decoder<'_, V> {
         }
         if let Some(piece) = resource {
             read_resource(raw, piece, envelope)?;
+            self.from_envoy = resource_is_of_envoy(raw, piece);
         }
         let resource_end = envelope.tree.position();
         for field in fields(raw, piece) {
@@ -132,12 +196,17 @@ impl<V: Visitor> Decoder<'_, V> {
                 if self.seen <= self.skip {
                     continue;
                 }
-                let record = &mut self.scratch.record;
+                let Scratch { record, space, envelope } = &mut *self.scratch;
                 read_record(raw, it, record)?;
                 if record.observed_time_unix_nano == 0 {
-                    record.observed_time_unix_nano = self.observed_unix_nano;
+                    record.observed_time_unix_nano = self.settings.observed_unix_nano;
                 }
-                let asked = self.visitor.record(RecordRef::new(raw, record, &self.scratch.envelope));
+                if !self.settings.reader.is_raw() {
+                    let outcome = self.settings.reader.otlp(raw, self.from_envoy, space, record);
+                    self.counts.mojibake += u64::from(outcome.applied.mojibake);
+                    self.counts.stray_quotes += u64::from(outcome.stray_quotes);
+                }
+                let asked = self.visitor.record(RecordRef::new(raw, record, envelope));
                 if asked == ControlFlow::Break(()) {
                     return Err(Stop::Asked);
                 }
@@ -194,7 +263,12 @@ fn read_scope(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), S
 fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop> {
     use wire::Value::{Bytes, Fixed32, Fixed64, Varint};
     record.clear();
-    let mut body = None;
+    // The attributes stand last, because the reader adds to them.
+    if let Some(piece) = pieces(raw, piece, log_record::BODY).last() {
+        let start = record.tree.position();
+        read_value(raw, Span::EMPTY, piece, &mut record.tree, 0)?;
+        record.body = Range { start, end: record.tree.position() };
+    }
     let start = record.tree.position();
     let mut fields = Fields::new(raw, piece.start, piece.end);
     loop {
@@ -216,17 +290,10 @@ fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop
             (log_record::FLAGS, Fixed32(it)) => record.flags = it,
             (log_record::DROPPED_ATTRIBUTES_COUNT, Varint(it)) => record.dropped_attributes_count = it as u32,
             (log_record::ATTRIBUTES, Bytes(it)) => read_key_value(raw, it, &mut record.tree, 0)?,
-            // After the attributes, which have to stand side by side.
-            (log_record::BODY, Bytes(it)) => body = Some(it),
             _ => {}
         }
     }
     record.attributes = Range { start, end: record.tree.position() };
-    if let Some(piece) = body {
-        let start = record.tree.position();
-        read_value(raw, Span::EMPTY, piece, &mut record.tree, 0)?;
-        record.body = Range { start, end: record.tree.position() };
-    }
     Ok(())
 }
 

@@ -1,0 +1,35 @@
+//! One line on the way a running source reads it.
+
+use std::ops::ControlFlow;
+
+use crate::decode::line::{self, LineSettings};
+use crate::decode::{Scratch, Visitor};
+use crate::encode::{Encoder, Encoding};
+use crate::record::{EnvelopeRef, RecordRef};
+use crate::source::lines::LinesConfig;
+
+/// Reads a line as a source with these settings would, but without a peer and a time of arrival,
+/// and shows its record. No line break may be in it but at its end.
+pub fn read(settings: &LinesConfig, line: &str, see: impl FnMut(RecordRef<'_>)) {
+    let settings = LineSettings { format: settings.format, peer_address: None, peer_port: None, observed_unix_nano: 0 };
+    line::decode(line.as_bytes(), &[], &settings, &mut Scratch::default(), &mut Seen(see));
+}
+
+/// The record as the encoding `json` shows it.
+pub fn json(record: RecordRef<'_>) -> serde_json::Map<String, serde_json::Value> {
+    let mut encoder = Encoder::new(Encoding::Json);
+    encoder.envelope(record.envelope());
+    encoder.record(record);
+    serde_json::from_slice(&encoder.finish()).unwrap_or_default()
+}
+
+struct Seen<F>(F);
+
+impl<F: FnMut(RecordRef<'_>)> Visitor for Seen<F> {
+    fn envelope(&mut self, _: EnvelopeRef<'_>) {}
+
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
+        (self.0)(record);
+        ControlFlow::Continue(())
+    }
+}

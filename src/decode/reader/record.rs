@@ -1,0 +1,178 @@
+//! One record: a line, or an OTLP record.
+
+use super::leaf::Fit;
+use super::leaf::{is_absent, other, set};
+use super::{Outcome, Reader, Reading, Reason, Space};
+use crate::decode::json;
+use crate::record::{Record, Tree, Value};
+use crate::semantics::{Evidence, Field, Fields, Known, known_key};
+
+/// What kuma-dp sends when a JSON format had no value at all.
+const NO_VALUES: &[u8] = b"null";
+/// What stands for a whole format in Kuma 2.11 and later, see [`Reason::ProtocolName`].
+const PROTOCOL_NAME: &[u8] = b"tcp";
+
+impl Reader {
+    /// Reads the line `payload[start..end]` into attributes at the end of the record's tree, times,
+    /// identifiers and severity. The body is the caller's business. Takes time linear in the length
+    /// of the line for each format, and allocates nothing once `space` has grown.
+    pub fn line(&self, payload: &[u8], start: usize, end: usize, space: &mut Space, record: &mut Record) -> Outcome {
+        if self.raw {
+            return Outcome::raw(None);
+        }
+        space.fields.clear();
+        match self.plain(payload, start, end, space) {
+            Some(Reading::Unique) => return self.apply(None, payload, space, record),
+            Some(_) => return self.apply(Some(Reason::Ambiguous), payload, space, record),
+            None => {}
+        }
+        let line = &payload[start..end];
+        let looks_like_json = line.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'{');
+        match line {
+            NO_VALUES => Outcome::raw(Some(Reason::NoValues)),
+            PROTOCOL_NAME if !self.json_only => Outcome::raw(Some(Reason::ProtocolName)),
+            _ if self.json_only || (looks_like_json && (self.known || !self.objects.is_empty())) => {
+                self.object(payload, start, end, space, record)
+            }
+            _ => Outcome::raw(Some(Reason::UnknownFormat)),
+        }
+    }
+
+    /// Reads what should be a JSON object.
+    fn object(&self, payload: &[u8], start: usize, end: usize, space: &mut Space, record: &mut Record) -> Outcome {
+        let position = record.tree.position();
+        if let Err(reason) = json::object(payload, start, end, &mut record.tree) {
+            return Outcome::raw(Some(reason));
+        }
+        if record.tree.position() == position {
+            return Outcome::raw(Some(Reason::NoValues));
+        }
+        let reason = self.members(payload, position, space, &mut record.tree, Evidence::default());
+        let stray_quotes = strip_stray_quotes(payload, &record.tree, &mut space.fields);
+        Outcome { stray_quotes, ..self.apply(reason, payload, space, record) }
+    }
+
+    /// Moves what is known of the values since `position` into the fields; what is not known stays
+    /// where it is. `evidence` that they are an access log may be there already.
+    fn members(
+        &self,
+        raw: &[u8],
+        position: u32,
+        space: &mut Space,
+        tree: &mut Tree,
+        evidence: Evidence,
+    ) -> Option<Reason> {
+        let range = tree.since(position);
+        if let Some(format) = self.objects.iter().find(|format| format.has_all(raw, tree, range)) {
+            return format.read(raw, tree, position, space).then_some(Reason::Ambiguous);
+        }
+        if !self.known {
+            return Some(Reason::UnknownFormat);
+        }
+        self.known_members(raw, position, space, tree, evidence);
+        None
+    }
+
+    fn known_members(&self, raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree, mut evidence: Evidence) {
+        for at in tree.siblings(tree.since(position)) {
+            if let Some(known) = tree.node(at).and_then(|(key, _)| known_key(tree.text(raw, key))) {
+                evidence.add(&known);
+            }
+        }
+        if !evidence.is_access_log() {
+            return;
+        }
+        tree.retain(position, |tree, key, value| {
+            let fit = match known_key(tree.text(raw, key)) {
+                None => Fit::Left,
+                Some(Known::Field(field)) => set(field, value, raw, tree, &mut space.fields),
+                Some(Known::Attribute(name, kind)) => {
+                    let same = tree.text(raw, key) == name.as_bytes();
+                    let name = if same { key } else { tree.side_text(name.as_bytes()) };
+                    other(name, value, kind, raw, tree, &mut space.fields)
+                }
+            };
+            fit == Fit::Left
+        });
+    }
+
+    /// Reads an OTLP record whose body stands before its attributes, and these at the end of the
+    /// tree: attributes that are known get their names and types, and the body is read like a line.
+    /// Records of other senders than Envoy (`from_envoy`) are left alone, unless the source has the
+    /// shape of a policy that they fit.
+    pub fn otlp(&self, raw: &[u8], from_envoy: bool, space: &mut Space, record: &mut Record) -> Outcome {
+        space.fields.clear();
+        let shape = self.shapes.iter().find(|shape| shape.fits(raw, record));
+        let mut ambiguous = shape.is_some_and(|shape| shape.read(raw, record, space));
+        if shape.is_none() && self.known && from_envoy {
+            let position = record.attributes.start;
+            self.known_members(raw, position, space, &mut record.tree, Evidence::certain());
+        }
+        if from_envoy && !shape.is_some_and(|shape| shape.has_body()) {
+            ambiguous |= self.body(raw, space, record);
+        }
+        if space.fields.is_empty() {
+            record.attributes.end = record.tree.position();
+            return Outcome::default();
+        }
+        let stray_quotes = strip_stray_quotes(raw, &record.tree, &mut space.fields);
+        let outcome = self.apply(ambiguous.then_some(Reason::Ambiguous), raw, space, record);
+        if let Some(reason) = outcome.reason {
+            record.tree.push(self.words.parse_error, Value::Text(self.words.reasons[reason as usize]));
+        }
+        record.attributes.end = record.tree.position();
+        Outcome { stray_quotes, ..outcome }
+    }
+
+    /// Reads the body of a record of Envoy without knowing its format.
+    fn body(&self, raw: &[u8], space: &mut Space, record: &Record) -> bool {
+        let tree = &record.tree;
+        let Some((_, value)) = tree.siblings(record.body).next().and_then(|at| tree.node(at)) else { return false };
+        match value {
+            Value::Text(span) => {
+                let (buffer, range, in_side) = tree.place(raw, span);
+                !in_side && self.plain(buffer, range.start, range.end, space) == Some(Reading::Ambiguous)
+            }
+            Value::Kvlist { .. } if self.known => {
+                let start = record.body.start + 1;
+                let members = crate::record::Range { start, end: start + value.below() };
+                for at in tree.siblings(members) {
+                    let Some((key, value)) = tree.node(at) else { continue };
+                    if let Some(Known::Field(field)) = known_key(tree.text(raw, key)) {
+                        set(field, value, raw, tree, &mut space.fields);
+                    }
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Kuma's documentation shows JSON formats with quotes inside of the values, one of them without
+/// its partner (`'"%REQ(:METHOD)%'`). A method and an authority cannot hold quotes, so where they do,
+/// the quotes around the documented values are not theirs.
+fn strip_stray_quotes(raw: &[u8], tree: &Tree, fields: &mut Fields) -> bool {
+    const DOCUMENTED: [Field; 5] =
+        [Field::Method, Field::ForwardedFor, Field::UserAgent, Field::RequestId, Field::Authority];
+    let text = |fields: &Fields, field| match fields.get(field) {
+        Some(Value::Text(span)) => Some((span, tree.text(raw, span))),
+        _ => None,
+    };
+    let quoted = |field| text(fields, field).is_some_and(|(_, text)| text.starts_with(b"\""));
+    if !quoted(Field::Method) && !quoted(Field::Authority) {
+        return false;
+    }
+    for field in DOCUMENTED {
+        let Some((span, text)) = text(fields, field) else { continue };
+        let front = u32::from(text.starts_with(b"\""));
+        let back = u32::from(text.len() > 1 && text.ends_with(b"\""));
+        let inside = span.trimmed(front, back);
+        if is_absent(tree.text(raw, inside)) {
+            fields.unset(field);
+        } else {
+            fields.set(field, Value::Text(inside));
+        }
+    }
+    true
+}
