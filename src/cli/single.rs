@@ -3,15 +3,15 @@
 use std::ops::ControlFlow;
 
 use crate::decode::line::{self, LineSettings};
+use crate::decode::reader::Reader;
 use crate::decode::{Scratch, Visitor};
 use crate::encode::{Encoder, Encoding};
 use crate::record::{EnvelopeRef, RecordRef};
-use crate::source::lines::LinesConfig;
 
-/// Reads a line as a source with these settings would, but without a peer and a time of arrival,
+/// Reads a line as a source with this reader would, but without a peer and a time of arrival,
 /// and shows its record. No line break may be in it but at its end.
-pub fn read(settings: &LinesConfig, line: &str, see: impl FnMut(RecordRef<'_>)) {
-    let settings = LineSettings { format: settings.format, peer_address: None, peer_port: None, observed_unix_nano: 0 };
+pub fn read(reader: &Reader, line: &str, see: impl FnMut(RecordRef<'_>)) {
+    let settings = LineSettings { reader, peer_address: None, peer_port: None, observed_unix_nano: 0 };
     line::decode(line.as_bytes(), &[], &settings, &mut Scratch::default(), &mut Seen(see));
 }
 

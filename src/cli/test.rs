@@ -64,11 +64,13 @@ struct Difference {
 fn run(config: &Config, test: &TestConfig) -> Outcome {
     let mut outcome = Outcome::default();
     let source = config.sources.iter().find_map(|(name, source)| match source {
-        SourceConfig::Lines(lines) if test.source.as_ref().is_none_or(|it| it == name) => Some((name, lines)),
+        SourceConfig::Lines(_) if test.source.as_ref().is_none_or(|it| it == name) => {
+            Some((name, source.reader().ok()?))
+        }
         _ => None,
     });
-    let Some((source, settings)) = source else { return outcome };
-    single::read(settings, &test.line, |record| {
+    let Some((source, reader)) = source else { return outcome };
+    single::read(&reader, &test.line, |record| {
         outcome.record = single::json(record);
         outcome.differences = differences(&outcome.record, test);
         outcome.differences.extend(sinks(config, source, test, record));
