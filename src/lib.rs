@@ -25,6 +25,7 @@
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what mesh policies ask for | [`policy`] |
 //! | realistic load | [`generate`] |
 //!
 //! `ARCHITECTURE.md` has a line for each file, what happens when something fails, and the reasons.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, complain, print};
-use crate::policy::{Override, PolicyFile, derive};
+use crate::policy::{Listener, PolicyFile, derive};
 
 #[derive(Args, Debug)]
 pub struct FromPolicyArgs {
@@ -16,7 +16,7 @@ pub struct FromPolicyArgs {
     /// Where this process is reached by what proxies send to ADDRESS; without it, addresses of other
     /// hosts are listened for on 127.0.0.1 and their port
     #[arg(short, long, value_name = "ADDRESS=LISTEN")]
-    listen: Vec<Override>,
+    listen: Vec<Listener>,
     /// Write the configuration to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -27,7 +27,8 @@ pub struct FromPolicyArgs {
 pub fn from_policy(args: &FromPolicyArgs) -> Exit {
     let mut files = Vec::new();
     for path in &args.files {
-        match PolicyFile::read(path) {
+        let stdin = path.as_os_str() == "-";
+        match if stdin { PolicyFile::stdin() } else { PolicyFile::read(path) } {
             Ok(file) => files.push(file),
             Err(error) => {
                 complain(&format!("error: {error}\nhelp: {}", error.help));

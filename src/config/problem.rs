@@ -136,6 +136,12 @@ impl Report {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 
+    /// The same without warnings and notes.
+    pub(crate) fn errors_only(&self) -> Report {
+        let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error);
+        Report { problems: errors.cloned().collect(), ..self.clone() }
+    }
+
     /// One line for each problem of a severity: where, and what.
     pub(crate) fn sentences(&self, severity: Severity) -> impl Iterator<Item = String> + '_ {
         self.problems.iter().filter(move |problem| problem.severity == severity).map(|problem| {

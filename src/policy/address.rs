@@ -99,26 +99,48 @@ impl fmt::Display for Target {
     }
 }
 
-/// `ADDRESS=LISTEN`: what proxies send to ADDRESS arrives at LISTEN.
+/// What is known of where this process listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Override {
+pub enum Listener {
+    /// What proxies send to an address arrives at another; written `ADDRESS=LISTEN`.
+    For(Arrival),
+    /// A listener that is there: what proxies send to its port on another host arrives here.
+    Exists(Listen),
+}
+
+/// `ADDRESS=LISTEN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
     /// The address in the policies.
     pub(super) target: Target,
-    /// Where to listen.
+    /// Where it arrives.
     pub(super) listen: Listen,
 }
 
-impl FromStr for Override {
+impl Listener {
+    /// Where what is sent to `target` arrives; `own` when that is the proxy's own host.
+    pub(super) fn arrival(&self, target: &Target, own: bool) -> Option<&Listen> {
+        match self {
+            Listener::For(arrival) => (arrival.target == *target).then_some(&arrival.listen),
+            Listener::Exists(listen) => {
+                let same_port = matches!(listen, Listen::Tcp { port, .. } if *port == target.port());
+                (same_port && !own).then_some(listen)
+            }
+        }
+    }
+}
+
+impl FromStr for Listener {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Override, String> {
+    fn from_str(text: &str) -> Result<Listener, String> {
         let help = "write ADDRESS=LISTEN, such as logstash.mesh:5000=0.0.0.0:5000";
         let (target, listen) = text.split_once('=').ok_or(help)?;
         let target = match target.strip_prefix(NODE).and_then(|rest| rest.strip_prefix(':')) {
             Some(port) => Target::Node { port: port.parse().map_err(|_| help)? },
             None => Target::tcp(target).map_err(|(message, help)| format!("{message}: {help}"))?,
         };
-        Ok(Override { target, listen: listen.parse()? })
+        Ok(Listener::For(Arrival { target, listen: listen.parse()? }))
     }
 }
 
@@ -152,10 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn overrides() {
+    fn arrivals() {
         let check = |text: &str, expected: &str| {
-            let got = match text.parse::<Override>() {
-                Ok(it) => format!("{} {}", it.target, it.listen),
+            let got = match text.parse::<Listener>() {
+                Ok(Listener::For(it)) => format!("{} {}", it.target, it.listen),
+                Ok(Listener::Exists(it)) => it.to_string(),
                 Err(message) => message,
             };
             assert!(got.contains(expected), "{text}: {got}");

@@ -57,12 +57,7 @@ pub fn read(
 }
 
 /// The key with the settings: as `type` says, or before Kuma 2.3 the one that is there.
-fn which(
-    document: &Document<'_>,
-    node: &Node,
-    whole: &Place,
-    findings: &mut Findings<'_>,
-) -> Option<&'static str> {
+fn which(document: &Document<'_>, node: &Node, whole: &Place, findings: &mut Findings<'_>) -> Option<&'static str> {
     if let Some(entry) = node.entry("type") {
         let written = text(&entry.value).unwrap_or_default();
         let found = TYPES.iter().position(|name| *name == written);
@@ -73,7 +68,8 @@ fn which(
         return KEYS.get(found?).copied();
     }
     let Some(index) = KEYS.iter().position(|key| node.entry(key).is_some()) else {
-        let help = "write `type:` Tcp, File or OpenTelemetry, and its settings below `tcp:`, `file:` or `openTelemetry:`";
+        let help =
+            "write `type:` Tcp, File or OpenTelemetry, and its settings below `tcp:`, `file:` or `openTelemetry:`";
         findings.error(whole, "the backend has no type", help);
         return None;
     };

@@ -150,7 +150,7 @@ fn values_of(values: Vec<Node>) -> Node {
 }
 
 fn refuse(document: &Document<'_>, entry: &Entry, findings: &mut Findings<'_>) {
-    let message = format!("Envoy refuses `{}`: with it, the proxy gets no new configuration at all", entry.key);
+    let message = format!("Envoy refuses `{}`, so no proxy takes the policy", entry.key);
     findings.error(&document.place(&entry.key_span), message, "write the value as a text: `stringValue: '…'`");
 }
 

@@ -1,6 +1,7 @@
 //! The resources in a text of YAML.
 
 use super::{Findings, Place};
+use crate::config::de::is_nothing;
 use crate::config::problem::shown;
 use crate::config::suggest;
 use crate::config::tree::{Entry, Kind, Node, Span};
@@ -116,7 +117,8 @@ pub fn all<'a>(roots: &'a [Vec<Node>], findings: &mut Findings<'_>) -> Vec<Docum
         }
     }
     if let Some(surplus) = documents.get(DOCUMENTS_MAX) {
-        let message = format!("more than {DOCUMENTS_MAX} policies at once: this one and those behind it are passed over");
+        let message =
+            format!("more than {DOCUMENTS_MAX} policies at once: this one and those behind it are passed over");
         findings.error(&surplus.place(&surplus.at), message, "give fewer");
         documents.truncate(DOCUMENTS_MAX);
     }
@@ -133,7 +135,7 @@ fn items(root: &Node) -> Option<&[Node]> {
 }
 
 fn one<'a>(file: usize, root: &'a Node, findings: &mut Findings<'_>) -> Option<Document<'a>> {
-    if matches!(&root.kind, Kind::Scalar(scalar) if scalar.text.is_empty()) {
+    if matches!(&root.kind, Kind::Scalar(scalar) if is_nothing(scalar)) {
         return None;
     }
     let api = word(root, "apiVersion");
@@ -183,7 +185,7 @@ fn one<'a>(file: usize, root: &'a Node, findings: &mut Findings<'_>) -> Option<D
 /// The text of a scalar that is not nothing.
 pub fn text(node: &Node) -> Option<&str> {
     match &node.kind {
-        Kind::Scalar(scalar) if !crate::config::de::is_nothing(scalar) => Some(&scalar.text),
+        Kind::Scalar(scalar) if !is_nothing(scalar) => Some(&scalar.text),
         _ => None,
     }
 }

@@ -43,19 +43,25 @@ impl PolicyFile {
         PolicyFile { name: name.to_owned(), text: text.strip_prefix('\u{feff}').unwrap_or(text).to_owned() }
     }
 
-    /// Reads the file at `path`; `-` is standard input.
+    /// Reads the file at `path`.
     ///
     /// # Errors
     /// When it cannot be read, is larger than 4 MiB, or is not UTF-8.
     pub fn read(path: &Path) -> Result<PolicyFile, FilesError> {
-        let name = path.display().to_string();
+        PolicyFile::read_from(&path.display().to_string(), File::open(path))
+    }
+
+    /// Reads standard input.
+    ///
+    /// # Errors
+    /// As for a file.
+    pub fn stdin() -> Result<PolicyFile, FilesError> {
+        PolicyFile::read_from("standard input", Ok(std::io::stdin().lock()))
+    }
+
+    fn read_from(name: &str, from: std::io::Result<impl Read>) -> Result<PolicyFile, FilesError> {
         let mut bytes = Vec::new();
-        let read = if name == "-" {
-            std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
-        } else {
-            File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        };
-        let name = if name == "-" { "standard input" } else { &name };
+        let read = from.and_then(|from| from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         read.map_err(|error| {
             FilesError::new(format!("cannot read {name}: {error}"), "name a readable file with mesh policies")
         })?;

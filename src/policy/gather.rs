@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::address::{Override, Target};
+use super::address::{Listener, Target};
 use super::backend::{Transport, Wanted};
 use super::format::{Format, mapping, quoted, sequence, word};
 use super::{Findings, Place};
@@ -71,12 +71,12 @@ struct Group {
 }
 
 /// Merges what goes to one address. Addresses of other hosts are listened for on 127.0.0.1, unless
-/// an override says where they arrive.
-pub fn gather(wanted: Vec<Wanted>, overrides: &[Override], findings: &mut Findings<'_>) -> Vec<Source> {
+/// a listener says where they arrive.
+pub fn gather(wanted: Vec<Wanted>, listeners: &[Listener], findings: &mut Findings<'_>) -> Vec<Source> {
     let mut groups: Vec<Group> = Vec::new();
     let mut told: HashSet<String> = HashSet::new();
     for one in wanted {
-        let listen = listen(&one, overrides, &mut told, findings);
+        let listen = listen(&one, listeners, &mut told, findings);
         let index = groups.iter().position(|group| group.listen.collides(&listen));
         let index = match index {
             Some(index) if groups[index].transport == one.transport => index,
@@ -97,21 +97,25 @@ pub fn gather(wanted: Vec<Wanted>, overrides: &[Override], findings: &mut Findin
         };
         groups[index].add(one, findings);
     }
-    for unused in overrides.iter().filter(|it| !told.contains(&it.target.to_string())) {
+    for listener in listeners {
+        let Listener::For(arrival) = listener else { continue };
+        if told.contains(&arrival.target.to_string()) {
+            continue;
+        }
         let place = Place { file: 0, span: None };
-        let message = format!("no policy sends to {}", unused.target);
+        let message = format!("no policy sends to {}", arrival.target);
         findings.error(&place, message, "write the address as the policy has it");
     }
     named(groups, findings)
 }
 
 /// Where to listen for a backend; the first time for each address, what is to be known about it.
-fn listen(one: &Wanted, overrides: &[Override], told: &mut HashSet<String>, findings: &mut Findings<'_>) -> Listen {
+fn listen(one: &Wanted, listeners: &[Listener], told: &mut HashSet<String>, findings: &mut Findings<'_>) -> Listen {
     let first = told.insert(one.target.to_string());
-    if let Some(other) = overrides.iter().find(|it| it.target == one.target) {
-        return other.listen.clone();
-    }
     let (listen, own) = one.target.listen();
+    if let Some(arrival) = listeners.iter().find_map(|it| it.arrival(&one.target, own)) {
+        return arrival.clone();
+    }
     if first && !own {
         let message = match &one.target {
             Target::Node { port } => {

@@ -24,7 +24,7 @@ mod traffic_log;
 mod yaml;
 
 pub use crate::config::problem::Report;
-pub use address::Override;
+pub use address::{Arrival, Listener};
 pub use files::{FilesError, PolicyFile, find};
 pub use gather::{Source, SourceKind};
 
@@ -52,12 +52,17 @@ impl Derived {
     }
 }
 
-/// Reads all policies together: they refer to each other, in whichever file they are.
+/// Reads all policies together: they refer to each other, in whichever file they are. `listeners`
+/// are what is known of where this process listens; without them the addresses of other hosts are
+/// listened for on 127.0.0.1.
 #[must_use]
-pub fn derive(files: &[PolicyFile], overrides: &[Override]) -> Derived {
+pub fn derive(files: &[PolicyFile], listeners: &[Listener]) -> Derived {
     let mut findings = Findings::new(files);
-    let roots: Vec<Vec<Node>> =
-        files.iter().zip(&mut findings.problems).map(|(file, problems)| tree::parse_all(&file.text, problems)).collect();
+    let roots: Vec<Vec<Node>> = files
+        .iter()
+        .zip(&mut findings.problems)
+        .map(|(file, problems)| tree::parse_all(&file.text, problems))
+        .collect();
     let documents = document::all(&roots, &mut findings);
     let collectors = telemetry_backend::read(&documents, &mut findings);
     let mut wanted = Vec::new();
@@ -66,7 +71,7 @@ pub fn derive(files: &[PolicyFile], overrides: &[Override]) -> Derived {
     }
     collectors.tell_unused(&mut findings);
     traffic_log::read(&documents, &mut wanted, &mut findings);
-    let sources = gather::gather(wanted, overrides, &mut findings);
+    let sources = gather::gather(wanted, listeners, &mut findings);
     let problems = findings.problems.into_iter();
     let reports = files.iter().zip(problems).zip(&roots).filter(|((_, problems), _)| !problems.is_empty());
     let reports = reports.map(|((file, problems), roots)| Report::new(&file.name, &file.text, roots, problems));

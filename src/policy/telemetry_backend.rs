@@ -61,7 +61,11 @@ fn target(document: &Document<'_>, findings: &mut Findings<'_>) -> Option<Target
         Ok(target) => Some(target),
         Err(_) => {
             let message = format!("{} is not a host", shown(&host));
-            findings.error(&document.entry_place(entry), message, "write a name or an IP address; the port is in `port`");
+            findings.error(
+                &document.entry_place(entry),
+                message,
+                "write a name or an IP address; the port is in `port`",
+            );
             None
         }
     }
@@ -78,12 +82,7 @@ fn default(document: &Document<'_>, port: u16) -> Target {
 impl Collectors<'_> {
     /// Where a `backendRef` points to: by name, or by labels. Of several Kuma takes the oldest, here
     /// it is the first.
-    pub fn resolve(
-        &self,
-        document: &Document<'_>,
-        reference: &Entry,
-        findings: &mut Findings<'_>,
-    ) -> Option<Target> {
+    pub fn resolve(&self, document: &Document<'_>, reference: &Entry, findings: &mut Findings<'_>) -> Option<Target> {
         let place = document.place(&reference.key_span);
         let name = word(&reference.value, "name");
         let labels = reference.value.entry("labels").map(|it| it.value.entries()).unwrap_or_default();

@@ -121,7 +121,11 @@ fn one(mesh: &Document<'_>, list: &Entry, node: &Node, findings: &mut Findings<'
             None
         }
         (None, _) => {
-            findings.error(&place, "the backend has no type", "write `type: tcp` and `conf: {address: 127.0.0.1:5000}`");
+            findings.error(
+                &place,
+                "the backend has no type",
+                "write `type: tcp` and `conf: {address: 127.0.0.1:5000}`",
+            );
             None
         }
     }
