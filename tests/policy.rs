@@ -345,7 +345,7 @@ fn other_documents() {
     );
     check("apiVersion: kuma.io/v1alpha1\nkind: Brand\n", &["note 2:7 the kind `Brand` is not known"]);
     check("name: x\n", &["note 1:1 this is no policy: it has no kind"]);
-    check("a: [\n", &["error 1:6 this is not YAML"]);
+    check("a: [\n", &["error 1:4 this is not YAML"]);
     check("type: Mesh\ntype: Mesh\n", &["error 2:1 the key `type` is written twice"]);
     let item = with_backend("- type: Tcp\n  tcp: {address: 127.0.0.1:5000}").replace('\n', "\n  ");
     let list = format!("apiVersion: v1\nkind: List\nitems:\n- {item}\n");
@@ -400,6 +400,20 @@ sinks:
 fn lines_and_otlp_on_one_address() {
     let text = "- type: Tcp\n  tcp: {address: 127.0.0.1:4317}\n- type: OpenTelemetry\n  openTelemetry: {endpoint: 127.0.0.1:4317}";
     check_backend(text, &["error 11:35 cannot be for lines and for OTLP: the other is at policy.yaml:9"]);
+}
+
+/// Guarantee: who cannot tell two logs apart is told, with both places.
+#[test]
+fn formats_that_look_the_same() {
+    let otel = |value: &str| {
+        format!(
+            "- type: OpenTelemetry\n  openTelemetry: {{endpoint: 127.0.0.1:4317, attributes: [{{key: a, value: '{value}'}}]}}\n"
+        )
+    };
+    let alike = "warning 11:35 what is sent here looks like what policy.yaml:9 sends to the same address";
+    check_backend(&(otel("%PROTOCOL%") + &otel("%UPSTREAM_HOST%")), &[alike]);
+    let same = from_text(&with_backend(&(otel("%PROTOCOL%") + &otel("%PROTOCOL%"))));
+    assert!(!said(&same).contains("looks like"), "{}", said(&same));
 }
 
 proptest! {

@@ -40,7 +40,10 @@ pub fn from_policy(args: &FromPolicyArgs) -> Exit {
     let colour = std::io::stderr().is_terminal();
     derived.reports.iter().for_each(|report| complain(&format!("{}\n", report.render(colour))));
     if derived.sources.is_empty() {
-        complain("error: no policy in these files sends logs to an address, so there is nothing to write");
+        complain(match derived.has_errors() {
+            true => "error: nothing is left to write",
+            false => "error: no policy in these files sends logs to an address, so there is nothing to write",
+        });
         return Exit::Usage;
     }
     let yaml = derived.to_yaml();

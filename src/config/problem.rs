@@ -29,7 +29,7 @@ pub struct Problem {
     pub(crate) span: Span,
     /// Keys on the way there, joined by dots; what is shown when there is no file to point into.
     pub(super) path: String,
-    pub(super) message: String,
+    pub(super) message: Box<str>,
     pub(super) help: Option<String>,
     /// Values on the same line that must not be shown.
     hidden: Vec<Range<usize>>,
@@ -37,7 +37,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn at(span: Span, message: impl Into<String>) -> Problem {
-        let message = tame(&message.into());
+        let message = tame(&message.into()).into();
         Problem { severity: Severity::Error, span, path: String::new(), message, help: None, hidden: Vec::new() }
     }
 
@@ -237,7 +237,7 @@ pub(crate) fn shown(word: &str) -> String {
 
 fn full_message(problem: &Problem) -> String {
     match (&problem.span, problem.path.as_str()) {
-        (Some(_), _) | (None, "") => problem.message.clone(),
+        (Some(_), _) | (None, "") => problem.message.to_string(),
         (None, path) => format!("{path}: {}", problem.message),
     }
 }

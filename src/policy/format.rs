@@ -1,7 +1,7 @@
 //! The `format` of a backend: what its lines look like.
 
 use super::document::{Document, text};
-use super::{Findings, Place, access_log, backend, yaml};
+use super::{Findings, access_log, backend, yaml};
 use crate::config::problem::shown;
 use crate::config::suggest;
 use crate::config::tree::{Entry, Kind, Node, Scalar};
@@ -191,18 +191,23 @@ pub fn compile(document: &Document<'_>, node: &Node, written: &str, findings: &m
         }
     };
     for warning in format.warnings() {
-        let place: Place = findings.within(document.file, node, written, &warning.at);
+        let place = findings.within(document.file, node, written, &warning.at);
         findings.warning(&place, warning.message, warning.help);
     }
+    Some(shape(written, format.slots()))
+}
+
+/// The text between operators, and for each operator how its values look.
+fn shape(written: &str, slots: &[envoy::Slot]) -> String {
     let mut shape = String::new();
     let mut end = 0;
-    for slot in format.slots() {
+    for slot in slots {
         shape.push_str(written.get(end..slot.at.start).unwrap_or_default());
         shape.push_str(class(&slot.operator));
         end = slot.at.end;
     }
     shape.push_str(written.get(end..).unwrap_or_default());
-    Some(shape)
+    shape
 }
 
 /// What can be told of a value from its looks. A control character keeps it apart from text.
@@ -240,4 +245,38 @@ pub fn sequence(items: Vec<Node>) -> Node {
 pub fn mapping(entries: Vec<(&str, Node)>) -> Node {
     let entry = |(key, value): (&str, Node)| Entry { key: key.to_owned(), key_span: None, value };
     Node { span: None, kind: Kind::Mapping(entries.into_iter().map(entry).collect()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::semantics::Target;
+
+    /// Operators without parameters, as they stand in the text.
+    fn slots(written: &str) -> Vec<envoy::Slot> {
+        let signs: Vec<usize> = written.match_indices('%').map(|(at, _)| at).collect();
+        let slot = |ends: &[usize]| envoy::Slot {
+            at: ends[0]..ends[1] + 1,
+            operator: written[ends[0] + 1..ends[1]].to_owned(),
+            params: None,
+            max: None,
+            target: Target::Nothing,
+        };
+        signs.chunks_exact(2).map(slot).collect()
+    }
+
+    #[test]
+    fn what_looks_the_same() {
+        let check = |a: &str, b: &str, expected: bool| {
+            assert_eq!(shape(a, &slots(a)) == shape(b, &slots(b)), expected, "{a} {b}");
+        };
+        check("a %DURATION%ms", "a %RESPONSE_DURATION%ms", true);
+        check("a %DURATION%ms", "a %DURATION%s", false);
+        check("%BYTES_SENT% %BYTES_RECEIVED%", "%BYTES_RECEIVED% %BYTES_SENT%", true);
+        check("%PROTOCOL% x", "%UPSTREAM_HOST% x", true);
+        check("%PROTOCOL% x", "%DURATION% x", false);
+        check("%START_TIME% x", "%PROTOCOL% x", false);
+        check("%RESPONSE_FLAGS%", "%PROTOCOL%", false);
+        check("text", "%PROTOCOL%", false);
+    }
 }

@@ -148,3 +148,54 @@ impl<'a> Findings<'a> {
         part().map_or(whole, |span| Place { file, span: Some(span) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The place of `word` in the value of `x`, as the bytes there.
+    #[track_caller]
+    fn check(text: &str, word: &str, nth: usize, expected: &str) {
+        let files = [PolicyFile::new("policy.yaml", text)];
+        let findings = Findings::new(&files);
+        let root = tree::parse(text, &mut Vec::new()).unwrap();
+        let node = &root.entry("x").unwrap().value;
+        let value = document::text(node).unwrap();
+        let (at, _) = value.match_indices(word).nth(nth).unwrap();
+        let place = findings.within(0, node, value, &(at..at + word.len()));
+        let span = place.span.unwrap();
+        let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[..span.start].matches('\n').count() + 1;
+        let found = format!("{line}:{} {}", text[line_start..span.start].chars().count() + 1, &text[span]);
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn places_inside_of_values() {
+        check("x: a %B% c", "%B%", 0, "1:6 %B%");
+        check("x: 'a %B% c'", "%B%", 0, "1:7 %B%");
+        check("x: 'it''s %B% %B%'", "%B%", 1, "1:15 %B%");
+        check("x: \"\\t\\u00e9 %B% %B%\"", "%B%", 1, "1:18 %B%");
+        check("x: 'é %B%'", "%B%", 0, "1:7 %B%");
+        check("x: |\n  a %A%\n  b %B% c\n", "%B%", 0, "3:5 %B%");
+        check("x: >\n  a %A%\n  b %A% c\n", "%A%", 1, "3:5 %A%");
+        check("x: '\"a'", "\"", 0, "1:5 \"");
+        check("x: \"\\\"a\"", "\"", 0, "1:6 \"");
+        // What cannot be found is shown as the whole.
+        check("x: \"a\\tb\"", "a\tb", 0, "1:4 \"a\\tb\"");
+    }
+
+    #[test]
+    fn lines_of_places() {
+        let files = [PolicyFile::new("policy.yaml", "a\nb\n\nc")];
+        let findings = Findings::new(&files);
+        let check = |at: usize, expected: &str| {
+            assert_eq!(findings.line(&Place { file: 0, span: Some(at..at) }), expected);
+        };
+        check(0, "policy.yaml:1");
+        check(1, "policy.yaml:1");
+        check(2, "policy.yaml:2");
+        check(4, "policy.yaml:3");
+        check(5, "policy.yaml:4");
+    }
+}
