@@ -55,6 +55,17 @@ fn examples_of_the_documentation() {
     }
 }
 
+/// Guarantee: the policies that we tell users to apply are right by our own rules.
+#[test]
+fn our_own_policies() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kuma");
+    let paths = logboom::policy::find(&directory.join("*.yaml").display().to_string()).unwrap();
+    let files: Vec<PolicyFile> = paths.iter().map(|path| PolicyFile::read(path).unwrap()).collect();
+    let derived = derive(&files, &[]);
+    assert!(!derived.has_errors() && !shown(&derived).contains("note:"), "{}", shown(&derived));
+    assert_eq!(derived.sources.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["tcp-5000", "otel-4317"]);
+}
+
 /// Guarantee: the examples of TrafficLog, which refer to each other, are right when read together.
 #[test]
 fn traffic_log_with_its_mesh() {

@@ -124,7 +124,7 @@ fn listen(one: &Wanted, listeners: &[Listener], told: &mut HashSet<String>, find
             Target::Host { .. } => format!("proxies send to {}; logboom listens on {listen}", one.target),
         };
         let help = format!(
-            "where that arrives on another address: `from-policy --listen {}=LISTEN`, or a source of your own with it",
+            "if it arrives on another address, say so: `from-policy --listen {}=LISTEN`, or a source of your own on its port",
             one.target
         );
         findings.warning(&one.place, message, help);
