@@ -25,6 +25,7 @@
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what mesh policies ask for | [`policy`] |
 //! | realistic load | [`generate`] |
 //!
 //! `ARCHITECTURE.md` has a line for each file, what happens when something fails, and the reasons.
@@ -63,6 +64,7 @@ pub mod inbox;
 pub mod intake;
 pub mod learn;
 pub mod memory;
+pub mod policy;
 pub mod record;
 pub mod semantics;
 pub mod server;
