@@ -192,7 +192,7 @@ pub fn compile(document: &Document<'_>, node: &Node, written: &str, findings: &m
     };
     for warning in format.warnings() {
         let place = findings.within(document.file, node, written, &warning.at);
-        findings.warning(&place, warning.message, warning.help);
+        findings.warning(&place, warning.message.clone(), warning.help.clone());
     }
     Some(shape(written, format.slots()))
 }
