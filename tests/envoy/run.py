@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 
 from bootstrap import bootstrap  # noqa: E402
 from checks import check, file_checks, metric_checks, otlp_records, pipe_records, table  # noqa: E402
-from processes import Envoy, Logboom, Unavailable, install_envoy  # noqa: E402
+from processes import Envoy, Logboom, Unavailable, collector, install_envoy  # noqa: E402
 from relay import Relay  # noqa: E402
 from traffic import drive  # noqa: E402
 from upstream import Echo, Http, refusing_port, serve  # noqa: E402
@@ -61,7 +61,7 @@ def main():
 def run(binary, envoy_binary, directory):
     """The whole scenario; returns `(name, passed, details)` of every check."""
     started = time.monotonic()
-    logboom = Logboom(binary, directory)
+    logboom = Logboom(binary, directory, collector(directory))
     relay = envoy = None
     try:
         current, older = f"127.0.0.1:{logboom.lines_port}", f"localhost:{logboom.lines_port}"
