@@ -38,11 +38,11 @@ impl Span {
         self.len == 0
     }
 
-    /// The range without `front` bytes at its beginning and `back` bytes at its end.
-    #[must_use]
-    pub(crate) fn trimmed(self, front: u32, back: u32) -> Span {
-        debug_assert!(front + back <= self.len);
-        Span { start: self.start + front, len: self.len - front - back }
+    /// Part of it, `start..end` counted from its first byte.
+    #[inline]
+    pub(crate) fn part(self, start: usize, end: usize) -> Span {
+        debug_assert!(start <= end && end <= self.len as usize);
+        Span { start: self.start + start as u32, len: (end - start) as u32 }
     }
 
     /// A range of the raw bytes, found in a side buffer that was read as if it were raw.
@@ -107,6 +107,8 @@ pub struct Tree {
     nodes: Vec<Node>,
     side: Vec<u8>,
     kept_side: usize,
+    /// Bytes at the front of the side buffer that are plain text: see [`Tree::keep_plain`].
+    plain_side: u32,
 }
 
 /// Where a list was opened, to be closed again.
@@ -124,6 +126,7 @@ impl Tree {
     /// Forgets everything, kept text included.
     pub fn clear_all(&mut self) {
         self.kept_side = 0;
+        self.plain_side = 0;
         self.clear();
     }
 
@@ -136,11 +139,30 @@ impl Tree {
         span
     }
 
+    /// As [`Tree::keep`], for the first text after [`Tree::clear_all`], of which the caller knows that
+    /// it needs no escape in any encoding: printable ASCII without quotes and backslashes. Encoders
+    /// copy the keys that point into it.
+    pub fn keep_plain(&mut self, text: &[u8]) {
+        debug_assert!(self.side.is_empty() && text.iter().all(|byte| is_plain(*byte)));
+        let _span = self.keep(text);
+        self.plain_side = text.len() as u32;
+    }
+
     /// Copies text into the side buffer.
     pub fn side_text(&mut self, text: &[u8]) -> Span {
         let start = self.side.len();
         self.side.extend_from_slice(text);
         Span::side(start, self.side.len())
+    }
+
+    /// Where the next side text will begin, for [`Tree::side_since`].
+    pub(crate) fn side_position(&self) -> usize {
+        self.side.len()
+    }
+
+    /// All side text since a position as one: for text that is written piece by piece.
+    pub(crate) fn side_since(&self, position: usize) -> Span {
+        Span::side(position, self.side.len())
     }
 
     /// Adds a value. In an array the key is [`Span::EMPTY`].
@@ -244,6 +266,12 @@ impl Tree {
     }
 }
 
+/// True for a byte that no encoding escapes.
+#[must_use]
+pub(crate) fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+}
+
 /// A run of sibling values in a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range {
@@ -275,6 +303,8 @@ pub struct Record {
     pub flags: u32,
     /// Attributes the sender dropped.
     pub dropped_attributes_count: u32,
+    /// No two attributes have the same key. False when that is not known.
+    pub distinct_keys: bool,
     /// The body: one value, or none. A body that was sent as the empty value is a range of one.
     pub body: Range,
     /// The attributes: any number of siblings.
@@ -362,17 +392,24 @@ pub struct Values<'a> {
     tree: &'a Tree,
     at: u32,
     end: u32,
+    distinct: bool,
 }
 
 impl<'a> Values<'a> {
     fn new(raw: &'a [u8], tree: &'a Tree, range: Range) -> Self {
-        Values { raw, tree, at: range.start, end: range.end }
+        Values { raw, tree, at: range.start, end: range.end, distinct: false }
     }
 
     /// True when nothing is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.at >= self.end
+    }
+
+    /// True when it is known, without looking, that no key comes twice.
+    #[must_use]
+    pub(crate) fn are_distinct(&self) -> bool {
+        self.distinct
     }
 
     /// The keys alone.
@@ -386,6 +423,13 @@ impl<'a> Values<'a> {
             }
             Some(self.tree.text(self.raw, node.key))
         })
+    }
+
+    /// True when the key of the next value is known to need no escape.
+    #[inline]
+    pub(crate) fn next_key_is_plain(&self) -> bool {
+        let key = self.tree.nodes.get(self.at as usize).map_or(Span::EMPTY, |node| node.key);
+        key.start & SIDE != 0 && key.start & !SIDE < self.tree.plain_side
     }
 
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
@@ -471,7 +515,8 @@ impl<'a> RecordRef<'a> {
     /// The attributes.
     #[must_use]
     pub fn attributes(&self) -> Values<'a> {
-        Values::new(self.raw, &self.record.tree, self.record.attributes)
+        let Record { tree, attributes, distinct_keys, .. } = self.record;
+        Values { distinct: *distinct_keys, ..Values::new(self.raw, tree, *attributes) }
     }
 
     /// Resource and scope.

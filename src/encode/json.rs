@@ -8,7 +8,7 @@
 //! say is lost.
 
 use super::time::TimeWriter;
-use super::value::{ValueWriter, hex, int, string};
+use super::value::{ValueWriter, begin_object, hex, int, string};
 use crate::record::{EnvelopeRef, RecordRef};
 
 /// Writes records as JSON lines.
@@ -103,15 +103,6 @@ impl JsonEncoder {
     #[must_use]
     pub fn repeated_keys(&self) -> u64 {
         self.values.repeated_keys()
-    }
-}
-
-/// The members written from `start` on, each with a comma before it, become the inside of an
-/// object: a member need not know whether it is the first.
-fn begin_object(start: usize, out: &mut Vec<u8>) {
-    match out.get_mut(start) {
-        Some(comma) => *comma = b'{',
-        None => out.push(b'{'),
     }
 }
 

@@ -91,6 +91,7 @@ fn record(sample: &Sample) -> Record {
         span_id: tree.side_text(&sample.span_id),
         flags: sample.flags,
         dropped_attributes_count: sample.dropped,
+        distinct_keys: false,
         body,
         attributes: put_all(&sample.attributes, &mut tree),
         tree,

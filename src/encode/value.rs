@@ -45,6 +45,9 @@ impl ValueWriter {
 
     /// Writes keys and values as an object.
     pub(super) fn object(&mut self, members: Values<'_>, out: &mut Vec<u8>) {
+        if members.are_distinct() {
+            return self.distinct(members, out);
+        }
         let mut replaced = self.repeats.find(members);
         let mut first = true;
         for ((key, value), index) in members.zip(0..) {
@@ -53,18 +56,51 @@ impl ValueWriter {
             }
             out.extend_from_slice(if std::mem::take(&mut first) { b"{\"" } else { b",\"" });
             escape_json(key, out);
-            // Here and not in `value`: handing a value on goes through memory.
-            if let ValueRef::Text(it) = value {
-                out.extend_from_slice(b"\":\"");
-                escape_json(it, out);
-                out.push(b'"');
-            } else {
-                out.extend_from_slice(b"\":");
-                self.value(value, out);
-            }
+            self.member(value, out);
         }
         out.extend_from_slice(if first { b"{}" } else { b"}" });
         self.repeats.release(replaced);
+    }
+
+    /// An object no key of which comes twice.
+    fn distinct(&mut self, mut members: Values<'_>, out: &mut Vec<u8>) {
+        let start = out.len();
+        loop {
+            let plain = members.next_key_is_plain();
+            let Some((key, value)) = members.next() else { break };
+            out.extend_from_slice(b",\"");
+            if plain {
+                out.extend_from_slice(key);
+            } else {
+                escape_json(key, out);
+            }
+            self.member(value, out);
+        }
+        begin_object(start, out);
+        out.push(b'}');
+    }
+
+    /// The rest of a member, behind its key.
+    #[inline]
+    fn member(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) {
+        // Here and not in `value`: handing a value on goes through memory.
+        if let ValueRef::Text(it) = value {
+            out.extend_from_slice(b"\":\"");
+            escape_json(it, out);
+            out.push(b'"');
+        } else {
+            out.extend_from_slice(b"\":");
+            self.value(value, out);
+        }
+    }
+}
+
+/// The members written from `start` on, each with a comma before it, become the inside of an
+/// object: a member need not know whether it is the first.
+pub(super) fn begin_object(start: usize, out: &mut Vec<u8>) {
+    match out.get_mut(start) {
+        Some(comma) => *comma = b'{',
+        None => out.push(b'{'),
     }
 }
 

@@ -1,21 +1,11 @@
 //! Fields into a record.
 
+use super::http::Outcome;
+use super::keys::{Key, Keys};
+use super::severity::{self, Severity};
+use super::writer::Writer;
 use super::{Field, Fields};
-use crate::record::{Record, Span, Tree};
-
-/// The attribute names and severity texts that [`apply`] writes, kept in a tree.
-#[derive(Clone, Debug)]
-pub struct Keys {}
-
-impl Keys {
-    /// Writes them into the tree as kept text: call it once per payload, see [`Tree::keep`].
-    #[must_use]
-    pub fn keep(tree: &mut Tree) -> Keys {
-        let _: fn(&mut Tree, &[u8]) -> Span = Tree::keep;
-        let _ = tree;
-        Keys {}
-    }
-}
+use crate::record::{Record, Span, Value};
 
 /// What [`apply`] had to change, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +17,44 @@ pub struct Applied {
 /// Adds to the record what the fields say: attributes behind those it has, in a fixed order, time,
 /// trace and span id, severity; where the record already has one of these, it stays. Values point
 /// into `raw` or into the record's tree.
+///
+/// Attributes are only pushed: the caller opens the record's range of attributes before, and ends
+/// it afterwards. Severity is set when there is a status, flags or a gRPC status to judge by.
 pub fn apply(fields: &Fields, keys: &Keys, raw: &[u8], record: &mut Record) -> Applied {
-    let _ = (fields.get(Field::StartTime), keys, raw, record);
-    Applied::default()
+    let applied = Applied::default();
+    let mut writer = Writer { fields, keys, raw, tree: &mut record.tree, applied, doubtful: false };
+    let (outcome, sizes) = writer.http();
+    writer.envoy(sizes);
+    writer.kuma();
+    writer.others();
+    let context = writer.trace();
+    if writer.doubtful {
+        writer.push(Key::Mojibake, Value::Text(keys.of(Key::Possible)));
+    }
+    let severity = judge(&mut writer, outcome);
+    let (applied, start) = (writer.applied, writer.start_time());
+
+    if record.time_unix_nano == 0 {
+        record.time_unix_nano = start.unwrap_or(0);
+    }
+    if let (Some(context), true) = (context, record.trace_id.is_empty() && record.span_id.is_empty()) {
+        record.trace_id = record.tree.side_text(&context.trace);
+        record.span_id = context.span.map_or(Span::EMPTY, |it| record.tree.side_text(&it));
+        record.flags |= u32::from(context.flags);
+    }
+    if let (Some(severity), true) = (severity, record.severity_number == 0 && record.severity_text.is_empty()) {
+        record.severity_number = severity.number();
+        record.severity_text = keys.of(severity.text());
+    }
+    applied
+}
+
+/// The worst that status, gRPC status and flags say; `None` when none of them is there.
+#[inline]
+fn judge(writer: &mut Writer<'_>, outcome: Outcome) -> Option<Severity> {
+    let flags = writer.flags().map(|it| severity::of_flags(writer.bytes(it)));
+    // TCP in an HTTP format has the status 0: nothing was wrong, but it was an access.
+    let access = writer.fields.get(Field::StatusCode).map(|_| Severity::Info);
+    let status = outcome.status.map(severity::of_status);
+    [access, status, outcome.grpc.map(severity::of_grpc), flags].into_iter().flatten().max()
 }

@@ -5,10 +5,28 @@
 //! of the record. So a line, a JSON object and an OTLP record that say the same look the same.
 //! Tables and arithmetic; knows no sockets, files, clocks or tasks.
 
+mod address;
 mod apply;
 mod field;
+mod flags;
+mod grpc;
+mod http;
+mod keys;
 mod known_keys;
+mod known_rows;
+mod mojibake;
+mod number;
+mod proxy;
+mod severity;
+#[cfg(test)]
+mod tests;
+mod time;
+mod trace;
+mod writer;
 
-pub use apply::{Applied, Keys, apply};
+pub use apply::{Applied, apply};
 pub use field::{Field, Fields, Kind, Target};
-pub use known_keys::{Evidence, Known, known_key};
+pub use flags::{Blame, FLAGS, Flag, flag};
+pub use keys::Keys;
+pub use known_keys::{Evidence, Known, Meaning, Weight, known_key, strip_stray_quotes};
+pub use time::parse_rfc3339;

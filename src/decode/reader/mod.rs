@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::decode::format::{Format, FormatKeys, Places, Reading, presets};
 use crate::decode::reason::Reason;
-use crate::record::{Record, Span, Tree};
+use crate::record::{Record, Span, Tree, is_plain};
 use crate::semantics::{self, Applied, Fields, Keys};
 
 mod leaf;
@@ -40,6 +40,8 @@ pub struct Reader {
     words: Words,
     /// All names, as the side text of a tree begins with them.
     dictionary: Vec<u8>,
+    /// None of it needs an escape: header names in a format may.
+    plain_dictionary: bool,
 }
 
 /// A format of whole lines.
@@ -183,6 +185,7 @@ impl Reader {
             shapes,
             keys,
             words,
+            plain_dictionary: tree.kept().iter().all(|byte| is_plain(*byte)),
             dictionary: tree.kept().to_vec(),
         })
     }
@@ -190,7 +193,11 @@ impl Reader {
     /// Makes the tree's side text begin with the names the reader refers to: once per payload,
     /// right after [`Tree::clear_all`].
     pub fn prepare(&self, tree: &mut Tree) {
-        let _names = tree.keep(&self.dictionary);
+        if self.plain_dictionary {
+            tree.keep_plain(&self.dictionary);
+        } else {
+            let _names = tree.keep(&self.dictionary);
+        }
     }
 
     /// True when nothing is read: every record is passed on as it came.

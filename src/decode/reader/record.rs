@@ -5,7 +5,7 @@ use super::leaf::{is_absent, other, set};
 use super::{Outcome, Reader, Reading, Reason, Space};
 use crate::decode::json;
 use crate::record::{Record, Tree, Value};
-use crate::semantics::{Evidence, Field, Fields, Known, known_key};
+use crate::semantics::{Evidence, Field, Fields, Meaning, known_key, strip_stray_quotes};
 
 /// What kuma-dp sends when a JSON format had no value at all.
 const NO_VALUES: &[u8] = b"null";
@@ -47,21 +47,14 @@ impl Reader {
         if record.tree.position() == position {
             return Outcome::raw(Some(Reason::NoValues));
         }
-        let reason = self.members(payload, position, space, &mut record.tree, Evidence::default());
-        let stray_quotes = strip_stray_quotes(payload, &record.tree, &mut space.fields);
+        let reason = self.members(payload, position, space, &mut record.tree);
+        let stray_quotes = unquote(payload, &record.tree, &mut space.fields);
         Outcome { stray_quotes, ..self.apply(reason, payload, space, record) }
     }
 
     /// Moves what is known of the values since `position` into the fields; what is not known stays
-    /// where it is. `evidence` that they are an access log may be there already.
-    fn members(
-        &self,
-        raw: &[u8],
-        position: u32,
-        space: &mut Space,
-        tree: &mut Tree,
-        evidence: Evidence,
-    ) -> Option<Reason> {
+    /// where it is.
+    fn members(&self, raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) -> Option<Reason> {
         let range = tree.since(position);
         if let Some(format) = self.objects.iter().find(|format| format.has_all(raw, tree, range)) {
             return format.read(raw, tree, position, space).then_some(Reason::Ambiguous);
@@ -69,33 +62,17 @@ impl Reader {
         if !self.known {
             return Some(Reason::UnknownFormat);
         }
-        self.known_members(raw, position, space, tree, evidence);
-        None
-    }
-
-    fn known_members(&self, raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree, mut evidence: Evidence) {
-        for at in tree.siblings(tree.since(position)) {
+        let mut evidence = Evidence::default();
+        for at in tree.siblings(range) {
             if let Some(known) = tree.node(at).and_then(|(key, _)| known_key(tree.text(raw, key))) {
-                evidence.add(&known);
+                evidence.add(known);
             }
         }
-        if !evidence.is_access_log() {
-            return;
+        if evidence.is_access_log() {
+            known_members(raw, position, space, tree);
         }
-        tree.retain(position, |tree, key, value| {
-            let fit = match known_key(tree.text(raw, key)) {
-                None => Fit::Left,
-                Some(Known::Field(field)) => set(field, value, raw, tree, &mut space.fields),
-                Some(Known::Attribute(name, kind)) => {
-                    let same = tree.text(raw, key) == name.as_bytes();
-                    let name = if same { key } else { tree.side_text(name.as_bytes()) };
-                    other(name, value, kind, raw, tree, &mut space.fields)
-                }
-            };
-            fit == Fit::Left
-        });
+        None
     }
-
     /// Reads an OTLP record whose body stands before its attributes, and these at the end of the
     /// tree: attributes that are known get their names and types, and the body is read like a line.
     /// Records of other senders than Envoy (`from_envoy`) are left alone, unless the source has the
@@ -106,7 +83,7 @@ impl Reader {
         let mut ambiguous = shape.is_some_and(|shape| shape.read(raw, record, space));
         if shape.is_none() && self.known && from_envoy {
             let position = record.attributes.start;
-            self.known_members(raw, position, space, &mut record.tree, Evidence::certain());
+            known_members(raw, position, space, &mut record.tree);
         }
         if from_envoy && !shape.is_some_and(|shape| shape.has_body()) {
             ambiguous |= self.body(raw, space, record);
@@ -115,7 +92,7 @@ impl Reader {
             record.attributes.end = record.tree.position();
             return Outcome::default();
         }
-        let stray_quotes = strip_stray_quotes(raw, &record.tree, &mut space.fields);
+        let stray_quotes = unquote(raw, &record.tree, &mut space.fields);
         let outcome = self.apply(ambiguous.then_some(Reason::Ambiguous), raw, space, record);
         if let Some(reason) = outcome.reason {
             record.tree.push(self.words.parse_error, Value::Text(self.words.reasons[reason as usize]));
@@ -138,7 +115,7 @@ impl Reader {
                 let members = crate::record::Range { start, end: start + value.below() };
                 for at in tree.siblings(members) {
                     let Some((key, value)) = tree.node(at) else { continue };
-                    if let Some(Known::Field(field)) = known_key(tree.text(raw, key)) {
+                    if let Some(Meaning::Field(field)) = known_key(tree.text(raw, key)).map(|it| it.meaning) {
                         set(field, value, raw, tree, &mut space.fields);
                     }
                 }
@@ -149,10 +126,26 @@ impl Reader {
     }
 }
 
+/// Moves what has a known key into the fields.
+fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) {
+    tree.retain(position, |tree, key, value| {
+        let fit = match known_key(tree.text(raw, key)).map(|known| known.meaning) {
+            None => Fit::Left,
+            Some(Meaning::Field(field)) => set(field, value, raw, tree, &mut space.fields),
+            Some(Meaning::Attribute(name, kind)) => {
+                let same = tree.text(raw, key) == name.as_bytes();
+                let name = if same { key } else { tree.side_text(name.as_bytes()) };
+                other(name, value, kind, raw, tree, &mut space.fields)
+            }
+        };
+        fit == Fit::Left
+    });
+}
+
 /// Kuma's documentation shows JSON formats with quotes inside of the values, one of them without
 /// its partner (`'"%REQ(:METHOD)%'`). A method and an authority cannot hold quotes, so where they do,
 /// the quotes around the documented values are not theirs.
-fn strip_stray_quotes(raw: &[u8], tree: &Tree, fields: &mut Fields) -> bool {
+fn unquote(raw: &[u8], tree: &Tree, fields: &mut Fields) -> bool {
     const DOCUMENTED: [Field; 5] =
         [Field::Method, Field::ForwardedFor, Field::UserAgent, Field::RequestId, Field::Authority];
     let text = |fields: &Fields, field| match fields.get(field) {
@@ -165,9 +158,8 @@ fn strip_stray_quotes(raw: &[u8], tree: &Tree, fields: &mut Fields) -> bool {
     }
     for field in DOCUMENTED {
         let Some((span, text)) = text(fields, field) else { continue };
-        let front = u32::from(text.starts_with(b"\""));
-        let back = u32::from(text.len() > 1 && text.ends_with(b"\""));
-        let inside = span.trimmed(front, back);
+        let inside = strip_stray_quotes(text);
+        let inside = span.part(inside.start, inside.end);
         if is_absent(tree.text(raw, inside)) {
             fields.unset(field);
         } else {

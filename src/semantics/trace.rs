@@ -1,0 +1,180 @@
+//! Trace and span ids out of the headers that carry them.
+
+/// A place in a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Context {
+    pub(super) trace: [u8; 16],
+    pub(super) span: Option<[u8; 8]>,
+    /// W3C trace flags.
+    pub(super) flags: u8,
+}
+
+const INVALID: u8 = 0xff;
+
+const DIGITS: [u8; 256] = {
+    let mut digits = [INVALID; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+
+/// Exactly `N` bytes as hex digits, not all of them zero.
+#[inline]
+fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    if text.len() != 2 * N {
+        return None;
+    }
+    let (mut id, mut all, mut bad) = ([0; N], 0, 0);
+    for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
+        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+        *byte = high << 4 | low & 0xf;
+        all |= *byte;
+        bad |= high | low;
+    }
+    (bad & 0xf0 == 0 && all != 0).then_some(id)
+}
+
+fn padded(low: [u8; 8]) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&low);
+    id
+}
+
+/// A trace id in 32 or 16 hex digits; the shorter form is padded on the left.
+#[inline]
+pub(super) fn trace_id(text: &[u8]) -> Option<[u8; 16]> {
+    if text.len() == 16 { hex(text).map(padded) } else { hex(text) }
+}
+
+/// A span id in 16 hex digits.
+#[inline]
+pub(super) fn span_id(text: &[u8]) -> Option<[u8; 8]> {
+    hex(text)
+}
+
+/// `x-b3-traceid` or `x-datadog-traceid`. Sixteen digits are hex, for a random 64-bit number has as
+/// few decimals once in a thousand times; other decimals up to 64 bits are Datadog's.
+#[inline]
+pub(super) fn trace_header(text: &[u8]) -> Option<[u8; 16]> {
+    trace_id(text).or_else(|| {
+        let plain = matches!(text.len(), 1..=20) && text.iter().all(u8::is_ascii_digit);
+        let number: u64 = plain.then(|| std::str::from_utf8(text).ok()?.parse().ok())??;
+        (number != 0).then(|| padded(number.to_be_bytes()))
+    })
+}
+
+/// `traceparent`: `00-<trace>-<span>-<flags>`; a later version may have more behind it.
+pub(super) fn trace_parent(text: &[u8]) -> Option<Context> {
+    let (head, rest) = text.split_at_checked(55)?;
+    let dashes = [head[2], head[35], head[52]] == [b'-'; 3];
+    let digit = |at: usize| DIGITS[usize::from(head[at])];
+    let version = digit(0) << 4 | digit(1) & 0xf;
+    let known = digit(0) != INVALID && digit(1) != INVALID && version != INVALID;
+    let ends = rest.is_empty() || (version > 0 && rest[0] == b'-');
+    let (high, low) = (digit(53), digit(54));
+    if !dashes || !known || !ends || high == INVALID || low == INVALID {
+        return None;
+    }
+    Some(Context { trace: hex(&head[3..35])?, span: Some(hex(&head[36..52])?), flags: high << 4 | low })
+}
+
+/// `b3`: `<trace>-<span>`, `-<sampled>` (`0`, `1`, `d`) and `-<parent span>` if they are there.
+pub(super) fn b3(text: &[u8]) -> Option<Context> {
+    let mut parts = text.split(|it| *it == b'-');
+    let (trace, span) = (trace_id(parts.next()?)?, span_id(parts.next()?)?);
+    let flags = match parts.next() {
+        None | Some(b"0") => 0,
+        Some(b"1" | b"d") => 1,
+        Some(_) => return None,
+    };
+    if let Some(parent) = parts.next() {
+        span_id(parent)?;
+    }
+    parts.next().is_none().then_some(Context { trace, span: Some(span), flags })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LONG: u128 = 0x834c_687a_3acb_6266_1122_3344_5566_7788;
+
+    #[test]
+    fn headers() {
+        for (text, expected) in [
+            ("834c687a3acb62661122334455667788", Some(LONG)),
+            ("834C687A3ACB62661122334455667788", Some(LONG)),
+            ("834c687a3acb6266", Some(0x834c_687a_3acb_6266)),
+            ("1234567890123456", Some(0x1234_5678_9012_3456)),
+            ("1421647406169267924", Some(1_421_647_406_169_267_924)),
+            ("18446744073709551615", Some(u128::from(u64::MAX))),
+            ("7", Some(7)),
+            ("18446744073709551616", None),
+            ("0000000000000000", None),
+            ("00000000000000000000000000000000", None),
+            ("0", None),
+            ("834c687a3acb626", None),
+            ("834c687a3acb626g", None),
+            ("+1", None),
+            ("-", None),
+            ("", None),
+        ] {
+            assert_eq!(trace_header(text.as_bytes()).map(u128::from_be_bytes), expected, "{text}");
+        }
+        assert_eq!(trace_id(b"1421647406169267924"), None);
+    }
+
+    #[test]
+    fn contexts() {
+        let long = "834c687a3acb62661122334455667788";
+        let span = Some(0x0102_0304_0506_0708u64.to_be_bytes());
+        let sampled = Some(Context { trace: LONG.to_be_bytes(), span, flags: 1 });
+        let unsampled = sampled.map(|it| Context { flags: 0, ..it });
+        for (text, expected) in [
+            (format!("00-{long}-0102030405060708-01"), sampled),
+            (format!("00-{long}-0102030405060708-00"), unsampled),
+            (format!("01-{long}-0102030405060708-01-more"), sampled),
+            (format!("00-{long}-0102030405060708-01-more"), None),
+            (format!("ff-{long}-0102030405060708-01"), None),
+            (format!("00-{long}-0000000000000000-01"), None),
+            (format!("00-{long}-0102030405060708-0x"), None),
+            (format!("00-{long}-0102030405060708-"), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(trace_parent(text.as_bytes()), expected, "{text}");
+        }
+        for (text, expected) in [
+            (format!("{long}-0102030405060708-1-00000000000000ab"), sampled),
+            (format!("{long}-0102030405060708-d"), sampled),
+            (format!("{long}-0102030405060708-0"), unsampled),
+            (format!("{long}-0102030405060708"), unsampled),
+            (format!("{long}-0102030405060708-1-ab"), None),
+            (format!("{long}-0102030405060708-1-00000000000000ab-x"), None),
+            (format!("{long}-0102030405060708-2"), None),
+            ("0".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(b3(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hex_reads_back(id: u128, upper: bool) {
+            prop_assume!(id != 0);
+            let text = if upper { format!("{id:032X}") } else { format!("{id:032x}") };
+            prop_assert_eq!(trace_id(text.as_bytes()), Some(id.to_be_bytes()));
+        }
+
+        #[test]
+        fn any_bytes(text in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'-'), Just(b'0')], 0..70)) {
+            let _ = (trace_header(&text), trace_parent(&text), b3(&text));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! From fields to attributes at the end of a record's tree: what every room needs.
+
+use std::ops::Range;
+
+use super::keys::{Key, Keys};
+use super::mojibake::{self, Finding};
+use super::{Applied, Field, Fields, number};
+use crate::record::{Span, Tree, Value};
+
+/// A record under way.
+pub(super) struct Writer<'a> {
+    pub(super) fields: &'a Fields,
+    pub(super) keys: &'a Keys,
+    pub(super) raw: &'a [u8],
+    pub(super) tree: &'a mut Tree,
+    pub(super) applied: Applied,
+    /// A value may be mapped bytes, or may not.
+    pub(super) doubtful: bool,
+}
+
+impl Writer<'_> {
+    #[inline]
+    pub(super) fn bytes(&self, span: Span) -> &[u8] {
+        self.tree.text(self.raw, span)
+    }
+
+    /// A field as text that is not empty; numbers and booleans are written out.
+    #[inline]
+    pub(super) fn text(&mut self, field: Field) -> Option<Span> {
+        match self.fields.get(field)? {
+            Value::Text(span) if !span.is_empty() => Some(span),
+            Value::Text(_) => None,
+            other => self.written(other),
+        }
+    }
+
+    #[cold]
+    fn written(&mut self, value: Value) -> Option<Span> {
+        match value {
+            Value::Text(span) | Value::Bytes(span) => (!span.is_empty()).then_some(span),
+            Value::Int(it) => Some(self.tree.side_text(itoa::Buffer::new().format(it).as_bytes())),
+            Value::Double(it) => Some(match number::whole(it) {
+                Some(it) => self.tree.side_text(itoa::Buffer::new().format(it).as_bytes()),
+                None => self.tree.side_text(ryu::Buffer::new().format(it).as_bytes()),
+            }),
+            Value::Bool(it) => Some(self.tree.side_text(if it { b"true" } else { b"false" })),
+            Value::Empty | Value::Array { .. } | Value::Kvlist { .. } => None,
+        }
+    }
+
+    /// A field as a whole number.
+    #[inline]
+    pub(super) fn int(&self, field: Field) -> Option<i64> {
+        match self.fields.get(field)? {
+            Value::Text(span) => number::int(self.bytes(span)),
+            Value::Int(it) => Some(it),
+            Value::Double(it) => number::whole(it),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, key: Key, value: Value) {
+        self.tree.push(self.keys.of(key), value);
+    }
+
+    #[inline]
+    pub(super) fn push_text(&mut self, key: Key, text: Option<Span>) {
+        if let Some(text) = text {
+            self.push(key, Value::Text(text));
+        }
+    }
+
+    #[inline]
+    pub(super) fn push_part(&mut self, key: Key, text: Span, part: Range<usize>) {
+        if !part.is_empty() {
+            self.push(key, Value::Text(text.part(part.start, part.end)));
+        }
+    }
+
+    /// A field that is text.
+    #[inline]
+    pub(super) fn push_field(&mut self, key: Key, field: Field) {
+        let text = self.text(field);
+        self.push_text(key, text);
+    }
+
+    /// A field that is a whole number; what is none stays text, so that nothing is lost.
+    #[inline]
+    pub(super) fn push_int(&mut self, key: Key, field: Field) {
+        match self.int(field) {
+            Some(it) => self.push(key, Value::Int(it)),
+            None => self.push_field(key, field),
+        }
+    }
+
+    /// Text that a client controls, with its bytes as they were sent.
+    #[inline]
+    pub(super) fn sent(&mut self, text: Span) -> Span {
+        match mojibake::look(self.bytes(text)) {
+            Finding::Clean => text,
+            Finding::Possible => {
+                self.doubtful = true;
+                text
+            }
+            Finding::Certain => {
+                self.applied.mojibake = true;
+                mojibake::undo(text, self.raw, self.tree)
+            }
+        }
+    }
+
+    /// A field that is text and that a client controls.
+    #[inline]
+    pub(super) fn push_sent(&mut self, key: Key, field: Field) {
+        if let Some(text) = self.text(field) {
+            let text = self.sent(text);
+            self.push(key, Value::Text(text));
+        }
+    }
+
+    /// A header: a list of one, as the conventions have it.
+    #[inline]
+    pub(super) fn push_header(&mut self, key: Span, text: Span) {
+        let text = self.sent(text);
+        let list = self.tree.open(key, Value::Array { nodes: 0 });
+        self.tree.push(Span::EMPTY, Value::Text(text));
+        self.tree.close(list);
+    }
+
+    /// A field that is a header.
+    pub(super) fn push_header_field(&mut self, key: Key, field: Field) {
+        if let Some(text) = self.text(field) {
+            self.push_header(self.keys.of(key), text);
+        }
+    }
+
+    /// The attributes of their own, each as its kind says; lists are not values here.
+    pub(super) fn others(&mut self) {
+        for &(key, value, kind) in self.fields.others() {
+            self.other(key, value, kind);
+        }
+    }
+
+    fn other(&mut self, key: Span, value: Value, kind: super::Kind) {
+        use super::Kind;
+        let text = match value {
+            Value::Array { .. } | Value::Kvlist { .. } => return,
+            Value::Text(text) => Some(text),
+            _ => None,
+        };
+        let value = match (kind, text) {
+            (Kind::Header, _) => {
+                if let Some(text) = text.or_else(|| self.written(value)) {
+                    self.push_header(key, text);
+                }
+                return;
+            }
+            (Kind::Text, None) => self.written(value).map(Value::Text),
+            (Kind::Int, Some(text)) => number::int(self.bytes(text)).map(Value::Int),
+            (Kind::Bool, Some(text)) => match self.bytes(text) {
+                b"true" => Some(Value::Bool(true)),
+                b"false" => Some(Value::Bool(false)),
+                _ => None,
+            },
+            (Kind::Any, Some(text)) => number::json_scalar(self.bytes(text)),
+            (Kind::Int, None) => match value {
+                Value::Double(it) => number::whole(it).map(Value::Int),
+                _ => None,
+            },
+            _ => None,
+        }
+        .unwrap_or(value);
+        self.tree.push(key, value);
+    }
+}
