@@ -1,9 +1,10 @@
 //! From what a record says to the record: names and types of the public contract.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Map, Value, json};
 
+use super::bytes::{Sent, sent};
 use super::flags::severity;
 use super::said::{Part, Said};
 
@@ -12,7 +13,9 @@ use super::said::{Part, Said};
 pub struct Expected {
     pub attributes: Map<String, Value>,
     pub timestamp: Option<String>,
-    pub severity: &'static str,
+    pub severity: Option<&'static str>,
+    /// `logboom.mojibake`: some text may be bytes that became characters.
+    pub doubtful: bool,
     pub trace_id: Option<String>,
 }
 
@@ -33,6 +36,7 @@ impl From<Said> for Verdict {
 
 /// The meaning of what was said.
 pub fn expected(said: &Said) -> Expected {
+    let (said, doubtful) = &as_sent(said);
     let mut out = Map::new();
     let status = said.get(Part::Status).and_then(number);
     let http = [Part::Method, Part::Path, Part::Protocol].iter().any(|part| said.get(*part).is_some())
@@ -51,7 +55,9 @@ pub fn expected(said: &Said) -> Expected {
         out.insert("network.protocol.name".into(), name.to_ascii_lowercase().into());
         out.insert("network.protocol.version".into(), version.into());
     }
-    put(&mut out, "http.response.status_code", status.filter(|_| http).map(Value::from));
+    // Envoy writes 0 for TCP too.
+    let status = status.filter(|it| *it > 0 || said.get(Part::Method).is_some());
+    put(&mut out, "http.response.status_code", status.map(Value::from));
     let sizes = if http {
         ["http.request.body.size", "http.response.body.size"]
     } else {
@@ -62,14 +68,14 @@ pub fn expected(said: &Said) -> Expected {
     put(&mut out, "user_agent.original", text(Part::UserAgent));
     if let Some(forwarded) = said.get(Part::ForwardedFor) {
         let first = forwarded.split(',').next().unwrap_or("").trim();
-        put(&mut out, "client.address", first.parse::<IpAddr>().is_ok().then(|| first.into()));
+        put(&mut out, "client.address", client(first).map(|it| it.to_string().into()));
         out.insert("http.request.header.x-forwarded-for".into(), json!([forwarded]));
     }
     endpoint(&mut out, "server", said.get(Part::Authority));
     endpoint(&mut out, "envoy.upstream", said.get(Part::Upstream));
     put(&mut out, "envoy.request_id", text(Part::RequestId));
-    let flags: Vec<&str> = said.get(Part::Flags).map(|it| it.split(',').collect()).unwrap_or_default();
-    put(&mut out, "envoy.response_flags", (!flags.is_empty()).then(|| json!(flags)));
+    let flags: Option<Vec<&str>> = said.get(Part::Flags).map(|it| it.split(',').filter(|it| *it != "-").collect());
+    put(&mut out, "envoy.response_flags", flags.as_ref().filter(|it| !it.is_empty()).map(|it| json!(it)));
     put(&mut out, "envoy.response_code_details", text(Part::CodeDetails));
     put(&mut out, "envoy.duration_ms", int(Part::Duration));
     put(&mut out, "envoy.upstream.service_time_ms", int(Part::ServiceTime));
@@ -87,7 +93,31 @@ pub fn expected(said: &Said) -> Expected {
     out.extend(said.others.clone());
     let timestamp = said.get(Part::StartTime).map(str::to_owned);
     let trace_id = said.get(Part::Trace).and_then(trace);
-    Expected { attributes: out, timestamp, severity: severity(status.filter(|_| http), &flags), trace_id }
+    if let (None, Some(text)) = (&trace_id, said.get(Part::Trace)) {
+        out.insert("http.request.header.x-b3-traceid".into(), json!([text]));
+    }
+    let severity = severity(status, flags.as_deref());
+    Expected { attributes: out, timestamp, severity, doubtful: *doubtful, trace_id }
+}
+
+/// The texts of clients as they sent them, and whether some of that is in doubt.
+fn as_sent(said: &Said) -> (Said, bool) {
+    const OF_CLIENTS: [Part; 5] = [Part::Path, Part::ForwardedFor, Part::UserAgent, Part::Trace, Part::RequestId];
+    let (mut out, mut doubtful) = (said.clone(), false);
+    for part in OF_CLIENTS {
+        match said.get(part).map(sent) {
+            Some(Sent::Text(text)) => out = out.with(part, &text),
+            Some(Sent::Doubtful(_)) => doubtful = true,
+            None => {}
+        }
+    }
+    (out, doubtful)
+}
+
+/// The address of a client, bare or with a port, in brackets or quotes.
+fn client(text: &str) -> Option<IpAddr> {
+    let text = text.trim_matches('"');
+    text.parse().or_else(|_| text.parse::<SocketAddr>().map(|it| it.ip())).or_else(|_| host(text).parse()).ok()
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -106,9 +136,10 @@ fn path(out: &mut Map<String, Value>, path: Option<&str>) {
 /// `host`, `host:port`, `[v6]:port`.
 fn endpoint(out: &mut Map<String, Value>, name: &str, text: Option<&str>) {
     let Some(text) = text else { return };
-    out.insert(format!("{name}.address"), host(text).into());
     let after = text.rsplit_once(']').map_or(text, |(_, after)| after);
-    if let Some(port) = after.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()) {
+    let port = after.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).filter(|it| *it > 0);
+    out.insert(format!("{name}.address"), host(text).into());
+    if let Some(port) = port {
         out.insert(format!("{name}.port"), port.into());
     }
 }

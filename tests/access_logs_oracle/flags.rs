@@ -1,22 +1,23 @@
-//! Response flags, and whose trouble they tell of.
+//! Whose trouble a status and response flags tell of.
 
-/// Nothing was served because of an upstream, of the proxy, or of its configuration.
-const UPSTREAM: &[&str] = &[
-    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "UAEX", "RLSE", "URX", "UMSDR", "NFCF", "UPE", "NC", "OM",
-    "DF", "DO", "UDO",
-];
+/// Nothing was served, because of an upstream or of the proxy.
+const ERROR: &[&str] =
+    &["UH", "UF", "UC", "UT", "UO", "UR", "URX", "UPE", "UMSDR", "LH", "DF", "LR", "NC", "NFCF", "OM"];
 
-/// The client left, or sent what could not be served.
-const CLIENT: &[&str] = &["DC", "DR", "DPE", "IH", "RL", "SI", "DT"];
+/// A rule turned the request away, or the client left or sent what could not be served.
+const WARN: &[&str] = &["NR", "RL", "UAEX", "RLSE", "DO", "UDO", "DT", "DC", "DR", "DPE", "IH", "SI"];
 
-/// The severity of a record: what the status says, or the flags, whichever is worse.
-pub fn severity(status: Option<i64>, flags: &[&str]) -> &'static str {
-    let any = |table: &[&str]| flags.iter().any(|flag| table.contains(flag));
-    match status {
-        Some(500..=599) => "ERROR",
-        _ if any(UPSTREAM) => "ERROR",
-        Some(400..=499) => "WARN",
-        _ if any(CLIENT) => "WARN",
-        _ => "INFO",
+/// The severity of a record: what the status says, or the flags, whichever is worse. `flags` are
+/// `None` where nothing was said about them.
+pub fn severity(status: Option<i64>, flags: Option<&[&str]>) -> Option<&'static str> {
+    let any = |table: &[&str]| flags.unwrap_or_default().iter().any(|flag| table.contains(flag));
+    if status.is_none() && flags.is_none() {
+        None
+    } else if status.is_some_and(|it| it >= 500) || any(ERROR) {
+        Some("ERROR")
+    } else if matches!(status, Some(0 | 400..)) || any(WARN) {
+        Some("WARN")
+    } else {
+        Some("INFO")
     }
 }

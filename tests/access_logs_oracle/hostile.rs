@@ -11,6 +11,7 @@ pub fn ordinary() -> Said {
         (Part::Path, "/ok?x=1"),
         (Part::Protocol, "HTTP/1.1"),
         (Part::Status, "200"),
+        (Part::Flags, "-"),
         (Part::Received, "5"),
         (Part::Sent, "9"),
         (Part::Duration, "14"),

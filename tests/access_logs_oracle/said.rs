@@ -41,9 +41,10 @@ pub struct Said {
 }
 
 impl Said {
-    /// Adds a piece unless it says that there is none: `-`, or nothing at all.
+    /// Adds a piece unless it says that there is none: `-`, or nothing at all. Of flags `-` says that
+    /// there were none, which is something.
     pub fn add(&mut self, part: Part, text: &str) {
-        if !matches!(text, "" | "-") {
+        if !matches!(text, "" | "-") || (part, text) == (Part::Flags, "-") {
             self.texts.insert(part, text.to_owned());
         }
     }
