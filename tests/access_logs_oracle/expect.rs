@@ -17,6 +17,7 @@ pub struct Expected {
     /// `logboom.mojibake`: some text may be bytes that became characters.
     pub doubtful: bool,
     pub trace_id: Option<String>,
+    pub span_id: Option<String>,
 }
 
 /// What a record must be.
@@ -77,6 +78,12 @@ pub fn expected(said: &Said) -> Expected {
     let flags: Option<Vec<&str>> = said.get(Part::Flags).map(|it| it.split(',').filter(|it| *it != "-").collect());
     put(&mut out, "envoy.response_flags", flags.as_ref().filter(|it| !it.is_empty()).map(|it| json!(it)));
     put(&mut out, "envoy.response_code_details", text(Part::CodeDetails));
+    put(&mut out, "envoy.connection.termination_details", text(Part::Termination));
+    put(&mut out, "envoy.upstream.failure_reason", text(Part::Failure));
+    put(&mut out, "envoy.upstream.cluster", text(Part::Cluster));
+    put(&mut out, "envoy.emit_time", text(Part::EmitTime));
+    let grpc = said.get(Part::Grpc).map(constant);
+    put(&mut out, "rpc.response.status_code", grpc.clone().map(Value::from));
     put(&mut out, "envoy.duration_ms", int(Part::Duration));
     put(&mut out, "envoy.upstream.service_time_ms", int(Part::ServiceTime));
     put(&mut out, "kuma.mesh", text(Part::Mesh));
@@ -92,12 +99,13 @@ pub fn expected(said: &Said) -> Expected {
     }
     out.extend(said.others.clone());
     let timestamp = said.get(Part::StartTime).map(str::to_owned);
-    let trace_id = said.get(Part::Trace).and_then(trace);
+    let trace_id = said.get(Part::EnvoyTrace).or(said.get(Part::Trace)).and_then(trace);
+    let span_id = said.get(Part::EnvoySpan).map(str::to_owned);
     if let (None, Some(text)) = (&trace_id, said.get(Part::Trace)) {
         out.insert("http.request.header.x-b3-traceid".into(), json!([text]));
     }
-    let severity = severity(status, flags.as_deref());
-    Expected { attributes: out, timestamp, severity, doubtful: *doubtful, trace_id }
+    let severity = severity(status, flags.as_deref(), grpc.as_deref());
+    Expected { attributes: out, timestamp, severity, doubtful: *doubtful, trace_id, span_id }
 }
 
 /// The texts of clients as they sent them, and whether some of that is in doubt.
@@ -112,6 +120,17 @@ fn as_sent(said: &Said) -> (Said, bool) {
         }
     }
     (out, doubtful)
+}
+
+/// `NotFound` as `NOT_FOUND`.
+fn constant(name: &str) -> String {
+    if name == "OK" {
+        return name.to_owned();
+    }
+    let words = name
+        .char_indices()
+        .map(|(at, it)| if at > 0 && it.is_ascii_uppercase() { format!("_{it}") } else { it.to_string() });
+    words.collect::<String>().to_ascii_uppercase()
 }
 
 /// The address of a client, bare or with a port, in brackets or quotes.

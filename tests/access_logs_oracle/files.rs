@@ -3,6 +3,7 @@
 use super::expect::Verdict;
 use super::json;
 use super::plain::{self, Layout};
+use super::said::Said;
 
 /// What stands in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,10 +12,8 @@ pub enum Content {
     Http(Layout),
     /// TCP lines.
     Tcp,
-    /// JSON objects with the documented keys.
+    /// JSON objects, with the documented keys or names of operators.
     Json,
-    /// JSON objects whose keys are names of operators.
-    Operators,
     /// A format of its own, in lines and pieces of lines.
     Custom,
     /// The bare word `tcp`.
@@ -31,8 +30,7 @@ pub fn content(name: &str) -> Content {
         "tcp-l4-passthrough-literal.log" => Content::Word,
         "mixed-one-connection.log" | "truncated-disconnect.log" => Content::Mixed,
         "tcp-l4-httpformat.log" => Content::Http(Layout::Real),
-        _ if name.contains("wide") || name.contains("typed") => Content::Operators,
-        _ if name.contains("json") => Content::Json,
+        _ if name.contains("wide") || name.contains("json") => Content::Json,
         _ if name.contains("http-plain") => Content::Http(Layout::Real),
         _ if name.contains("tcp-plain") || name.contains("l4-plain") => Content::Tcp,
         other => panic!("what is {other}?"),
@@ -40,17 +38,21 @@ pub fn content(name: &str) -> Content {
 }
 
 /// What must become of a line when nobody says which format it is in.
-pub fn verdict(content: Content, line: &str) -> Option<Verdict> {
+pub fn verdict(content: Content, line: &[u8]) -> Verdict {
+    let text = String::from_utf8_lossy(line);
+    let read = |said: Option<Said>| said.unwrap_or_else(|| panic!("the oracle cannot read {text}")).into();
     match content {
-        Content::Http(layout) => Some(plain::http(line, layout).unwrap_or_else(|| panic!("not read: {line}")).into()),
-        Content::Tcp => Some(plain::tcp(line).unwrap_or_else(|| panic!("not read: {line}")).into()),
-        Content::Json => Some(json::object(line).map_or_else(Verdict::Raw, Verdict::from)),
-        Content::Word => Some(Verdict::Raw("protocol_name")),
-        Content::Custom => Some(Verdict::Raw("unknown_format")),
-        Content::Operators => None,
-        Content::Mixed if line.starts_with('{') || line == "null" => verdict(Content::Json, line),
-        Content::Mixed if line.starts_with('[') && line.ends_with('"') => verdict(Content::Http(Layout::Real), line),
-        Content::Mixed if line.starts_with('[') => verdict(Content::Tcp, line),
-        Content::Mixed => verdict(Content::Custom, line),
+        Content::Http(layout) => read(plain::http(&text, layout)),
+        Content::Tcp => read(plain::tcp(&text)),
+        Content::Json => json::object(line).map_or_else(Verdict::Raw, Verdict::from),
+        Content::Word => Verdict::Raw("protocol_name"),
+        Content::Custom => Verdict::Raw("unknown_format"),
+        Content::Mixed => match (line[0], line[line.len() - 1]) {
+            (b'{', _) => verdict(Content::Json, line),
+            (b'[', b'"') => verdict(Content::Http(Layout::Real), line),
+            (b'[', _) => verdict(Content::Tcp, line),
+            _ if line == b"null" => verdict(Content::Json, line),
+            _ => verdict(Content::Custom, line),
+        },
     }
 }

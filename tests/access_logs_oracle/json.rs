@@ -32,28 +32,86 @@ const KEYS: &[(&str, Part)] = &[
     ("destination_address", Part::Upstream),
 ];
 
+/// Names of operators, which people use as keys.
+const OPERATORS: &[(&str, Part)] = &[
+    ("START_TIME", Part::StartTime),
+    ("EMIT_TIME", Part::EmitTime),
+    ("PATH", Part::Path),
+    ("PROTOCOL", Part::Protocol),
+    ("RESPONSE_CODE", Part::Status),
+    ("RESPONSE_CODE_DETAILS", Part::CodeDetails),
+    ("CONNECTION_TERMINATION_DETAILS", Part::Termination),
+    ("UPSTREAM_TRANSPORT_FAILURE_REASON", Part::Failure),
+    ("UPSTREAM_CLUSTER", Part::Cluster),
+    ("UPSTREAM_HOST", Part::Upstream),
+    ("RESPONSE_FLAGS", Part::Flags),
+    ("BYTES_RECEIVED", Part::Received),
+    ("BYTES_SENT", Part::Sent),
+    ("DURATION", Part::Duration),
+    ("STREAM_ID", Part::RequestId),
+    ("GRPC_STATUS", Part::Grpc),
+    ("TRACE_ID", Part::EnvoyTrace),
+    ("SPAN_ID", Part::EnvoySpan),
+];
+
+/// Names of operators that are attributes as they are.
+const NAMED: &[(&str, &str)] = &[
+    ("ROUTE_NAME", "envoy.route_name"),
+    ("REQUESTED_SERVER_NAME", "envoy.requested_server_name"),
+    ("DOWNSTREAM_REMOTE_ADDRESS", "envoy.downstream.remote_address"),
+    ("DOWNSTREAM_LOCAL_ADDRESS", "envoy.downstream.local_address"),
+    ("UPSTREAM_LOCAL_ADDRESS", "envoy.upstream.local_address"),
+];
+
+/// The same as others say: a name and a number.
+const REPEATED: &[&str] = &["RESPONSE_FLAGS_LONG", "GRPC_STATUS_NUMBER"];
+
 /// What a line says that is a JSON object; `Err` with the reason where it is kept as text.
-pub fn object(line: &str) -> Result<Said, &'static str> {
-    let Ok(value) = serde_json::from_str::<Value>(line) else { return Err("invalid_json") };
+pub fn object(line: &[u8]) -> Result<Said, &'static str> {
+    let Ok(value) = serde_json::from_str::<Value>(&String::from_utf8_lossy(line)) else { return Err("invalid_json") };
+    if std::str::from_utf8(line).is_err() {
+        return Err("invalid_utf8");
+    }
     let Value::Object(members) = value else { return Err("no_values") };
     let mut said = Said::default();
     for (key, value) in members {
-        match KEYS.iter().find(|(known, _)| *known == key) {
-            Some((_, part)) => said.add(*part, &text(&value)),
-            None => drop(said.others.insert(key, value)),
+        if let Some((_, part)) = KEYS.iter().chain(OPERATORS).find(|(known, _)| *known == key) {
+            said.add(*part, &text(&key, &value));
+        } else if let Some((_, name)) = NAMED.iter().find(|(known, _)| *known == key) {
+            said.others.extend((!value.is_null()).then(|| ((*name).to_owned(), value)));
+        } else if !REPEATED.contains(&key.as_str()) {
+            said.others.insert(key, own(value));
         }
     }
     if said == Said::default() { Err("no_values") } else { Ok(said) }
 }
 
-/// A value as text, without the quotes that the documented formats wrap around some.
-fn text(value: &Value) -> String {
+/// A value as text, without the quotes that the documented format wraps around some: around the
+/// whole, or before the method only.
+fn text(key: &str, value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => {
-            let text = text.strip_prefix('"').unwrap_or(text);
-            text.strip_suffix('"').unwrap_or(text).to_owned()
+            let inner = text.strip_prefix('"');
+            let bare = match key {
+                "method" => inner,
+                "x_forwarded_for" | "user_agent" | "request_id" | "authority" => {
+                    inner.and_then(|it| it.strip_suffix('"'))
+                }
+                _ => None,
+            };
+            bare.unwrap_or(text).to_owned()
         }
         other => other.to_string(),
+    }
+}
+
+/// A member that is nobody's: as it is, but for whole numbers that do not fit 64 bits with a sign.
+fn own(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.as_i64().is_none() => number.as_f64().into(),
+        Value::Array(items) => items.into_iter().map(own).collect(),
+        Value::Object(members) => members.into_iter().map(|(key, value)| (key, own(value))).collect(),
+        other => other,
     }
 }

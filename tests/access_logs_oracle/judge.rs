@@ -119,6 +119,8 @@ impl Judge {
         self.same(place, record, "logboom.mojibake", doubtful.as_ref(), record["attributes"].get("logboom.mojibake"));
         let trace = expected.trace_id.as_deref().map(Value::from);
         self.same(place, record, "trace_id", trace.as_ref(), record.get("trace_id"));
+        let span = expected.span_id.as_deref().map(Value::from);
+        self.same(place, record, "span_id", span.as_ref(), record.get("span_id"));
     }
 
     fn same(&mut self, place: &str, record: &Value, key: &str, expected: Option<&Value>, got: Option<&Value>) {
