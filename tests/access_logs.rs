@@ -10,7 +10,7 @@ use access_logs_oracle::judge::Judge;
 use access_logs_oracle::plain::Layout;
 use access_logs_oracle::said::Said;
 use access_logs_oracle::ways::{plausible_trace, render, ways};
-use access_logs_oracle::{files, hostile, plain};
+use access_logs_oracle::{files, hostile, otlp, plain};
 use serde_json::{Value, json};
 use util::{Server, fixtures};
 
@@ -137,4 +137,31 @@ fn odd_connections_and_nothing() {
         judge.record(name, record, verdict);
     }
     judge.verdict(sent.len());
+}
+
+/// Scenario: every captured request of the OTLP loggers, with bodies of all shapes. Guarantee: the
+/// attributes are typed, the text of a body in a format of Kuma is read like a line, and time and
+/// ids are those of the record.
+#[test]
+fn every_captured_request() {
+    let server = Server::start(
+        "sources: {otlp: {type: otlp, grpc: 127.0.0.1:0}}\n\
+         sinks: {files: {type: file, path: '{dir}/out', encoding: json}}",
+    );
+    let client = server.grpc("otlp");
+    let mut expected: Vec<(String, Expected)> = Vec::new();
+    for (name, request) in fixtures("otlp") {
+        expected.extend(otlp::records(&request).into_iter().map(|it| (name.clone(), it)));
+        assert_eq!(client.export(request).map_err(|status| format!("{name}: {status}")), Ok(0));
+    }
+    let ended = server.stop();
+    ended.assert_clean();
+    let records = ended.json("out");
+    assert_eq!(records.len(), expected.len());
+    let compared = records.len();
+    let mut judge = Judge::default();
+    for (record, (name, expected)) in records.iter().zip(expected) {
+        judge.record(&name, record, &Verdict::Read(Box::new(expected)));
+    }
+    judge.verdict(compared);
 }

@@ -1,6 +1,6 @@
 //! JSON lines with the keys of Kuma's documentation.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::said::{Part, Said};
 
@@ -63,6 +63,10 @@ const NAMED: &[(&str, &str)] = &[
     ("UPSTREAM_LOCAL_ADDRESS", "envoy.upstream.local_address"),
 ];
 
+/// Names of the conventions, which the attributes of policies have.
+const CONVENTIONS: &[(&str, Part)] =
+    &[("http.response.status_code", Part::Status), ("user_agent.original", Part::UserAgent)];
+
 /// The same as others say: a name and a number.
 const REPEATED: &[&str] = &["RESPONSE_FLAGS_LONG", "GRPC_STATUS_NUMBER"];
 
@@ -72,10 +76,21 @@ pub fn object(line: &[u8]) -> Result<Said, &'static str> {
     if std::str::from_utf8(line).is_err() {
         return Err("invalid_utf8");
     }
-    let Value::Object(members) = value else { return Err("no_values") };
+    let Value::Object(object) = value else { return Err("no_values") };
+    let said = members(object);
+    if said == Said::default() { Err("no_values") } else { Ok(said) }
+}
+
+/// True for a key that means something.
+pub fn is_known(key: &str) -> bool {
+    KEYS.iter().chain(OPERATORS).any(|(known, _)| *known == key)
+}
+
+/// What the members of an object say, or the attributes of an OTLP record.
+pub fn members(members: Map<String, Value>) -> Said {
     let mut said = Said::default();
     for (key, value) in members {
-        if let Some((_, part)) = KEYS.iter().chain(OPERATORS).find(|(known, _)| *known == key) {
+        if let Some((_, part)) = KEYS.iter().chain(OPERATORS).chain(CONVENTIONS).find(|(known, _)| *known == key) {
             said.add(*part, &text(&key, &value));
         } else if let Some((_, name)) = NAMED.iter().find(|(known, _)| *known == key) {
             said.others.extend((!value.is_null()).then(|| ((*name).to_owned(), value)));
@@ -83,7 +98,7 @@ pub fn object(line: &[u8]) -> Result<Said, &'static str> {
             said.others.insert(key, own(value));
         }
     }
-    if said == Said::default() { Err("no_values") } else { Ok(said) }
+    said
 }
 
 /// A value as text, without the quotes that the documented format wraps around some: around the

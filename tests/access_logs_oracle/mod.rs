@@ -10,6 +10,7 @@ pub mod flags;
 pub mod hostile;
 pub mod json;
 pub mod judge;
+pub mod otlp;
 pub mod plain;
 pub mod said;
 pub mod ways;
