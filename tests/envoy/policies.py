@@ -59,7 +59,7 @@ def backends(documents):
 
 def refused(backend):
     """True when Envoy refuses the logger."""
-    return backend.kind == "otlp" and isinstance(backend.body, dict) and not BODY_KINDS >= set(backend.body)
+    return backend.kind == "otlp" and not BODY_KINDS >= _kinds(backend.body).keys()
 
 
 def substitute(value, values):
@@ -77,8 +77,7 @@ def substitute(value, values):
 def any_value(body):
     """A body of a policy as Envoy takes it; None for the default text, also where nothing in the
     body is an AnyValue: the control plane fills it over the default and ignores what it does not know."""
-    kinds = {kind: inner for kind, inner in (body or {}).items() if kind.endswith("Value") and inner is not None}
-    match list(kinds.items()):
+    match list(_kinds(body).items()):
         case [("stringValue", text)]:
             return {"string_value": text}
         case [("arrayValue", array)]:
@@ -87,6 +86,10 @@ def any_value(body):
             values = [{"key": one["key"], "value": any_value(one["value"])} for one in pairs["values"]]
             return {"kvlist_value": {"values": values}}
     return None
+
+
+def _kinds(body):
+    return {kind: inner for kind, inner in (body or {}).items() if kind.endswith("Value") and inner is not None}
 
 
 def _backend(one, direction):
