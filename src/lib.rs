@@ -27,6 +27,7 @@
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what mesh policies ask for | [`policy`] |
 //! | realistic load | [`generate`] |
 //!
 //! `ARCHITECTURE.md` has a line for each file, what happens when something fails, and the reasons.
@@ -57,12 +58,15 @@ pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod encode;
+pub mod explain;
 pub mod gap;
 pub mod generate;
 pub mod grpc;
 pub mod inbox;
 pub mod intake;
+pub mod learn;
 pub mod memory;
+pub mod policy;
 pub mod record;
 pub mod redact;
 pub mod select;

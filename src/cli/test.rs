@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{Exit, complain, print, refuse, single};
+use super::{Exit, complain, print, refuse, tame};
 use crate::config::{Config, Draft, TestConfig, suggest};
-use crate::encode::escape::escape_text;
+use crate::explain::{short, single};
 use crate::record::RecordRef;
 use crate::redact::Redactor;
 use crate::select::Condition;
@@ -73,7 +73,7 @@ fn run(config: &Config, test: &TestConfig) -> Outcome {
         _ => None,
     });
     let Some((source, reader)) = source else { return outcome };
-    single::read(&reader, Redactor::new(&config.redact).as_ref(), &test.line, |record| {
+    single::read(&reader, Redactor::new(&config.redact).as_ref(), test.line.as_bytes(), |record| {
         outcome.record = single::json(record);
         outcome.differences = differences(&outcome.record, test);
         outcome.differences.extend(sinks(config, source, test, record));
@@ -148,30 +148,15 @@ fn sinks(config: &Config, source: &str, test: &TestConfig, record: RecordRef<'_>
 fn report(index: usize, test: &TestConfig, outcome: &Outcome, out: &mut String) {
     let is_ok = outcome.differences.is_empty();
     let name = test.name.as_deref().unwrap_or(&test.line).trim_end();
-    let _ = writeln!(out, "{} {}: {}", if is_ok { "ok    " } else { "FAILED" }, index + 1, short(name));
+    let _ = writeln!(out, "{} {}: {}", if is_ok { "ok    " } else { "FAILED" }, index + 1, short(name, SHOWN_MAX));
     if is_ok {
         return;
     }
     if test.name.is_some() {
-        let _ = writeln!(out, "    line      {}", short(test.line.trim_end()));
+        let _ = writeln!(out, "    line      {}", short(test.line.trim_end(), SHOWN_MAX));
     }
     for Difference { what, expected, got } in &outcome.differences {
         let _ = writeln!(out, "    {}\n        expected {expected}\n        got      {got}", tame(what));
     }
     let _ = writeln!(out, "    the record is {}", tame(&Value::from(outcome.record.clone()).to_string()));
-}
-
-fn short(text: &str) -> String {
-    let mut short: String = text.chars().take(SHOWN_MAX).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    tame(&short)
-}
-
-/// Nothing in a line reaches a terminal as a control.
-fn tame(text: &str) -> String {
-    let mut out = Vec::new();
-    escape_text(text.as_bytes(), &mut out);
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -7,7 +7,6 @@ use super::tree::{Entry, Kind, Node};
 /// `*` stands for every name.
 const LATER: &[(&[&str], What)] = &[
     (&["journal"], What::Key),
-    (&["policies"], What::Key),
     (&["sources", "*", "http"], What::Key),
     (&["sources", "*", "tls"], What::Key),
     (&["sources", "*", "auth"], What::Key),

@@ -6,16 +6,39 @@
 
 use std::ops::Range;
 
-use crate::record::{Span, Tree};
-use crate::semantics::{Fields, Target};
+use crate::record::{Span, Tree, Value};
+use crate::semantics::{Field, Fields, Target};
 
+mod boundaries;
+mod class;
+mod compile;
+mod matcher;
+mod operators;
+mod parse;
 pub mod presets;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+use boundaries::Boundaries;
+use matcher::{Match, Matcher};
+use time::TimeForm;
+
+pub use operators::target;
 
 /// A compiled format.
 #[derive(Clone, Debug)]
 pub struct Format {
     text: String,
+    /// The literal before the first slot.
+    lead: String,
     slots: Vec<Slot>,
+    reads: Vec<Reads>,
+    /// The literal behind each slot.
+    literals: Vec<String>,
+    matcher: Matcher,
+    warnings: Vec<FormatError>,
 }
 
 /// One command operator of a format.
@@ -31,6 +54,16 @@ pub struct Slot {
     pub max: Option<usize>,
     /// Where its value goes.
     pub target: Target,
+}
+
+/// How the text of a slot becomes a value.
+#[derive(Clone, Debug)]
+enum Reads {
+    Text,
+    Int,
+    Time(TimeForm),
+    /// Flags, of which a minus says that there are none.
+    Flags,
 }
 
 /// What is wrong with a format string: Envoy would refuse it.
@@ -65,6 +98,7 @@ pub struct Places {
     /// One per slot after [`Format::read`] said `Unique` or `Ambiguous`: bytes of the line, or
     /// `None` where readings differ.
     pub slots: Vec<Option<Range<u32>>>,
+    boundaries: Boundaries,
 }
 
 /// Names of a format's own attributes, kept in a tree.
@@ -75,13 +109,23 @@ pub struct FormatKeys {
 }
 
 impl Format {
-    /// Compiles a format string as Envoy reads it.
+    /// Compiles a format string as Envoy reads it. A line feed at its end is left out: lines come
+    /// without it.
     ///
     /// # Errors
     /// What Envoy would refuse: a percent sign that begins no operator, parameters or a length
     /// where the operator takes none, missing ones, a second alternative of a header.
     pub fn compile(text: &str) -> Result<Format, FormatError> {
-        Ok(Format { text: text.to_owned(), slots: Vec::new() })
+        compile::compile(text, false)
+    }
+
+    /// As [`Format::compile`], and the value of `%REQ(X-B3-TRACEID…)%` must look like a trace id of
+    /// B3 or Datadog.
+    ///
+    /// # Errors
+    /// As [`Format::compile`].
+    pub fn compile_with_trace_id(text: &str) -> Result<Format, FormatError> {
+        compile::compile(text, true)
     }
 
     /// The format string.
@@ -96,17 +140,20 @@ impl Format {
         &self.slots
     }
 
-    /// What is accepted but should be known: unknown operators, read as text.
+    /// What is accepted but should be known: unknown operators, read as text; a line feed inside.
     #[must_use]
-    pub fn warnings(&self) -> Vec<FormatError> {
-        Vec::new()
+    pub fn warnings(&self) -> &[FormatError] {
+        &self.warnings
     }
 
     /// Keeps the names of its own attributes in a tree, once per payload.
     #[must_use]
     pub fn keep(&self, tree: &mut Tree) -> FormatKeys {
-        let _ = tree;
-        FormatKeys::default()
+        let names = self.slots.iter().map(|slot| match &slot.target {
+            Target::Attribute { name, .. } => tree.keep(name.as_bytes()),
+            Target::Field(_) | Target::Nothing => Span::EMPTY,
+        });
+        FormatKeys { names: names.collect() }
     }
 
     /// Reads the line `payload[start..end]`; what it says goes into `fields` (which are not
@@ -120,15 +167,85 @@ impl Format {
         places: &mut Places,
         fields: &mut Fields,
     ) -> Reading {
-        let _ = (payload, start, end, keys, places, fields);
-        Reading::No { fitted: 0 }
+        let line = &payload[start..end];
+        let reading = match self.matcher.read(line, &mut places.boundaries, &mut places.slots) {
+            Match::Unique => Reading::Unique,
+            Match::Ambiguous => Reading::Ambiguous,
+            Match::No(fitted) => return Reading::No { fitted },
+        };
+        let slots = self.slots.iter().zip(&self.reads).zip(&keys.names).zip(&places.slots);
+        for (((slot, reads), name), place) in slots {
+            let Some(place) = place else { continue };
+            let place = place.start as usize..place.end as usize;
+            let span = Span::raw(start + place.start, start + place.end);
+            let Some(value) = reads.value(&line[place], span) else { continue };
+            match &slot.target {
+                Target::Field(field) => fields.set(*field, value),
+                Target::Attribute { kind, .. } => fields.other(*name, value, *kind),
+                Target::Nothing => {}
+            }
+        }
+        reading
     }
 
     /// Writes a line: literals, and for each slot what `value` writes (or nothing). The caller
     /// decides about absence; values longer than the slot's `max` are cut as Envoy cuts them.
     pub fn render(&self, mut value: impl FnMut(&Slot, &mut Vec<u8>), out: &mut Vec<u8>) {
-        for slot in &self.slots {
+        out.extend_from_slice(self.lead.as_bytes());
+        for (slot, literal) in self.slots.iter().zip(&self.literals) {
+            let start = out.len();
             value(slot, out);
+            if let Some(max) = slot.max {
+                out.truncate(start.saturating_add(max).min(out.len()));
+            }
+            out.extend_from_slice(literal.as_bytes());
         }
     }
+
+    /// Writes a time in the form that a slot of this format has: nothing for a slot that is no time,
+    /// or whose form is only text to us.
+    pub fn render_time(slot: &Slot, unix_nano: u64, out: &mut Vec<u8>) {
+        if let Some(form) = compile::time_form(slot) {
+            form.write(unix_nano, out);
+        }
+    }
+}
+
+impl Reads {
+    /// The value of a slot; `None` when there is none.
+    #[inline]
+    fn value(&self, text: &[u8], span: Span) -> Option<Value> {
+        match (self, text) {
+            (_, b"") => None,
+            (Reads::Flags, _) => Some(Value::Text(span)),
+            (_, b"-") => None,
+            (Reads::Text, _) => Some(Value::Text(span)),
+            (Reads::Int, _) => Some(int(text).map_or(Value::Text(span), Value::Int)),
+            (Reads::Time(form), _) => {
+                let nanos = form.read(text).and_then(|(_, nanos)| nanos).and_then(|it| i64::try_from(it).ok());
+                Some(nanos.map_or(Value::Text(span), Value::Int))
+            }
+        }
+    }
+}
+
+/// A whole number that fits 64 signed bits.
+#[inline]
+fn int(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let number = digits.iter().try_fold(0i64, |sum, byte| {
+        let digit = i64::from(byte.wrapping_sub(b'0'));
+        if digit > 9 { None } else { sum.checked_mul(10)?.checked_sub(digit) }
+    });
+    // Counted downwards, because there is one negative number more.
+    let number = number.filter(|_| !digits.is_empty())?;
+    if negative { Some(number) } else { number.checked_neg() }
+}
+
+/// True for a slot that holds the time of an event.
+fn is_time(target: &Target) -> bool {
+    matches!(target, Target::Field(Field::StartTime | Field::EmitTime))
 }

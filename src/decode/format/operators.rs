@@ -50,7 +50,8 @@ pub(super) fn operator(name: &str, params: Option<&str>) -> Option<Operator> {
     use Params::{None, Optional, Required};
     let make = |params, max, shape, target| Some(Operator { params, max, shape, target });
     let field = |params, shape, field| make(params, false, shape, Target::Field(field));
-    let own = |takes, max, shape, kind| make(takes, max, shape, Target::Attribute { name: own_name(name, params), kind });
+    let own =
+        |takes, max, shape, kind| make(takes, max, shape, Target::Attribute { name: own_name(name, params), kind });
     match name {
         "START_TIME" | "START_TIME_LOCAL" => field(Optional, Shape::Time, Field::StartTime),
         "EMIT_TIME" | "EMIT_TIME_LOCAL" => field(Optional, Shape::Time, Field::EmitTime),
@@ -89,7 +90,11 @@ pub(super) fn operator(name: &str, params: Option<&str>) -> Option<Operator> {
         "REQUESTED_SERVER_NAME" => own(Optional, false, Shape::Token, Kind::Text),
         "QUERY_PARAM" | "ENVIRONMENT" | "COALESCE" | "CEL" => own(Required, true, Shape::Text, Kind::Text),
         "TYPED_CEL" => own(Required, true, Shape::Text, Kind::Any),
-        "DYNAMIC_METADATA" | "CLUSTER_METADATA" | "UPSTREAM_METADATA" | "METADATA" | "FILTER_STATE"
+        "DYNAMIC_METADATA"
+        | "CLUSTER_METADATA"
+        | "UPSTREAM_METADATA"
+        | "METADATA"
+        | "FILTER_STATE"
         | "UPSTREAM_FILTER_STATE" => own(Required, true, Shape::Text, Kind::Any),
         _ if NUMBERS.contains(&name) => own(None, false, Shape::Int, Kind::Int),
         _ if TOKENS.contains(&name) => own(None, false, Shape::Token, Kind::Text),
@@ -131,7 +136,10 @@ fn request_header(params: &str) -> Operator {
         "x-forwarded-for" => (Shape::Text, Field::ForwardedFor),
         "user-agent" => (Shape::Text, Field::UserAgent),
         "x-request-id" => (Shape::Text, Field::RequestId),
-        "x-b3-traceid" | "x-datadog-traceid" | "x-datadog-trace-id" | "x-b3-traceid?x-datadog-traceid"
+        "x-b3-traceid"
+        | "x-datadog-traceid"
+        | "x-datadog-trace-id"
+        | "x-b3-traceid?x-datadog-traceid"
         | "x-b3-traceid?x-datadog-trace-id" => (Shape::Text, Field::TraceHeader),
         "x-b3-spanid" => (Shape::Text, Field::SpanHeader),
         "b3" => (Shape::Text, Field::B3Single),

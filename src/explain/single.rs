@@ -11,9 +11,9 @@ use crate::redact::Redactor;
 
 /// Reads a line as a source with this reader would, but without a peer and a time of arrival,
 /// and shows its record. No line break may be in it but at its end.
-pub fn read(reader: &Reader, redactor: Option<&Redactor>, line: &str, see: impl FnMut(RecordRef<'_>)) {
+pub fn read(reader: &Reader, redactor: Option<&Redactor>, line: &[u8], see: impl FnMut(RecordRef<'_>)) {
     let settings = LineSettings { reader, peer_address: None, peer_port: None, observed_unix_nano: 0, redactor };
-    line::decode(line.as_bytes(), &[], &settings, &mut Scratch::default(), &mut Seen(see));
+    line::decode(line, &[], &settings, &mut Scratch::default(), &mut Seen(see));
 }
 
 /// The record as the encoding `json` shows it.

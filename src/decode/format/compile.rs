@@ -1,0 +1,113 @@
+//! From a format string to a format.
+
+use super::class::{Bytes, Class};
+use super::operators::{Operator, Params, Shape, operator, unknown};
+use super::parse::{Part, parse};
+use super::time::TimeForm;
+use super::{Format, FormatError, Matcher, Reads, Slot, is_time};
+use crate::semantics::{Field, Target};
+
+/// Most operators of a format: an access log has tens.
+const SLOTS_MAX: usize = 512;
+/// Longest trace id.
+const TRACE_ID_LEN_MAX: usize = 32;
+
+pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError> {
+    let mut lead = String::new();
+    let (mut slots, mut literals, mut classes, mut reads) = (Vec::new(), Vec::<String>::new(), Vec::new(), Vec::new());
+    let mut warnings = Vec::new();
+    for part in parse(text.trim_end_matches('\n'))? {
+        match part {
+            Part::Literal(literal) => literals.last_mut().unwrap_or(&mut lead).push_str(&literal),
+            Part::Operator { at, name, params, max } => {
+                let known = operator(&name, params.as_deref());
+                if known.is_none() {
+                    warnings.push(FormatError {
+                        at: at.clone(),
+                        message: format!(
+                            "%{name}% is no operator of Envoy 1.40 or Kuma 2.14: its values are read as text"
+                        ),
+                        help: "look for a misspelling; Envoy refuses operators it does not know".to_owned(),
+                    });
+                }
+                let known = known.unwrap_or_else(|| unknown(&name, params.as_deref()));
+                let slot = Slot { at, operator: name, params, max, target: known.target.clone() };
+                check(&slot, &known)?;
+                let (class, read) = class(&slot, known.shape, trace_id);
+                classes.push(class);
+                reads.push(read);
+                slots.push(slot);
+                literals.push(String::new());
+            }
+        }
+    }
+    if slots.len() > SLOTS_MAX {
+        return Err(FormatError {
+            at: 0..text.len(),
+            message: format!("{} operators are too many", slots.len()),
+            help: format!("write at most {SLOTS_MAX}"),
+        });
+    }
+    if let Some(at) = text.trim_end_matches('\n').find('\n') {
+        warnings.push(FormatError {
+            at: at..at + 1,
+            message: "a line feed inside of the format: what Envoy sends are several lines, which do not fit it"
+                .to_owned(),
+            help: "remove it, or use a JSON format".to_owned(),
+        });
+    }
+    let elements = classes.into_iter().zip(literals.iter().map(|it| it.as_bytes().to_vec())).collect();
+    let matcher = Matcher::new(lead.as_bytes().to_vec(), elements);
+    Ok(Format { text: text.to_owned(), lead, slots, reads, literals, matcher, warnings })
+}
+
+/// What Envoy refuses.
+fn check(slot: &Slot, known: &Operator) -> Result<(), FormatError> {
+    let name = &slot.operator;
+    let error = |message: String, help: &str| FormatError { at: slot.at.clone(), message, help: help.to_owned() };
+    match (&slot.params, known.params) {
+        (Some(_), Params::None) => {
+            return Err(error(format!("%{name}% takes nothing in parentheses"), "remove them"));
+        }
+        (None, Params::Required) => {
+            return Err(error(format!("%{name}% needs something in parentheses"), "write %NAME(…)%"));
+        }
+        _ => {}
+    }
+    if slot.max.is_some() && !known.max {
+        return Err(error(format!("%{name}% takes no length"), "remove the colon and the number"));
+    }
+    let header = matches!(
+        name.as_str(),
+        "REQ" | "REQUEST_HEADER" | "REQ_WITHOUT_QUERY" | "RESP" | "RESPONSE_HEADER" | "TRAILER" | "RESPONSE_TRAILER"
+    );
+    let params = slot.params.as_deref().unwrap_or_default();
+    if header && params.matches('?').count() > 1 {
+        return Err(error(format!("%{name}({params})% has more than one alternative"), "write at most one `?`"));
+    }
+    if header && params.is_empty() {
+        return Err(error(format!("%{name}()% names no header"), "write its name in the parentheses"));
+    }
+    Ok(())
+}
+
+fn class(slot: &Slot, shape: Shape, trace_id: bool) -> (Class, Reads) {
+    if trace_id && slot.target == Target::Field(Field::TraceHeader) {
+        return (Class::Run { bytes: Bytes::Hex, max: TRACE_ID_LEN_MAX }, Reads::Text);
+    }
+    if let Some(form) = time_form(slot) {
+        return (Class::Time(form.clone()), Reads::Time(form));
+    }
+    let read = match shape {
+        Shape::Int => Reads::Int,
+        Shape::Flags => Reads::Flags,
+        Shape::Time | Shape::Name | Shape::Token | Shape::Text => Reads::Text,
+    };
+    (Class::new(shape, slot.max), read)
+}
+
+/// The form of a slot that is a time.
+pub(super) fn time_form(slot: &Slot) -> Option<TimeForm> {
+    let local = slot.operator.ends_with("_LOCAL");
+    is_time(&slot.target).then(|| TimeForm::compile(local, slot.params.as_deref()))?
+}

@@ -1,0 +1,277 @@
+//! The forms of `%START_TIME(form)%`: strftime as Envoy has it, read and written.
+//!
+//! Beyond strftime Envoy knows `%s` (seconds since the epoch), `%f` and `%1f` to `%9f` (fraction
+//! of the second). Source: envoy `date_utility` and its documentation, tried against Envoy 1.40.
+
+use crate::semantics::parse_rfc3339;
+
+const NANOS: u64 = 1_000_000_000;
+
+/// How a time is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TimeForm {
+    /// `2026-11-20T11:46:21.934Z`.
+    Utc,
+    /// `2026-11-20T11:46:21.934+0200`.
+    Local,
+    /// A form of one's own.
+    Own(Vec<Item>),
+}
+
+/// One piece of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// This byte.
+    Byte(u8),
+    /// `%Y`.
+    Year,
+    /// `%y`.
+    YearOfCentury,
+    /// `%m`.
+    Month,
+    /// `%b`, `%h`: `Nov`.
+    MonthName,
+    /// `%d`; `%e` is padded with a space.
+    Day,
+    /// `%H`.
+    Hour,
+    /// `%M`.
+    Minute,
+    /// `%S`.
+    Second,
+    /// `%s`: seconds since the epoch.
+    Epoch,
+    /// `%f` (nine digits), `%3f`, …
+    Fraction(u8),
+    /// `%z`: `+0200`.
+    Offset,
+    /// `%Z`: a name, which is understood when it is UTC.
+    ZoneName,
+    /// `%a`: `Fri`.
+    WeekdayName,
+    /// `%j`: day of the year.
+    DayOfYear,
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+
+/// Bytes of the form without parameters.
+const UTC_LEN: usize = "2026-11-20T11:46:21.934Z".len();
+const LOCAL_LEN: usize = "2026-11-20T11:46:21.934+0000".len();
+
+/// What was read of a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    year: Option<u64>,
+    month: Option<u64>,
+    day: Option<u64>,
+    day_of_year: Option<u64>,
+    hour: u64,
+    minute: u64,
+    second: u64,
+    epoch: Option<u64>,
+    nanos: u64,
+    offset_seconds: i64,
+    foreign_zone: bool,
+}
+
+impl TimeForm {
+    /// The form that the operator's parameters ask for; `None` for one that is only text to us, such
+    /// as `%c`.
+    pub(super) fn compile(local: bool, params: Option<&str>) -> Option<TimeForm> {
+        match params {
+            None | Some("") if local => Some(TimeForm::Local),
+            None | Some("") => Some(TimeForm::Utc),
+            Some(text) => items(text).map(TimeForm::Own),
+        }
+    }
+
+    /// Reads a time at the beginning of `text`: its length, and nanoseconds since the epoch where
+    /// the form says enough.
+    #[inline]
+    pub(super) fn read(&self, text: &[u8]) -> Option<(usize, Option<u64>)> {
+        match self {
+            TimeForm::Utc => {
+                let time = text.get(..UTC_LEN).filter(|it| it[UTC_LEN - 1] == b'Z')?;
+                Some((UTC_LEN, Some(parse_rfc3339(time)?)))
+            }
+            TimeForm::Local => Some((LOCAL_LEN, Some(parse_rfc3339(text.get(..LOCAL_LEN)?)?))),
+            TimeForm::Own(items) => read_items(items, text),
+        }
+    }
+
+    /// Writes a time, in UTC.
+    pub(super) fn write(&self, unix_nano: u64, out: &mut Vec<u8>) {
+        const UTC: &str = "%Y-%m-%dT%H:%M:%S.%3fZ";
+        const LOCAL: &str = "%Y-%m-%dT%H:%M:%S.%3f%z";
+        match self {
+            TimeForm::Utc => write_items(&items(UTC).unwrap_or_default(), unix_nano, out),
+            TimeForm::Local => write_items(&items(LOCAL).unwrap_or_default(), unix_nano, out),
+            TimeForm::Own(items) => write_items(items, unix_nano, out),
+        }
+    }
+}
+
+fn items(text: &str) -> Option<Vec<Item>> {
+    let mut items = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            items.push(Item::Byte(byte));
+            continue;
+        }
+        let iso_date = [Item::Year, Item::Byte(b'-'), Item::Month, Item::Byte(b'-'), Item::Day];
+        let clock = [Item::Hour, Item::Byte(b':'), Item::Minute];
+        match bytes.next()? {
+            b'Y' => items.push(Item::Year),
+            b'y' => items.push(Item::YearOfCentury),
+            b'm' => items.push(Item::Month),
+            b'b' | b'h' => items.push(Item::MonthName),
+            b'd' | b'e' => items.push(Item::Day),
+            b'H' => items.push(Item::Hour),
+            b'M' => items.push(Item::Minute),
+            b'S' => items.push(Item::Second),
+            b's' => items.push(Item::Epoch),
+            b'f' => items.push(Item::Fraction(9)),
+            digit @ b'1'..=b'9' if bytes.next() == Some(b'f') => items.push(Item::Fraction(digit - b'0')),
+            b'z' => items.push(Item::Offset),
+            b'Z' => items.push(Item::ZoneName),
+            b'a' => items.push(Item::WeekdayName),
+            b'j' => items.push(Item::DayOfYear),
+            b'F' => items.extend(iso_date),
+            b'T' => items.extend(clock.into_iter().chain([Item::Byte(b':'), Item::Second])),
+            b'R' => items.extend(clock),
+            b'%' => items.push(Item::Byte(b'%')),
+            b'n' => items.push(Item::Byte(b'\n')),
+            b't' => items.push(Item::Byte(b'\t')),
+            _ => return None,
+        }
+    }
+    Some(items)
+}
+
+fn read_items(items: &[Item], text: &[u8]) -> Option<(usize, Option<u64>)> {
+    let mut parts = Parts::default();
+    let mut rest = text;
+    for item in items {
+        match item {
+            Item::Byte(byte) => rest = rest.strip_prefix(&[*byte])?,
+            Item::Year => parts.year = Some(digits(&mut rest, 4)?),
+            Item::YearOfCentury => parts.year = Some(2000 + digits(&mut rest, 2)?),
+            Item::Month => parts.month = Some(digits(&mut rest, 2)?),
+            Item::MonthName => parts.month = Some(name(&mut rest, &MONTHS)? + 1),
+            Item::Day => {
+                let padded = rest.first() == Some(&b' ');
+                rest = &rest[usize::from(padded)..];
+                parts.day = Some(digits(&mut rest, if padded { 1 } else { 2 })?);
+            }
+            Item::Hour => parts.hour = digits(&mut rest, 2)?,
+            Item::Minute => parts.minute = digits(&mut rest, 2)?,
+            Item::Second => parts.second = digits(&mut rest, 2)?,
+            Item::Epoch => {
+                let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count().min(11);
+                parts.epoch = Some(digits(&mut rest, len).filter(|_| len > 0)?);
+            }
+            Item::Fraction(len) => {
+                parts.nanos = digits(&mut rest, usize::from(*len))? * 10u64.pow(9 - u32::from(*len));
+            }
+            Item::Offset => parts.offset_seconds = offset(&mut rest)?,
+            Item::ZoneName => {
+                let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(byte)).count();
+                let (zone, behind) = rest.split_at(len);
+                parts.foreign_zone = !matches!(zone, b"UTC" | b"GMT" | b"Z");
+                rest = (len > 0).then_some(behind)?;
+            }
+            Item::WeekdayName => {
+                let _weekday = name(&mut rest, &WEEKDAYS)?;
+            }
+            Item::DayOfYear => parts.day_of_year = Some(digits(&mut rest, 3)?),
+        }
+    }
+    Some((text.len() - rest.len(), parts.unix_nano()))
+}
+
+fn digits(rest: &mut &[u8], len: usize) -> Option<u64> {
+    let (number, behind) = rest.split_at_checked(len)?;
+    *rest = behind;
+    number.iter().try_fold(0, |sum: u64, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
+}
+
+fn name(rest: &mut &[u8], names: &[&str]) -> Option<u64> {
+    let index = names.iter().position(|name| rest.starts_with(name.as_bytes()))?;
+    *rest = &rest[names[index].len()..];
+    Some(index as u64)
+}
+
+fn offset(rest: &mut &[u8]) -> Option<i64> {
+    let (sign, behind) = rest.split_first()?;
+    *rest = behind;
+    let seconds = (digits(rest, 2)? * 3600 + digits(rest, 2)? * 60) as i64;
+    match sign {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
+        _ => None,
+    }
+}
+
+impl Parts {
+    fn unix_nano(&self) -> Option<u64> {
+        if self.foreign_zone {
+            return None;
+        }
+        let seconds = match (self.epoch, self.year, self.month, self.day, self.day_of_year) {
+            (Some(epoch), ..) => i64::try_from(epoch).ok()?,
+            (None, Some(year), Some(month), Some(day), _) => self.seconds(year, month, day)?,
+            (None, Some(year), _, _, Some(day)) => {
+                self.seconds(year, 1, 1)? + (i64::try_from(day).ok()? - 1).checked_mul(86_400)?
+            }
+            _ => return None,
+        };
+        u64::try_from(seconds).ok()?.checked_mul(NANOS)?.checked_add(self.nanos)
+    }
+
+    fn seconds(&self, year: u64, month: u64, day: u64) -> Option<i64> {
+        let date = jiff::civil::date(
+            i16::try_from(year).ok().filter(|it| *it <= 9999)?,
+            i8::try_from(month).ok().filter(|it| (1..=12).contains(it))?,
+            1,
+        );
+        let date = date.with().day(i8::try_from(day).ok()?).build().ok()?;
+        if self.hour > 23 || self.minute > 59 || self.second > 59 {
+            return None;
+        }
+        let days = i64::from(date.since(jiff::civil::date(1970, 1, 1)).ok()?.get_days());
+        let clock = (self.hour * 3600 + self.minute * 60 + self.second) as i64;
+        Some(days * 86_400 + clock - self.offset_seconds)
+    }
+}
+
+fn write_items(items: &[Item], unix_nano: u64, out: &mut Vec<u8>) {
+    let seconds = unix_nano / NANOS;
+    let time = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or_default()).unwrap_or_default();
+    let time = jiff::tz::Offset::UTC.to_datetime(time);
+    for item in items {
+        let text = match item {
+            Item::Byte(byte) => {
+                out.push(*byte);
+                continue;
+            }
+            Item::Year => format!("{:04}", time.year()),
+            Item::YearOfCentury => format!("{:02}", time.year() % 100),
+            Item::Month => format!("{:02}", time.month()),
+            Item::MonthName => MONTHS[time.month() as usize - 1].to_owned(),
+            Item::Day => format!("{:02}", time.day()),
+            Item::Hour => format!("{:02}", time.hour()),
+            Item::Minute => format!("{:02}", time.minute()),
+            Item::Second => format!("{:02}", time.second()),
+            Item::Epoch => seconds.to_string(),
+            Item::Fraction(len) => format!("{:09}", unix_nano % NANOS)[..usize::from(*len)].to_owned(),
+            Item::Offset => "+0000".to_owned(),
+            Item::ZoneName => "UTC".to_owned(),
+            Item::WeekdayName => WEEKDAYS[(seconds / 86_400 % 7) as usize].to_owned(),
+            Item::DayOfYear => format!("{:03}", time.day_of_year()),
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+}
