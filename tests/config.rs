@@ -195,9 +195,7 @@ fn conditions_and_samples() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let later = "not supported by this version yet";
-    for key in ["journal: {dir: data}"] {
-        check_top(key, &["logboom.yaml:5:1", later]);
-    }
+    check_top("journal: {dir: data}", &["logboom.yaml:5:1", later]);
     check_lines("listen: systemd:mesh", &["logboom.yaml:4:13", later]);
     for format in ["kuma-http", "kuma-tcp", "envoy", "istio"] {
         check_lines(&format!("listen: 127.0.0.1:1\n    format: {format}"), &["logboom.yaml:5:13", format, later]);
