@@ -25,7 +25,7 @@ pub struct Because {
 #[must_use]
 pub fn line(line: &[u8], reader: &Reader, width: usize) -> (String, bool) {
     let mut record = Map::new();
-    single::read(reader, line, |it| record = single::json(it));
+    single::read(reader, None, line, |it| record = single::json(it));
     let mut out = String::new();
     let object: Option<Map<String, Value>> =
         line.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten();
