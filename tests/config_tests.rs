@@ -93,6 +93,27 @@ fn what_does_not_hold_is_told_key_by_key() {
 }
 
 #[test]
+fn sinks_take_what_they_ask_for() {
+    let yaml = "\
+sources: {mesh: {type: lines, listen: 127.0.0.1:5000}}
+sinks:
+  all: {type: file, path: a.log}
+  errors: {type: file, path: b.log, when: 'status >= 500 || flags != \"\"', sample: 1/20}
+tests:
+  - line: '[2026-06-26T21:29:21.535Z] UF default 10.42.1.5(web)->-(redis) took 5ms, sent 0 bytes, received: 0 bytes'
+    sinks: [errors, all]
+  - line: '[2026-06-26T21:29:21.535Z] - default 10.42.1.5(web)->-(redis) took 5ms, sent 0 bytes, received: 0 bytes'
+    sinks: [all]
+";
+    check_all(yaml, 0, &["2 passed"]);
+    check_all(
+        &yaml.replace("[errors, all]", "[all]"),
+        1,
+        &["expected all\n        got      all, errors\n", "1 failed"],
+    );
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_its_place() {
     let refused = |test: &str, expected: &[&str]| check(&format!("  - {test}\n"), 2, expected);
     refused("{line: x, sinks: [flies]}", &["logboom.yaml:8:23", "`flies` is no sink", "did you mean `files`?"]);
