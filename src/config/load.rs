@@ -16,6 +16,7 @@ use super::substitute::{Environment, substitute};
 use super::tree::{Entry, Kind, Node, Span, parse};
 use super::units::{ByteSize, WaitMax};
 use super::{Config, later, memory_default, policies, suggest};
+use crate::select::Sample;
 use crate::sink::{SinkConfig, SinkKind};
 use crate::source::SourceConfig;
 
@@ -140,7 +141,7 @@ fn forget_places(node: &mut Node) {
     }
 }
 
-const KEYS: &[&str] = &["sources", "sinks", "policies", "memory", "admin", "shutdown", "tests"];
+const KEYS: &[&str] = &["sources", "sinks", "policies", "redact", "memory", "admin", "shutdown", "tests"];
 
 /// What could be read. What could not has its default, and the problem says so.
 fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
@@ -160,6 +161,7 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
         sources,
         sinks,
         policies: Vec::new(),
+        redact: read_part(root, "redact", problems).unwrap_or_default(),
         memory: read_part(root, "memory", problems).unwrap_or_else(memory_default),
         admin: read_part(root, "admin", problems).unwrap_or_default(),
         shutdown: read_part(root, "shutdown", problems).unwrap_or_default(),
@@ -239,12 +241,14 @@ fn read_source(node: &Node, key_span: &Span, problems: &mut Vec<Problem>) -> Opt
 }
 
 const SINK_TYPES: &[&str] = &["file", "stdout", "otlp", "null"];
-const SINK_KEYS: &[&str] = &["type", "from", "inbox", "wait_max"];
+const SINK_KEYS: &[&str] = &["type", "from", "when", "sample", "inbox", "wait_max"];
 
 /// What every sink takes.
 #[derive(Deserialize)]
 struct SinkCommon {
     from: Option<Vec<String>>,
+    when: Option<String>,
+    sample: Option<Sample>,
     inbox: Option<ByteSize>,
     wait_max: Option<WaitMax>,
 }
@@ -262,8 +266,8 @@ fn read_sink(node: &Node, key_span: &Span, problems: &mut Vec<Problem>) -> Optio
         "otlp" => read(&rest, SINK_KEYS, problems).map(SinkKind::Otlp),
         _ => read(&rest, SINK_KEYS, problems).map(SinkKind::Null),
     };
-    let (SinkCommon { from, inbox, wait_max }, kind) = common.zip(kind)?;
-    Some(SinkConfig { from, inbox, wait_max, kind })
+    let (SinkCommon { from, when, sample, inbox, wait_max }, kind) = common.zip(kind)?;
+    Some(SinkConfig { from, when, sample, inbox, wait_max, kind })
 }
 
 /// The type of a source or a sink, one of `types`.

@@ -33,6 +33,7 @@ pub use load::Draft;
 pub use problem::{Located, Report};
 pub use test::{Expected, TestConfig};
 
+use crate::redact::RedactConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use units::{ByteSize, Period};
@@ -52,6 +53,9 @@ pub struct Config {
     #[serde(default, skip_serializing)]
     #[schemars(with = "PolicyPaths")]
     pub policies: Vec<String>,
+    /// What is taken out of every record before it is written.
+    #[serde(default, skip_serializing_if = "RedactConfig::is_nothing")]
+    pub redact: RedactConfig,
     /// Bytes in flight, all sources and sinks together.
     #[serde(default = "memory_default")]
     pub memory: ByteSize,

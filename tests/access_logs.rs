@@ -1,0 +1,167 @@
+//! Access logs of a real Envoy in, attributes out: every line of every captured file is compared,
+//! attribute by attribute, with an oracle that reads it in a way of its own.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod access_logs_oracle;
+mod util;
+
+use access_logs_oracle::expect::{Expected, Verdict, expected};
+use access_logs_oracle::judge::Judge;
+use access_logs_oracle::plain::Layout;
+use access_logs_oracle::said::Said;
+use access_logs_oracle::ways::{plausible_trace, render, ways};
+use access_logs_oracle::{files, hostile, otlp, plain};
+use serde_json::{Value, json};
+use util::{Server, fixtures};
+
+/// The formats as Kuma has them.
+const HTTP_REAL: &str = "[%START_TIME%] %KUMA_MESH% \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
+    %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \
+    \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-B3-TRACEID?X-DATADOG-TRACEID)%\" \"%REQ(X-REQUEST-ID)%\" \
+    \"%REQ(:AUTHORITY)%\" \"%KUMA_SOURCE_SERVICE%\" \"%KUMA_DESTINATION_SERVICE%\" \
+    \"%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%\" \"%UPSTREAM_HOST%\"";
+const TRACE: &str = "\"%REQ(X-B3-TRACEID?X-DATADOG-TRACEID)%\" ";
+
+fn block(layout: Layout) -> String {
+    let text = match layout {
+        Layout::Real => HTTP_REAL.to_owned(),
+        Layout::Documented => HTTP_REAL.replace(TRACE, ""),
+    };
+    json!({"type": "Plain", "plain": text}).to_string()
+}
+
+/// What becomes of lines that are read in this format.
+fn records(format: &str, lines: &[u8]) -> Vec<Value> {
+    let server = Server::start(&format!(
+        "sources: {{mesh: {{type: lines, listen: 127.0.0.1:0, format: {format}}}}}\n\
+         sinks: {{files: {{type: file, path: '{{dir}}/out', encoding: json}}}}"
+    ));
+    server.send("mesh", lines);
+    let ended = server.stop();
+    ended.assert_clean();
+    ended.json("out")
+}
+
+/// The lines of a captured stream that are records.
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// Scenario: every captured stream, and nobody says which formats it is in. Guarantee: what Kuma
+/// sends by itself is read in full, with every value and its type; anything else is kept as it is,
+/// with the reason; bodies are the lines.
+#[test]
+fn every_captured_line_without_a_word() {
+    let mut judge = Judge::default();
+    let mut compared = 0;
+    for (name, input) in fixtures("lines") {
+        let lines = lines(&input);
+        let records = records("auto", &input);
+        assert_eq!(records.len(), lines.len(), "{name}");
+        for (at, (record, line)) in records.iter().zip(&lines).enumerate() {
+            let place = format!("{name}:{}", at + 1);
+            let body = String::from_utf8_lossy(line);
+            judge.expect(&place, record, "body", record["body"] == *body, || "another body".to_owned());
+            judge.record(&place, record, &files::verdict(files::content(&name), line));
+        }
+        compared += lines.len();
+    }
+    assert!(compared > 8_000, "{compared} lines are not all of them");
+    judge.verdict(compared);
+}
+
+/// The ways to read a line, those first that a tracer could have written; and whether they are all.
+fn sensible(line: &str, layout: Layout) -> (Vec<Expected>, bool) {
+    let all = ways(line, layout);
+    let sensible: Vec<&Said> = all.iter().filter(|said| plausible_trace(said)).collect();
+    let chosen: Vec<&Said> = if sensible.is_empty() { all.iter().collect() } else { sensible };
+    let only = all.len() == 1;
+    (chosen.into_iter().map(expected).collect(), only)
+}
+
+/// Scenario: requests whose headers look like further fields, in both layouts, with and without
+/// the format being said. Guarantee: what can be read in one way only is read in full; otherwise
+/// the record says so and has only what is the same in all ways.
+#[test]
+fn forged_fields() {
+    let mut judge = Judge::default();
+    let requests = hostile::requests();
+    for layout in [Layout::Real, Layout::Documented] {
+        let lines: Vec<String> = requests.iter().map(|(_, said)| render(said, layout, "-")).collect();
+        for format in ["auto".to_owned(), block(layout)] {
+            let records = records(&format, (lines.join("\n") + "\n").as_bytes());
+            assert_eq!(records.len(), lines.len());
+            for ((record, line), (name, said)) in records.iter().zip(&lines).zip(&requests) {
+                let place = format!("{name}, {layout:?}, {}", &format[..format.len().min(6)]);
+                assert!(ways(line, layout).iter().any(|way| same(way, said, layout)), "{place}: the oracle is wrong");
+                // Without a word a line that could be both is what releases really send.
+                let (mut found, mut only) = sensible(line, layout);
+                if format == "auto" && layout == Layout::Documented {
+                    let real: Vec<Said> = ways(line, Layout::Real);
+                    let sure: Vec<&Said> = real.iter().filter(|said| plausible_trace(said)).collect();
+                    if sure.is_empty() {
+                        found.extend(real.iter().map(expected));
+                        only &= real.is_empty();
+                    } else {
+                        found = sure.into_iter().map(expected).collect();
+                    }
+                }
+                judge.one_of(&place, record, &found, only);
+            }
+        }
+    }
+    judge.verdict(4 * requests.len());
+}
+
+/// The same texts, as far as the layout has them.
+fn same(way: &Said, said: &Said, layout: Layout) -> bool {
+    plain::quoted(layout).iter().all(|part| way.get(*part) == said.get(*part))
+}
+
+/// Scenario: odd connections, and lines that are nothing. Guarantee: as for captured lines.
+#[test]
+fn odd_connections_and_nothing() {
+    let mut judge = Judge::default();
+    let connections = hostile::connections();
+    let sent: Vec<(&str, &str, Verdict)> = connections
+        .iter()
+        .map(|(name, line)| (*name, line.as_str(), plain::tcp(line).unwrap().into()))
+        .chain(hostile::NOTHING.iter().map(|(line, reason)| (*line, *line, Verdict::Raw(reason))))
+        .collect();
+    let lines: String = sent.iter().map(|(_, line, _)| format!("{line}\n")).collect();
+    let records = records("auto", lines.as_bytes());
+    assert_eq!(records.len(), sent.len());
+    for (record, (name, line, verdict)) in records.iter().zip(&sent) {
+        judge.expect(name, record, "body", record["body"] == *line, || "another body".to_owned());
+        judge.record(name, record, verdict);
+    }
+    judge.verdict(sent.len());
+}
+
+/// Scenario: every captured request of the OTLP loggers, with bodies of all shapes. Guarantee: the
+/// attributes are typed, the text of a body in a format of Kuma is read like a line, and time and
+/// ids are those of the record.
+#[test]
+fn every_captured_request() {
+    let server = Server::start(
+        "sources: {otlp: {type: otlp, grpc: 127.0.0.1:0}}\n\
+         sinks: {files: {type: file, path: '{dir}/out', encoding: json}}",
+    );
+    let client = server.grpc("otlp");
+    let mut expected: Vec<(String, Expected)> = Vec::new();
+    for (name, request) in fixtures("otlp") {
+        expected.extend(otlp::records(&request).into_iter().map(|it| (name.clone(), it)));
+        assert_eq!(client.export(request).map_err(|status| format!("{name}: {status}")), Ok(0));
+    }
+    let ended = server.stop();
+    ended.assert_clean();
+    let records = ended.json("out");
+    assert_eq!(records.len(), expected.len());
+    let compared = records.len();
+    let mut judge = Judge::default();
+    for (record, (name, expected)) in records.iter().zip(expected) {
+        judge.record(&name, record, &Verdict::Read(Box::new(expected)));
+    }
+    judge.verdict(compared);
+}
