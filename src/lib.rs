@@ -21,10 +21,12 @@
 //! | what the user writes | [`config`]; the settings of a component stand beside the component |
 //! | how bytes come in | [`source`]: `lines` and its `framing`, `otlp` and its `logs_service` |
 //! | what becomes of them | [`intake`], then [`decode`], [`record`], [`encode`], [`template`] |
+//! | which of them a sink takes | [`select`] |
 //! | where they wait | [`batch`], [`inbox`], [`gap`] |
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what mesh policies ask for | [`policy`] |
 //! | realistic load | [`generate`] |
 //!
 //! `ARCHITECTURE.md` has a line for each file, what happens when something fails, and the reasons.
@@ -55,13 +57,18 @@ pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod encode;
+pub mod explain;
 pub mod gap;
 pub mod generate;
 pub mod grpc;
 pub mod inbox;
 pub mod intake;
+pub mod learn;
 pub mod memory;
+pub mod policy;
 pub mod record;
+pub mod redact;
+pub mod select;
 pub mod semantics;
 pub mod server;
 pub mod sink;

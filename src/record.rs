@@ -226,6 +226,14 @@ impl Tree {
         self.nodes.get(position as usize).map(|node| (node.key, node.value))
     }
 
+    /// Puts another value, which is no list, in the place of one that is none.
+    pub(crate) fn set(&mut self, position: u32, value: Value) {
+        debug_assert_eq!(value.below(), 0);
+        if let Some(node) = self.nodes.get_mut(position as usize).filter(|node| node.value.below() == 0) {
+            node.value = value;
+        }
+    }
+
     /// Everything since a position.
     #[must_use]
     pub(crate) fn since(&self, position: u32) -> Range {
@@ -435,7 +443,17 @@ impl<'a> Values<'a> {
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
     #[must_use]
     pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
-        self.filter(|(k, _)| *k == key).last().map(|(_, value)| value)
+        // Of nearly all keys the length alone tells that they differ.
+        let nodes = self.tree.nodes.get(self.at as usize..self.end as usize)?;
+        let (mut at, mut found) = (0, None);
+        while let Some(node) = nodes.get(at) {
+            if node.key.len as usize == key.len() && self.tree.text(self.raw, node.key) == key {
+                found = Some(at);
+            }
+            at += 1 + node.value.below() as usize;
+        }
+        let at = self.at + found? as u32;
+        Values { at, ..self }.next().map(|(_, value)| value)
     }
 }
 

@@ -48,7 +48,7 @@ fn what_holds_is_ok() {
     expect: {n: 5, f: 1.5, t: "5", list: [a, {b: ~}], yes: true, id: 0123, absent: null}
     sinks: [files]
   - line: a line without a name
-    expect: {body: a line without a name, timestamp: ~, logboom.parse_error: ~}
+    expect: {body: a line without a name, timestamp: ~, logboom.parse_error: unknown_format}
   - line: |
       {"written": "as a block"}
     source: mesh

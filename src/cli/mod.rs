@@ -6,17 +6,20 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
+use crate::explain::tame;
 use crate::generate::GenArgs;
 
 mod check;
 mod completion;
+mod explain;
+mod from_policy;
 mod input;
+mod learn;
 mod log;
 mod man;
 mod run;
 mod schema;
 mod show;
-mod single;
 mod test;
 
 /// How the process ends. The numbers are interface.
@@ -59,8 +62,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
     Show(input::InputArgs),
+    /// Make a configuration of mesh policies: MeshAccessLog, MeshOpenTelemetryBackend, TrafficLog, Mesh
+    FromPolicy(from_policy::FromPolicyArgs),
     /// Run the tests in the configuration: lines, and what must become of them
     Test(test::TestArgs),
+    /// Say what response flags mean, or how a line is read, field by field
+    Explain(explain::ExplainArgs),
+    /// Propose the format of access-log lines from samples
+    Learn(learn::LearnArgs),
     /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
     Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
@@ -93,7 +102,10 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::FromPolicy(args) => from_policy::from_policy(&args),
         Command::Test(args) => test::test(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Learn(args) => learn::learn(&args),
         Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{Exit, complain, print, refuse, single};
+use super::{Exit, complain, print, refuse, tame};
 use crate::config::{Config, Draft, TestConfig, suggest};
-use crate::encode::escape::escape_text;
+use crate::explain::{short, single};
 use crate::record::RecordRef;
+use crate::redact::Redactor;
+use crate::select::Condition;
+use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 
 /// Characters of a line that a report shows.
@@ -70,7 +73,7 @@ fn run(config: &Config, test: &TestConfig) -> Outcome {
         _ => None,
     });
     let Some((source, reader)) = source else { return outcome };
-    single::read(&reader, &test.line, |record| {
+    single::read(&reader, Redactor::new(&config.redact).as_ref(), test.line.as_bytes(), |record| {
         outcome.record = single::json(record);
         outcome.differences = differences(&outcome.record, test);
         outcome.differences.extend(sinks(config, source, test, record));
@@ -129,11 +132,14 @@ fn same(key: &str, expected: &Value, got: Option<&Value>) -> bool {
     got.unwrap_or(&Value::Null) == expected
 }
 
-fn sinks(config: &Config, source: &str, test: &TestConfig, _: RecordRef<'_>) -> Option<Difference> {
+fn sinks(config: &Config, source: &str, test: &TestConfig, record: RecordRef<'_>) -> Option<Difference> {
     let mut expected: Vec<&str> = test.sinks.as_ref()?.iter().map(String::as_str).collect();
     expected.sort_unstable();
     expected.dedup();
-    let taking = config.sinks.iter().filter(|(_, sink)| sink.takes_from(source));
+    // What a sample takes depends on the records before.
+    let holds = |when: &String| Condition::compile(when).is_ok_and(|it| it.matches(&record));
+    let takes = |sink: &SinkConfig| sink.takes_from(source) && sink.when.as_ref().is_none_or(holds);
+    let taking = config.sinks.iter().filter(|(_, sink)| takes(sink));
     let got: Vec<&str> = taking.map(|(name, _)| name.as_str()).collect();
     let list = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     (expected != got).then(|| Difference { what: "sinks".to_owned(), expected: list(&expected), got: list(&got) })
@@ -142,30 +148,15 @@ fn sinks(config: &Config, source: &str, test: &TestConfig, _: RecordRef<'_>) -> 
 fn report(index: usize, test: &TestConfig, outcome: &Outcome, out: &mut String) {
     let is_ok = outcome.differences.is_empty();
     let name = test.name.as_deref().unwrap_or(&test.line).trim_end();
-    let _ = writeln!(out, "{} {}: {}", if is_ok { "ok    " } else { "FAILED" }, index + 1, short(name));
+    let _ = writeln!(out, "{} {}: {}", if is_ok { "ok    " } else { "FAILED" }, index + 1, short(name, SHOWN_MAX));
     if is_ok {
         return;
     }
     if test.name.is_some() {
-        let _ = writeln!(out, "    line      {}", short(test.line.trim_end()));
+        let _ = writeln!(out, "    line      {}", short(test.line.trim_end(), SHOWN_MAX));
     }
     for Difference { what, expected, got } in &outcome.differences {
         let _ = writeln!(out, "    {}\n        expected {expected}\n        got      {got}", tame(what));
     }
     let _ = writeln!(out, "    the record is {}", tame(&Value::from(outcome.record.clone()).to_string()));
-}
-
-fn short(text: &str) -> String {
-    let mut short: String = text.chars().take(SHOWN_MAX).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    tame(&short)
-}
-
-/// Nothing in a line reaches a terminal as a control.
-fn tame(text: &str) -> String {
-    let mut out = Vec::new();
-    escape_text(text.as_bytes(), &mut out);
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -23,11 +23,16 @@ pub(super) fn host_and_port(text: &[u8]) -> Address {
     if text.first() == Some(&b'[') {
         return bracketed(text).unwrap_or_else(|| Address::whole(text));
     }
-    let Some(colon) = text.iter().rposition(|it| *it == b':') else {
+    // From the end: a host is longer than its port.
+    let digits = text.iter().rev().take(6).take_while(|it| it.is_ascii_digit()).count();
+    let Some((host, digits)) = text.len().checked_sub(digits + 1).map(|colon| (&text[..colon], &text[colon..])) else {
         return Address::whole(text);
     };
-    match port(&text[colon + 1..]) {
-        Some(port) if colon > 0 && !text[..colon].contains(&b':') => Address { host: 0..colon, port: Some(port) },
+    match digits {
+        [b':', digits @ ..] if !host.is_empty() && memchr::memchr(b':', host).is_none() => match port(digits) {
+            Some(port) => Address { host: 0..host.len(), port: Some(port) },
+            None => Address::whole(text),
+        },
         _ => Address::whole(text),
     }
 }
@@ -86,7 +91,7 @@ fn is_v6(text: &[u8]) -> bool {
 /// port, brackets and quotes.
 #[inline]
 pub(super) fn first_forwarded(list: &[u8]) -> Option<Range<usize>> {
-    let end = list.iter().position(|it| *it == b',').unwrap_or(list.len());
+    let end = memchr::memchr(b',', list).unwrap_or(list.len());
     let strip = |range: Range<usize>, this: fn(&u8) -> bool| {
         let text = &list[range.clone()];
         let start = text.iter().position(|it| !this(it))?;

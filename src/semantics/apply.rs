@@ -24,7 +24,7 @@ pub fn apply(fields: &Fields, keys: &Keys, raw: &[u8], record: &mut Record) -> A
     let applied = Applied::default();
     let mut writer = Writer { fields, keys, raw, tree: &mut record.tree, applied, doubtful: false };
     let (outcome, sizes) = writer.http();
-    writer.envoy(sizes);
+    let start = writer.envoy(sizes);
     writer.kuma();
     writer.others();
     let context = writer.trace();
@@ -32,7 +32,7 @@ pub fn apply(fields: &Fields, keys: &Keys, raw: &[u8], record: &mut Record) -> A
         writer.push(Key::Mojibake, Value::Text(keys.of(Key::Possible)));
     }
     let severity = judge(&mut writer, outcome);
-    let (applied, start) = (writer.applied, writer.start_time());
+    let applied = writer.applied;
 
     if record.time_unix_nano == 0 {
         record.time_unix_nano = start.unwrap_or(0);

@@ -10,11 +10,11 @@ use super::{Field, trace};
 use crate::record::{Span, Value};
 
 impl Writer<'_> {
-    /// The attributes `envoy.*`.
+    /// The attributes `envoy.*`; returns the start, nanoseconds since the epoch.
     #[inline]
-    pub(super) fn envoy(&mut self, sizes: Sizes) {
+    pub(super) fn envoy(&mut self, sizes: Sizes) -> Option<u64> {
         self.push_sent(Key::RequestId, Field::RequestId);
-        self.times();
+        let start = self.times();
         self.push_int(Key::Duration, Field::Duration);
         if sizes == Sizes::OfConnection {
             self.push_int(Key::BytesReceived, Field::BytesReceived);
@@ -32,12 +32,18 @@ impl Writer<'_> {
             Some(it) => self.push(Key::UpstreamTime, Value::Int(it)),
             None => self.push_header_field(Key::UpstreamTimeHeader, Field::UpstreamServiceTime),
         }
+        start
     }
 
     /// Start and end as attributes: a start that is no time the record can hold, and any end.
     #[inline]
-    fn times(&mut self) {
-        if self.fields.get(Field::StartTime).is_some() && self.start_time().is_none() {
+    fn times(&mut self) -> Option<u64> {
+        let start = match self.fields.get(Field::StartTime) {
+            Some(Value::Text(span)) => parse_rfc3339(self.bytes(span)),
+            Some(Value::Int(it)) => u64::try_from(it).ok(),
+            _ => None,
+        };
+        if start.is_none() {
             self.push_field(Key::StartTime, Field::StartTime);
         }
         match self.fields.get(Field::EmitTime) {
@@ -45,16 +51,7 @@ impl Writer<'_> {
             Some(_) => self.push_field(Key::EmitTime, Field::EmitTime),
             None => {}
         }
-    }
-
-    /// Nanoseconds since the epoch.
-    #[inline]
-    pub(super) fn start_time(&self) -> Option<u64> {
-        match self.fields.get(Field::StartTime)? {
-            Value::Text(span) => parse_rfc3339(self.bytes(span)),
-            Value::Int(it) => u64::try_from(it).ok(),
-            _ => None,
-        }
+        start
     }
 
     /// The list of flags, short names if there are any.
@@ -144,10 +141,25 @@ impl Writer<'_> {
     pub(super) fn trace(&mut self) -> Option<trace::Context> {
         const FIELDS: [Field; 6] =
             [Field::TraceId, Field::SpanId, Field::TraceParent, Field::B3Single, Field::TraceHeader, Field::SpanHeader];
-        if FIELDS.iter().all(|it| self.fields.get(*it).is_none()) {
-            return None;
+        let present = FIELDS.map(|it| self.fields.get(it).is_some());
+        match present {
+            [false, false, false, false, false, false] => None,
+            // What Kuma's default format has.
+            [false, false, false, false, true, false] => {
+                let header = self.text(Field::TraceHeader)?;
+                let trace = trace::trace_header(self.bytes(header));
+                if trace.is_none() {
+                    self.push_header(self.keys.of(Key::TraceHeader), header);
+                }
+                trace.map(|trace| trace::Context { trace, span: None, flags: 0 })
+            }
+            _ => self.trace_of_many(FIELDS),
         }
-        let [own, own_span, parent, single, header, header_span] = FIELDS.map(|it| self.text(it));
+    }
+
+    #[inline(never)]
+    fn trace_of_many(&mut self, fields: [Field; 6]) -> Option<trace::Context> {
+        let [own, own_span, parent, single, header, header_span] = fields.map(|it| self.text(it));
         let pair = |this: &Self, trace: Option<[u8; 16]>, span: Option<Span>| {
             let span = span.and_then(|it| trace::span_id(this.bytes(it)));
             trace.map(|trace| trace::Context { trace, span, flags: 0 })

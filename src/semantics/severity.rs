@@ -44,7 +44,13 @@ pub(super) fn of_status(status: i64) -> Severity {
 
 /// By the worst of the flags. A flag is stronger than a good status: with `200 UPE` or `200 UC` the
 /// status was on its way before the upstream failed, and the client has half a response.
+#[inline]
 pub(super) fn of_flags(list: &[u8]) -> Severity {
+    if list == b"-" { Severity::Info } else { of_some_flags(list) }
+}
+
+#[inline(never)]
+fn of_some_flags(list: &[u8]) -> Severity {
     let one = |name| match flag(name).map(|it| it.blame) {
         None | Some(Blame::Nobody) => Severity::Info,
         Some(blame) if blame.is_failure() => Severity::Error,

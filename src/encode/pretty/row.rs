@@ -3,6 +3,7 @@
 use super::super::escape::escape_text;
 use super::super::value::int;
 use crate::record::{RecordRef, ValueRef, Values};
+use crate::semantics;
 
 /// Characters of the columns; what is longer is cut, except in the last.
 const METHOD: usize = 7;
@@ -160,8 +161,8 @@ impl<'a> Row<'a> {
             let ValueRef::Text(flag) = flag else { continue };
             line.words(PLAIN, |out| out.extend_from_slice(separator.as_bytes()));
             line.words(colour, |out| text(flag, PATH, out));
-            if let Some(words) = words(flag) {
-                line.words(PLAIN, |out| out.extend_from_slice(words.as_bytes()));
+            if let Some(known) = semantics::flag(flag) {
+                line.words(PLAIN, |out| words(known.long, out));
             }
             separator = ", ";
         }
@@ -172,8 +173,12 @@ impl<'a> Row<'a> {
     }
 }
 
-fn words(_flag: &[u8]) -> Option<&'static str> {
-    None
+/// `upstream connection failure` out of `UpstreamConnectionFailure`.
+fn words(long: &str, out: &mut Vec<u8>) {
+    for byte in long.bytes() {
+        out.extend_from_slice(if byte.is_ascii_uppercase() { b" " } else { b"" });
+        out.push(byte.to_ascii_lowercase());
+    }
 }
 
 /// The line being written.

@@ -99,7 +99,7 @@ fn pretty_shows_an_access_log_as_a_row() {
     check(
         PRETTY,
         &access_log(attributes),
-        r"11:48:37.057  503  GET      /p\u001bp\u001bp\u001bp\u001bp\u001bp\u00…  web → backend                      12ms  ↑0B ↓9B",
+        r"11:48:37.057  503  GET      /p\u001bp\u001bp\u001bp\u001bp\u001bp\u…  web → backend                      12ms  ↑0B ↓9B",
     );
     let tcp = members([
         ("envoy.response_flags", flags([])),

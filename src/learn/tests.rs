@@ -1,0 +1,31 @@
+use super::*;
+
+#[track_caller]
+fn check(lines: &[&str], expected: &[&str]) {
+    let got: Vec<String> = propose(lines).into_iter().map(|it| it.format).collect();
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn separators_make_columns_and_shapes_name_them() {
+    check(
+        &[
+            "1795175317.057934|2026/11/20T11:48:37+0000|GET|/a|-|curl/8 x|OUTBOUND",
+            "1795175318.057934|2026/11/20T11:48:38+0000|PUT|/b?c=d|UF|Mozilla/5.0 (y z)|INBOUND",
+        ],
+        &["%START_TIME(%s.%6f)%|%START_TIME(%Y/%m/%dT%H:%M:%S%z)%|%REQ(:METHOD)%|\
+           %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%|%RESPONSE_FLAGS%|%REQ(USER-AGENT)%|%KUMA_TRAFFIC_DIRECTION%"],
+    );
+}
+
+#[test]
+fn words_in_front_name_values() {
+    check(
+        &[
+            "method=GET path=/a status=200 took=12ms from=web to=api note=\"a b\" ",
+            "method=POST path=/b status=503 took=7ms from=shop to=db note=\"c\" ",
+        ],
+        &["method=%REQ(:METHOD)% path=%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% status=%RESPONSE_CODE% took=%DURATION%ms \
+           from=%KUMA_SOURCE_SERVICE% to=%KUMA_DESTINATION_SERVICE% note=\"%REQ(X-FIELD-1)%\" "],
+    );
+}

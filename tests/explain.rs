@@ -1,0 +1,101 @@
+//! `logboom explain`: response flags and lines.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// What is printed, and the exit code.
+fn explain(arguments: &[&str], input: &[u8]) -> (String, i32) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_logboom"))
+        .arg("explain")
+        .args(arguments)
+        .env("COLUMNS", "100")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who is not asked for input does not wait for it.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8(text).unwrap(), output.status.code().unwrap())
+}
+
+#[track_caller]
+fn check(arguments: &[&str], input: &str, code: i32, expected: &[&str]) {
+    let (text, got) = explain(arguments, input.as_bytes());
+    assert_eq!(got, code, "{arguments:?}\n{text}");
+    for fragment in expected {
+        assert!(text.contains(fragment), "{fragment:?} is missing for {arguments:?}\n{text}");
+    }
+}
+
+#[test]
+fn flags_in_words() {
+    check(
+        &["UF,URX"],
+        "",
+        0,
+        &["UF  UpstreamConnectionFailure\n", "\nURX  UpstreamRetryLimitExceeded\n", "  Usually\n  - ", "  Check\n  - "],
+    );
+    check(&["UpstreamOverflow", "dc"], "", 0, &["UO  UpstreamOverflow", "DC  DownstreamConnectionTermination"]);
+    check(&["UpstreamOverflw"], "", 1, &["is not one of Envoy's own", "did you mean UpstreamOverflow?"]);
+    check(&[], "", 2, &["Usage"]);
+}
+
+#[test]
+fn an_object_member_by_member() {
+    let line = r#"{"duration_ms":12,"kuma_mesh":"default","method":"\"GET","own":5,"response_code":503,"response_flags":"UF","bytes_sent":19,"trace_id":null,"esc":"\u001b[2J"}"#;
+    let expected = [
+        "A JSON object.",
+        "  bytes_sent      19                                http.response.body.size: 19\n",
+        "  kuma_mesh       default                           kuma.mesh: \"default\"\n",
+        "  method          \"GET                              http.request.method: \"GET\"\n",
+        "  own             5                                 kept under its own name\n",
+        "  trace_id        null                              absent\n",
+        "  esc             \\u001b[2J ",
+        "  severity  ERROR, for response_code 503 and response_flags UF\n",
+        "  flag      UF: ",
+    ];
+    check(&[line], "", 0, &expected);
+    check(&["-"], &format!("\n{line}\nanother line\n"), 0, &expected);
+    check(&[r#"{"msg":"hi","level":3}"#], "", 0, &["not those of an access log", "msg    hi "]);
+}
+
+#[test]
+fn what_is_not_read_says_why() {
+    check(&[r#"{"user_agent":"a"b"}"#], "", 1, &["it is kept as text", "invalid_json: it looks like JSON"]);
+    check(&["tcp"], "", 1, &["protocol_name: Kuma 2.11 and later"]);
+    check(
+        &["no such format here\u{1b}[2J"],
+        "",
+        1,
+        &["No format reads this line", "here·[2J", "kuma-tcp", "unknown_format"],
+    );
+    check(&["-"], "\n\n", 2, &["there is no line on standard input"]);
+    check(&["a\nb"], "", 2, &["give one line"]);
+}
+
+#[test]
+fn no_input_breaks_it() {
+    for input in [b"\xff\xfe\n".as_slice(), b"{\"a\":\"\xff\"}", b"[[[[[[", b"\0\n", &[b'"'; 100_000], &[b'{'; 100_000]]
+    {
+        let (text, code) = explain(&["-"], input);
+        assert_eq!(code, 1, "{text}");
+        assert!(text.chars().all(|it| it == '\n' || !it.is_control()), "{text:?}");
+    }
+}
+
+#[test]
+fn the_formats_of_a_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("logboom.yaml").display().to_string();
+    let yaml = "sources:\n  a: {type: lines, listen: 127.0.0.1:1, format: json}\n  \
+                b: {type: lines, listen: 127.0.0.1:2}\nsinks: {out: {type: stdout}}\n";
+    std::fs::write(&path, yaml).unwrap();
+    check(&["-c", &path, "text"], "", 2, &["which source", "one of: a, b"]);
+    check(&["-c", &path, "--source", "c", "text"], "", 2, &["one of: a, b"]);
+    check(&["-c", &path, "--source", "a", "text"], "", 1, &["invalid_json"]);
+    check(&["-c", "no/such/file", "text"], "", 2, &["cannot read the configuration"]);
+}
