@@ -43,10 +43,7 @@ pub fn ways(line: &str, layout: Layout) -> Vec<Said> {
     cut(&texts, fields.len(), &mut Vec::new(), &mut found);
     let said =
         |texts: Vec<&str>| fields.iter().zip(texts).fold(frame.clone(), |said, (part, text)| said.with(*part, text));
-    let legal = |texts: &Vec<&str>| {
-        let authority = texts[texts.len() - 1];
-        texts.iter().all(|text| text.trim() == *text) && !authority.contains(['"', ' '])
-    };
+    let legal = |texts: &Vec<&str>| !texts[texts.len() - 1].contains(['"', ' ']);
     found.into_iter().filter(legal).map(said).collect()
 }
 
