@@ -197,13 +197,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     let later = "not supported by this version yet";
     check_top("journal: {dir: data}", &["logboom.yaml:5:1", later]);
     check_lines("listen: systemd:mesh", &["logboom.yaml:4:13", later]);
-    for format in ["kuma-http", "kuma-tcp", "envoy", "istio"] {
-        check_lines(&format!("listen: 127.0.0.1:1\n    format: {format}"), &["logboom.yaml:5:13", format, later]);
-    }
-    check_lines(
-        "listen: 127.0.0.1:1\n    format: {type: Plain, plain: '[%START_TIME%]'}",
-        &["logboom.yaml:5:5", later],
-    );
     check_lines("listen: 127.0.0.1:1\n    tls: {cert: a, key: b}", &["logboom.yaml:5:5", later]);
     check_otlp_source("http: 127.0.0.1:4318", &["logboom.yaml:5:5", later]);
     check_otlp_source("tls: {}", &["logboom.yaml:5:5", later]);
