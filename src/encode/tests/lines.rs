@@ -117,7 +117,7 @@ fn pretty_shows_an_access_log_as_a_row() {
         PRETTY,
         &access_log(tcp),
         &format!(
-            "11:48:37.057  TCP  {:<82}   14.0s  ↑194B ↓6.1kB     line truncated",
+            "11:48:37.057  TCP  {:<82}    14.0s  ↑194B ↓6.1kB     line truncated",
             "10.42.0.7 → redis [fd00::1]:6379"
         ),
     );
