@@ -6,12 +6,13 @@ mod access_logs_oracle;
 mod util;
 
 use access_logs_oracle::expect::{Expected, Verdict, expected};
+use access_logs_oracle::files::Content;
 use access_logs_oracle::judge::Judge;
 use access_logs_oracle::plain::Layout;
 use access_logs_oracle::said::{Part, Said};
 use access_logs_oracle::ways::{plausible_trace, render, ways};
-use access_logs_oracle::{files, hostile, otlp, plain};
-use serde_json::{Value, json};
+use access_logs_oracle::{files, hostile, otlp, own, plain};
+use serde_json::Value;
 use util::{Server, fixtures, random};
 
 /// The formats as Kuma has them.
@@ -22,12 +23,15 @@ const HTTP_REAL: &str = "[%START_TIME%] %KUMA_MESH% \"%REQ(:METHOD)% %REQ(X-ENVO
     \"%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%\" \"%UPSTREAM_HOST%\"";
 const TRACE: &str = "\"%REQ(X-B3-TRACEID?X-DATADOG-TRACEID)%\" ";
 
+const TCP: &str = "[%START_TIME%] %RESPONSE_FLAGS% %KUMA_MESH% %KUMA_SOURCE_ADDRESS_WITHOUT_PORT%(%KUMA_SOURCE_SERVICE%)->\
+    %UPSTREAM_HOST%(%KUMA_DESTINATION_SERVICE%) took %DURATION%ms, sent %BYTES_SENT% bytes, \
+    received: %BYTES_RECEIVED% bytes";
+
 fn block(layout: Layout) -> String {
-    let text = match layout {
+    own::plain_block(&match layout {
         Layout::Real => HTTP_REAL.to_owned(),
         Layout::Documented => HTTP_REAL.replace(TRACE, ""),
-    };
-    json!({"type": "Plain", "plain": text}).to_string()
+    })
 }
 
 /// What becomes of lines that are read in this format.
@@ -68,6 +72,40 @@ fn every_captured_line_without_a_word() {
         compared += lines.len();
     }
     assert!(compared > 7_900, "{compared} lines are not all of them");
+    judge.verdict(compared);
+}
+
+/// Scenario: the captured streams of one format each, with this format as the block of a policy.
+/// Guarantee: every line is read in full; for formats of Kuma the block changes nothing.
+#[test]
+fn every_captured_line_with_its_own_format() {
+    let mut judge = Judge::default();
+    let mut compared = 0;
+    for (name, input) in fixtures("lines") {
+        let content = files::content(&name);
+        let read: &dyn Fn(&[u8]) -> Verdict = match &*name {
+            "trafficlog-http-jsontemplate.log" => &own::template,
+            _ if name.contains("typed") => &own::typed,
+            _ => &|line| files::verdict(content, line),
+        };
+        let format = match (content, &*name) {
+            (Content::Http(layout), _) => block(layout),
+            (Content::Tcp, _) => own::plain_block(TCP),
+            (_, "trafficlog-http-jsontemplate.log") => own::template_block(),
+            (Content::Json, _) if name.contains("typed") => own::typed_block(),
+            (Content::Json, _) if name.contains("http-json") => own::documented(own::HTTP_JSON),
+            (Content::Json, _) if !name.contains("wide") => own::documented(own::TCP_JSON),
+            _ => continue,
+        };
+        let lines = lines(&input);
+        let records = records(&format, &input);
+        assert_eq!(records.len(), lines.len(), "{name}");
+        for (at, (record, line)) in records.iter().zip(&lines).enumerate() {
+            judge.record(&format!("{name}:{}", at + 1), record, &read(line));
+        }
+        compared += lines.len();
+    }
+    assert!(compared > 6_000, "{compared} lines are not all of them");
     judge.verdict(compared);
 }
 

@@ -52,6 +52,7 @@ pub fn expected(said: &Said) -> Expected {
 
     put(&mut out, "http.request.method", text(Part::Method));
     path(&mut out, said.get(Part::Path));
+    put(&mut out, "url.query", text(Part::Query));
     if let Some((name, version)) = said.get(Part::Protocol).and_then(|it| it.split_once('/')) {
         out.insert("network.protocol.name".into(), name.to_ascii_lowercase().into());
         out.insert("network.protocol.version".into(), version.into());

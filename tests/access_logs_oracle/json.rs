@@ -48,7 +48,6 @@ const OPERATORS: &[(&str, Part)] = &[
     ("BYTES_RECEIVED", Part::Received),
     ("BYTES_SENT", Part::Sent),
     ("DURATION", Part::Duration),
-    ("STREAM_ID", Part::RequestId),
     ("GRPC_STATUS", Part::Grpc),
     ("TRACE_ID", Part::EnvoyTrace),
     ("SPAN_ID", Part::EnvoySpan),
@@ -57,10 +56,12 @@ const OPERATORS: &[(&str, Part)] = &[
 /// Names of operators that are attributes as they are.
 const NAMED: &[(&str, &str)] = &[
     ("ROUTE_NAME", "envoy.route_name"),
+    // On TCP no x-request-id, so it has a name of its own.
+    ("STREAM_ID", "envoy.stream_id"),
     ("REQUESTED_SERVER_NAME", "envoy.requested_server_name"),
-    ("DOWNSTREAM_REMOTE_ADDRESS", "envoy.downstream.remote_address"),
-    ("DOWNSTREAM_LOCAL_ADDRESS", "envoy.downstream.local_address"),
-    ("UPSTREAM_LOCAL_ADDRESS", "envoy.upstream.local_address"),
+    ("DOWNSTREAM_REMOTE_ADDRESS", "envoy.downstream_remote_address"),
+    ("DOWNSTREAM_LOCAL_ADDRESS", "envoy.downstream_local_address"),
+    ("UPSTREAM_LOCAL_ADDRESS", "envoy.upstream_local_address"),
 ];
 
 /// Names of the conventions, which the attributes of policies have.
@@ -83,7 +84,8 @@ pub fn object(line: &[u8]) -> Result<Said, &'static str> {
 
 /// True for a key that means something.
 pub fn is_known(key: &str) -> bool {
-    KEYS.iter().chain(OPERATORS).any(|(known, _)| *known == key)
+    let named = NAMED.iter().any(|(known, _)| *known == key) || REPEATED.contains(&key);
+    named || KEYS.iter().chain(OPERATORS).any(|(known, _)| *known == key)
 }
 
 /// What the members of an object say, or the attributes of an OTLP record.
@@ -122,7 +124,7 @@ fn text(key: &str, value: &Value) -> String {
 }
 
 /// A member that is nobody's: as it is, but for whole numbers that do not fit 64 bits with a sign.
-fn own(value: Value) -> Value {
+pub fn own(value: Value) -> Value {
     match value {
         Value::Number(number) if number.as_i64().is_none() => number.as_f64().into(),
         Value::Array(items) => items.into_iter().map(own).collect(),

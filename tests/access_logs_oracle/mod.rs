@@ -11,6 +11,7 @@ pub mod hostile;
 pub mod json;
 pub mod judge;
 pub mod otlp;
+pub mod own;
 pub mod plain;
 pub mod said;
 pub mod ways;

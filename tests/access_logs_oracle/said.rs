@@ -10,6 +10,7 @@ pub enum Part {
     StartTime,
     Method,
     Path,
+    Query,
     Protocol,
     Status,
     Flags,
