@@ -62,6 +62,8 @@ enum Reads {
     Text,
     Int,
     Time(TimeForm),
+    /// Not at all: another slot says it better.
+    Nothing,
     /// Flags, of which a minus says that there are none.
     Flags,
 }
@@ -231,7 +233,7 @@ impl Reads {
     #[inline]
     fn value(&self, text: &[u8], span: Span) -> Option<Value> {
         match (self, text) {
-            (_, b"") => None,
+            (_, b"") | (Reads::Nothing, _) => None,
             (Reads::Flags, _) => Some(Value::Text(span)),
             (_, b"-") => None,
             (Reads::Text, _) => Some(Value::Text(span)),
