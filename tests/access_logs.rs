@@ -11,7 +11,7 @@ use access_logs_oracle::judge::Judge;
 use access_logs_oracle::plain::Layout;
 use access_logs_oracle::said::{Part, Said};
 use access_logs_oracle::ways::{plausible_trace, render, ways};
-use access_logs_oracle::{files, hostile, otlp, own, plain};
+use access_logs_oracle::{custom, files, hostile, otlp, own, plain};
 use serde_json::Value;
 use util::{Server, fixtures, random};
 
@@ -107,6 +107,26 @@ fn every_captured_line_with_its_own_format() {
     }
     assert!(compared > 6_000, "{compared} lines are not all of them");
     judge.verdict(compared);
+}
+
+/// Scenario: a format of a user whose separator clients and Envoy write too, with records that are
+/// broken into lines. Guarantee: what fits in one way is read in full, pieces are kept, and no value
+/// is wrong.
+#[test]
+fn a_custom_format() {
+    let input = fixtures("lines").remove("tcp-http-plain-custom.log").unwrap();
+    let lines = lines(&input);
+    let records = records(&custom::block(), &input);
+    assert_eq!(records.len(), lines.len());
+    let mut judge = Judge::default();
+    for (at, (record, line)) in records.iter().zip(&lines).enumerate() {
+        let place = format!("line {}", at + 1);
+        match custom::read(std::str::from_utf8(line).unwrap()) {
+            Some((expected, only)) => judge.one_of(&place, record, &[expected], only),
+            None => judge.record(&place, record, &Verdict::Raw("unknown_format")),
+        }
+    }
+    judge.verdict(lines.len());
 }
 
 /// The ways to read a line, and whether there is only one. Without a word about the format (`None`)

@@ -4,6 +4,7 @@
 //! Slow and simple on purpose, and it knows nothing of the code it judges but the public contract.
 
 pub mod bytes;
+pub mod custom;
 pub mod expect;
 pub mod files;
 pub mod flags;
