@@ -21,6 +21,7 @@
 //! | what the user writes | [`config`]; the settings of a component stand beside the component |
 //! | how bytes come in | [`source`]: `lines` and its `framing`, `otlp` and its `logs_service` |
 //! | what becomes of them | [`intake`], then [`decode`], [`record`], [`encode`], [`template`] |
+//! | what is taken out of them | [`redact`] |
 //! | which of them a sink takes | [`select`] |
 //! | where they wait | [`batch`], [`inbox`], [`gap`] |
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
@@ -33,7 +34,7 @@
 //!
 //! # What modules do not know
 //!
-//! - [`decode`], [`encode`], [`record`] and [`template`] know no sockets, files, clocks or tasks.
+//! - [`decode`], [`encode`], [`record`], [`redact`], [`select`] and [`template`] know no sockets, files, clocks or tasks.
 //!   Bytes in, bytes out; any input, no panic, bounded recursion.
 //! - [`source`] knows no sinks, and [`sink`] no sources. Only [`server`] knows both.
 //! - [`inbox`] and [`batch`] do not know what the bytes mean; an encoder makes the gap records.

@@ -221,6 +221,7 @@ fn formats() {
     check_tcp("format: {type: Plain, plain: [a]}", &["error 11:33 `plain` is a text"]);
     check_tcp("format: {type: Plain, plain: \"a %PROTOCOL%\\nb\"}", &["warning 11:40 the format has 2 lines"]);
     check_tcp("format: {type: Plain, plain: \"a %PROTOCOL%\\n\"}", &[]);
+    check_otel("body: {stringValue: \"a %PROTOCOL%\\nb\"}", &["note 10:11"]);
     check_tcp("format: {type: Json, json: []}", &["error 11:32 `json` has no keys"]);
     check_tcp("format: {type: Json, json: [{value: a}]}", &["error 11:40 an item has no `key`"]);
     check_tcp("format: {type: Json, json: [{key: a, value: [b]}]}", &["error 11:48 the `value` is not a text"]);
@@ -413,6 +414,27 @@ fn lines_and_otlp_on_one_address() {
     check_backend(text, &["error 11:35 cannot be for lines and for OTLP: the other is at policy.yaml:9"]);
 }
 
+/// Guarantee: what Envoy refuses is found where it is written, however it is quoted.
+#[test]
+fn formats_that_envoy_refuses() {
+    let plain = |text: &str| format!("format: {{type: Plain, plain: {text}}}");
+    let no_length = |place: &str| format!("error {place} Envoy refuses this format");
+    check_tcp(&plain("'a %PROTOCOL:5% b'"), &[&no_length("11:43")]);
+    check_tcp(&plain("'it''s %REQ(X-A?X-B?X-C)% b'"), &[&no_length("11:47")]);
+    check_tcp(&plain("\"\\t100% a\""), &[&no_length("11:46")]);
+    check_tcp("format:\n      type: Plain\n      plain: |\n        a %PROTOCOL%\n", &[]);
+    check_tcp("format:\n      type: Plain\n      plain: |\n        a %REQ% b\n", &[&no_length("14:17")]);
+    check_tcp("format: {type: Json, json: [{key: a, value: '%REQ()%'}]}", &[&no_length("11:56")]);
+    check_otel("attributes: [{key: a, value: '%DURATION:3%'}]", &[&no_length("11:41")]);
+    check_otel("body: {arrayValue: {values: [{stringValue: 'a %REQ%'}]}}", &[&no_length("11:57")]);
+    check_backend("- type: File\n  file: {path: /tmp/a, format: {plain: '%REQ%'}}", &[&no_length("9:47")]);
+    check(
+        "type: Mesh\nname: default\nlogging:\n  backends:\n  - {name: a, type: tcp, format: '%REQ%', conf: {address: '127.0.0.1:1'}}\n",
+        &[&no_length("5:35")],
+    );
+    check_tcp(&plain("'a %NO_SUCH_OPERATOR% b'"), &["warning 11:43"]);
+}
+
 /// Guarantee: who cannot tell two logs apart is told, with both places.
 #[test]
 fn formats_that_look_the_same() {
@@ -423,6 +445,14 @@ fn formats_that_look_the_same() {
     };
     let alike = "warning 11:35 what is sent here looks like what policy.yaml:9 sends to the same address";
     check_backend(&(otel("%PROTOCOL%") + &otel("%UPSTREAM_HOST%")), &[alike]);
+    let tcp = |format: &str| format!("- type: Tcp\n  tcp: {{address: 127.0.0.1:5000, format: {format}}}\n");
+    let plain = |text: &str| tcp(&format!("{{type: Plain, plain: '{text}'}}"));
+    let json = |text: &str| tcp(&format!("{{type: Json, json: [{{key: a, value: '{text}'}}]}}"));
+    let alike = "warning 11:24 what is sent here looks like what policy.yaml:9 sends to the same address";
+    check_backend(&(plain("a %BYTES_SENT%") + &plain("a %BYTES_RECEIVED%")), &[alike]);
+    check_backend(&(json("%REQ(A)%") + &json("%REQ(B)%")), &[alike]);
+    check_backend(&(plain("a %BYTES_SENT%") + &plain("b %BYTES_SENT%")), &[]);
+    check_backend(&(plain("%BYTES_SENT% a") + &plain("%START_TIME% a")), &[]);
     let same = from_text(&with_backend(&(otel("%PROTOCOL%") + &otel("%PROTOCOL%"))));
     assert!(!said(&same).contains("looks like"), "{}", said(&same));
 }

@@ -1,6 +1,6 @@
 //! IP addresses within texts.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use super::text::{Edits, View};

@@ -20,10 +20,10 @@ use text::{Edits, View};
 /// What stands where a secret was.
 pub const REDACTED: &str = "REDACTED";
 
-/// Secrets of one record that are looked for in its body. With more, all of the body is taken out:
-/// looking for each would make the time quadratic.
+/// Secrets of one record that are looked for in its other texts. With more, all of the body is taken
+/// out: looking for each would make the time quadratic.
 const SECRETS_MAX: usize = 16;
-/// A value up to this length is not looked for in the body: it would be found everywhere.
+/// A value up to this length is not looked for elsewhere: it would be found everywhere.
 const SHORT_BYTES_MAX: usize = 3;
 
 /// What is taken out of every record before it is written.
@@ -34,7 +34,7 @@ pub struct RedactConfig {
     /// attribute. Upper and lower case are the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<String>,
-    /// Names of headers whose values become `REDACTED`, as attributes and in the body.
+    /// Names of headers whose values become `REDACTED`, as attributes and wherever they are repeated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
     /// The last byte of IPv4 addresses and all but the first six of IPv6 addresses become zero.
@@ -172,9 +172,7 @@ impl Work<'_> {
         if let Some(first) = self.redactor.query.find(&view, is_query, &mut edits) {
             secrets.push(view.text()[first].to_vec());
         }
-        if is_body {
-            self.secrets.find(&view, &mut edits);
-        }
+        self.secrets.find(&view, &mut edits);
         if mask {
             address::find(&view, &mut edits);
         }
@@ -196,7 +194,7 @@ struct Rewritten {
     secrets: Vec<Vec<u8>>,
 }
 
-/// Values that must not stand in the body either.
+/// Values that must not stand anywhere else either.
 #[derive(Default)]
 struct Secrets {
     values: Vec<Vec<u8>>,

@@ -1,176 +1,204 @@
 //! The exact way to read a stretch of a line: every place where each slot can begin and end.
 //!
-//! From the left, the ends that can be reached when all slots before fit; from the right, those of
-//! them from which the rest can be reached. A slot with one beginning and one end is certain. Each
-//! slot costs one pass over the stretch, and the memory is what [`PLACES_MAX`] says.
+//! From the left, the places where a slot can end when all slots before it fit; from the right,
+//! those of them from which the rest can be reached. A slot with one beginning and one end is
+//! certain. Places are bits, one per byte of the stretch; each slot costs one pass over them.
 
-use super::class::Class;
-use super::time::TimeForm;
+use std::ops::Range;
 
-/// Most places remembered for a line, 4 bytes each. What needs more is not read: no access log has
-/// so many places where a literal could be.
-const PLACES_MAX: usize = 1 << 20;
+use memchr::memchr_iter;
+
+use super::class::{Bytes, Class};
+use super::matcher::{Element, Match};
+
+/// Most words of bits for one line: 4 MiB, that is 32 slots over 1 MiB. What needs more is not read.
+const WORDS_MAX: usize = 1 << 19;
+/// Words that are kept from line to line: a hostile one must not leave its memory behind.
+const WORDS_KEPT: usize = 1 << 13;
 
 /// Places, reused from line to line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Boundaries {
-    /// Ends of all slots, one list after the other, each ascending.
-    ends: Vec<u32>,
-    /// Where the lists end in `ends`.
-    lists: Vec<usize>,
-    /// Beginnings of one slot.
-    begins: Vec<u32>,
-    /// Ends of one slot from which the rest can be reached, descending.
-    valid: Vec<u32>,
-}
-
-/// A slot and the literal behind it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Step<'a> {
-    pub class: &'a Class,
-    pub after: &'a [u8],
+    /// Where the first slot begins, then where each slot can end: equally many words for each.
+    bits: Vec<u64>,
 }
 
 impl Boundaries {
     /// Reads `line[start..end]` as slots, of which the last ends at `end` (the literal behind it is
-    /// not looked at). True when there is a way; then `found` is called for each slot, from the last
-    /// to the first, with its place where that is the same in all ways.
+    /// not looked at), and notes the place of each slot where that is the same in all ways.
     pub(super) fn read(
         &mut self,
         line: &[u8],
         start: usize,
         end: usize,
-        steps: &[Step<'_>],
-        mut found: impl FnMut(usize, Option<(usize, usize)>),
-    ) -> bool {
-        if self.forward(line, start, end, steps).is_none() {
-            return false;
+        slots: &[Element],
+        places: &mut [Option<Range<u32>>],
+    ) -> Match {
+        let text = &line[start..end];
+        let words = text.len() / 64 + 1;
+        let needed = (slots.len() + 1).saturating_mul(words);
+        if needed > WORDS_MAX {
+            return Match::No(0);
         }
-        self.valid.clear();
-        self.valid.push(end as u32);
-        for slot in (0..steps.len()).rev() {
-            let slot_end = one(&self.valid);
-            self.begins(start, slot, steps);
-            let floor = self.begins.first().map_or(start, |it| *it as usize);
-            match steps[slot].class {
-                Class::Run { .. } => self.backward(line, floor, steps[slot].class),
-                Class::Time(form) => self.backward_time(line, end, form),
-            }
-            found(slot, one(&self.begins).zip(slot_end));
-            let literal = slot.checked_sub(1).map_or(0, |before| steps[before].after.len() as u32);
-            self.valid.clear();
-            self.valid.extend(self.begins.iter().rev().map(|begin| begin - literal));
+        self.bits.clear();
+        self.bits.resize(needed, 0);
+        let read = self.places(text, start, slots, places, words);
+        if self.bits.capacity() > WORDS_KEPT {
+            self.bits = Vec::new();
         }
-        true
+        read
     }
 
-    /// The ends of each slot that can be reached from the left; `None` when there are none.
-    fn forward(&mut self, line: &[u8], start: usize, end: usize, steps: &[Step<'_>]) -> Option<()> {
-        self.ends.clear();
-        self.lists.clear();
-        for (slot, step) in steps.iter().enumerate() {
-            self.begins(start, slot, steps);
-            let from = self.ends.len();
-            let last = slot + 1 == steps.len();
-            let ends_at = |at: usize| if last { at == end } else { line[at..end].starts_with(step.after) };
-            match step.class {
-                Class::Run { bytes, max } => {
-                    let mut begins = self.begins.iter().map(|it| *it as usize).peekable();
-                    let first = *begins.peek()?;
-                    // The nearest beginning, and one past the last byte that the slot cannot hold.
-                    let (mut nearest, mut run) = (first, first);
-                    for at in first..=end {
-                        if at > first && !bytes.has(line[at - 1]) {
-                            run = at;
-                        }
-                        while let Some(begin) = begins.next_if(|begin| *begin <= at) {
-                            nearest = begin;
-                        }
-                        if nearest >= run && at - nearest <= *max && ends_at(at) {
-                            self.ends.push(at as u32);
-                        }
-                    }
-                }
-                Class::Time(form) => {
-                    for begin in &self.begins {
-                        let lengths = time_lengths(line, *begin as usize, end, form);
-                        self.ends.extend(lengths.filter(|at| ends_at(*at)).map(|at| at as u32));
-                    }
-                    // Of several beginnings the ends may cross.
-                    self.ends[from..].sort_unstable();
-                }
-            }
-            if self.ends.len() == from || self.ends.len() > PLACES_MAX {
-                return None;
-            }
-            self.lists.push(self.ends.len());
-        }
-        Some(())
-    }
-
-    /// The beginnings of a slot: where the literals end that stand behind the slot before it.
-    fn begins(&mut self, start: usize, slot: usize, steps: &[Step<'_>]) {
-        self.begins.clear();
-        let Some(before) = slot.checked_sub(1) else {
-            self.begins.push(start as u32);
-            return;
-        };
-        let from = before.checked_sub(1).map_or(0, |it| self.lists[it]);
-        let literal = steps[before].after.len() as u32;
-        self.begins.extend(self.ends[from..self.lists[before]].iter().map(|end| end + literal));
-        self.begins.dedup();
-    }
-
-    /// Keeps the beginnings from which a valid end can be reached.
-    fn backward(&mut self, line: &[u8], floor: usize, class: &Class) {
-        let Class::Run { bytes, max } = class else { return };
-        let Boundaries { begins, valid, .. } = self;
-        let top = valid.first().map_or(floor, |it| *it as usize);
-        let mut ends = valid.iter().map(|it| *it as usize).peekable();
-        let mut next = begins.len();
-        let mut write = begins.len();
-        // The nearest end, and the first byte at or behind the place that the slot cannot hold.
-        let (mut nearest, mut wall) = (usize::MAX, usize::MAX);
-        for at in (floor..=top).rev() {
-            if at < top && !bytes.has(line[at]) {
-                wall = at;
-            }
-            while let Some(end) = ends.next_if(|end| *end >= at) {
-                nearest = end;
-            }
-            // Those behind the last end reach nothing.
-            while next > 0 && begins[next - 1] as usize > at {
-                next -= 1;
-            }
-            while next > 0 && begins[next - 1] as usize == at {
-                next -= 1;
-                if nearest != usize::MAX && nearest <= wall && nearest - at <= *max {
-                    write -= 1;
-                    begins[write] = at as u32;
-                }
+    fn places(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        slots: &[Element],
+        places: &mut [Option<Range<u32>>],
+        words: usize,
+    ) -> Match {
+        set(&mut self.bits, 0);
+        for (index, slot) in slots.iter().enumerate() {
+            let (begins, ends) = neighbours(&mut self.bits, words, index);
+            let shift = index.checked_sub(1).map_or(0, |before| slots[before].after.len());
+            let after = (index + 1 < slots.len()).then_some(&slot.after[..]);
+            if !forward(text, &slot.class, begins, shift, after, ends) {
+                return Match::No(index);
             }
         }
-        begins.drain(..write);
-    }
-
-    fn backward_time(&mut self, line: &[u8], end: usize, form: &TimeForm) {
-        let Boundaries { begins, valid, .. } = self;
-        let reaches = |at: usize| valid.binary_search_by(|it| (at as u32).cmp(it)).is_ok();
-        begins.retain(|begin| time_lengths(line, *begin as usize, end, form).any(reaches));
+        for (index, slot) in slots.iter().enumerate().rev() {
+            let (begins, ends) = neighbours(&mut self.bits, words, index);
+            let shift = index.checked_sub(1).map_or(0, |before| slots[before].after.len());
+            backward(text, &slot.class, begins, shift, ends);
+        }
+        let mut sets = self.bits.chunks_exact(words).map(one);
+        let mut begin = sets.next().flatten();
+        let mut certain = true;
+        for ((place, slot), end) in places.iter_mut().zip(slots).zip(sets) {
+            *place = begin.zip(end).map(|(begin, end)| (start + begin) as u32..(start + end) as u32);
+            certain &= place.is_some();
+            begin = end.map(|end| end + slot.after.len());
+        }
+        if certain { Match::Unique } else { Match::Ambiguous }
     }
 }
 
-/// Where a time that begins there can end: it, a minus, or nothing.
-fn time_lengths(line: &[u8], begin: usize, end: usize, form: &TimeForm) -> impl Iterator<Item = usize> {
-    let rest = &line[begin..end];
-    let minus = rest.starts_with(b"-").then_some(1);
-    let time = form.read(rest).map(|(len, _)| len);
-    [Some(0), minus, time].into_iter().flatten().map(move |len| begin + len)
+/// Sets the places where a slot can end that begins at one of `begins`, each `shift` farther: at
+/// `after`, or at the end of the text. False when there is none.
+fn forward(text: &[u8], class: &Class, begins: &[u64], shift: usize, after: Option<&[u8]>, ends: &mut [u64]) -> bool {
+    let mut nearest = None;
+    let mut rest = ascending(begins).map(|it| it + shift).peekable();
+    // Bytes up to `seen` were looked at; what the slot cannot hold ends at `wall`.
+    let (mut seen, mut wall) = (0, 0);
+    let mut reached = |at: usize| {
+        if !class.is_closed() {
+            let lengths = 0..=class.len_max().min(at.saturating_sub(shift));
+            return at >= shift
+                && lengths.into_iter().any(|len| has(begins, at - len - shift) && class.fits(&text[at - len..at]));
+        }
+        while let Some(begin) = rest.next_if(|it| *it <= at) {
+            nearest = Some(begin);
+        }
+        let Some(begin) = nearest else { return false };
+        match class {
+            Class::Run { bytes, .. } if *bytes != Bytes::Any => {
+                seen = seen.max(begin);
+                if let Some(foreign) = text[seen..at].iter().rposition(|byte| !bytes.has(*byte)) {
+                    wall = seen + foreign + 1;
+                }
+                seen = at;
+                begin >= wall && at - begin <= class.len_max()
+            }
+            Class::Run { max, .. } => at - begin <= *max,
+            _ => at - begin <= class.len_max() && class.fits(&text[begin..at]),
+        }
+    };
+    let mut any = false;
+    let mut note = |at: usize| {
+        if reached(at) {
+            set(ends, at);
+            any = true;
+        }
+    };
+    match after {
+        None => note(text.len()),
+        Some([]) => (0..=text.len()).for_each(note),
+        Some(after @ [first, ..]) => {
+            memchr_iter(*first, text).filter(|at| text[*at..].starts_with(after)).for_each(note);
+        }
+    }
+    any
 }
 
-fn one(places: &[u32]) -> Option<usize> {
-    match places {
-        [place] => Some(*place as usize),
-        _ => None,
+/// Keeps those of `begins`, each `shift` farther, from which a slot reaches one of `ends`.
+fn backward(text: &[u8], class: &Class, begins: &mut [u64], shift: usize, ends: &[u64]) {
+    let mut nearest = None;
+    let mut rest = descending(ends).peekable();
+    let (mut seen, mut wall) = (text.len(), usize::MAX);
+    let mut reaches = |at: usize| {
+        if !class.is_closed() {
+            let mut lengths = 0..=class.len_max().min(text.len() - at);
+            return lengths.any(|len| has(ends, at + len) && class.fits(&text[at..at + len]));
+        }
+        while let Some(end) = rest.next_if(|it| *it >= at) {
+            nearest = Some(end);
+        }
+        let Some(end) = nearest else { return false };
+        match class {
+            Class::Run { bytes, .. } if *bytes != Bytes::Any => {
+                seen = seen.min(end);
+                if let Some(foreign) = text[at..seen].iter().position(|byte| !bytes.has(*byte)) {
+                    wall = at + foreign;
+                }
+                seen = at;
+                end <= wall && end - at <= class.len_max()
+            }
+            Class::Run { max, .. } => end - at <= *max,
+            _ => end - at <= class.len_max() && class.fits(&text[at..end]),
+        }
+    };
+    for (index, word) in begins.iter_mut().enumerate().rev() {
+        let mut left = *word;
+        while left != 0 {
+            let bit = 63 - left.leading_zeros();
+            left ^= 1 << bit;
+            if !reaches(index * 64 + bit as usize + shift) {
+                *word ^= 1 << bit;
+            }
+        }
     }
+}
+
+/// The places where a slot begins (to be moved behind the literal) and where it ends.
+fn neighbours(bits: &mut [u64], words: usize, index: usize) -> (&mut [u64], &mut [u64]) {
+    let (begins, ends) = bits.split_at_mut((index + 1) * words);
+    (&mut begins[index * words..], &mut ends[..words])
+}
+
+fn has(bits: &[u64], at: usize) -> bool {
+    bits[at / 64] & 1 << (at % 64) != 0
+}
+
+fn set(bits: &mut [u64], at: usize) {
+    bits[at / 64] |= 1 << (at % 64);
+}
+
+fn ascending(bits: &[u64]) -> impl Iterator<Item = usize> {
+    bits.iter().enumerate().filter(|(_, word)| **word != 0).flat_map(|(index, word)| {
+        let next = |left: &u64| Some(left & (left - 1)).filter(|it| *it != 0);
+        std::iter::successors(Some(*word), next).map(move |left| index * 64 + left.trailing_zeros() as usize)
+    })
+}
+
+fn descending(bits: &[u64]) -> impl Iterator<Item = usize> {
+    bits.iter().enumerate().rev().filter(|(_, word)| **word != 0).flat_map(|(index, word)| {
+        let next = |left: &u64| Some(left ^ (1 << (63 - left.leading_zeros()))).filter(|it| *it != 0);
+        std::iter::successors(Some(*word), next).map(move |left| index * 64 + 63 - left.leading_zeros() as usize)
+    })
+}
+
+/// The only place.
+fn one(bits: &[u64]) -> Option<usize> {
+    let mut places = ascending(bits);
+    places.next().filter(|_| places.next().is_none())
 }

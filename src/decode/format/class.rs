@@ -1,10 +1,13 @@
-//! Which bytes a slot may hold.
+//! Which texts a slot may hold, apart from `-` and nothing, which all may.
 
+use super::int;
 use super::operators::Shape;
 use super::time::TimeForm;
 
 /// Longest whole number: a sign and the digits of 64 bits.
 const INT_LEN_MAX: usize = 20;
+/// Longest trace id.
+const TRACE_ID_LEN_MAX: usize = 32;
 
 /// What stands in a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +19,11 @@ pub(super) enum Class {
         /// At most so many.
         max: usize,
     },
-    /// A time, which knows itself where it ends.
+    /// A whole number of 64 bits.
+    Int,
+    /// A trace id of B3 (16 or 32 hex digits) or Datadog (a decimal number of 64 bits).
+    TraceId,
+    /// A time.
     Time(TimeForm),
 }
 
@@ -31,6 +38,8 @@ pub(super) enum Bytes {
     Name,
     /// No spaces, quotes and controls.
     Token,
+    /// No spaces and controls.
+    Word,
     /// Hex digits and a minus.
     Hex,
     /// All.
@@ -41,21 +50,70 @@ impl Class {
     pub(super) fn new(shape: Shape, max: Option<usize>) -> Class {
         let run = |bytes| Class::Run { bytes, max: max.unwrap_or(usize::MAX) };
         match shape {
-            Shape::Int => Class::Run { bytes: Bytes::Int, max: INT_LEN_MAX },
+            Shape::Int => Class::Int,
             Shape::Flags => run(Bytes::Flags),
             Shape::Name => run(Bytes::Name),
             Shape::Token => run(Bytes::Token),
+            Shape::Word => run(Bytes::Word),
             Shape::Time | Shape::Text => run(Bytes::Any),
         }
     }
 
-    /// True when the slot ends, or begins, where this byte stands.
+    /// True when no value holds this byte: where it stands the slot ends, or begins.
     pub(super) fn excludes(&self, byte: u8) -> bool {
         match self {
-            Class::Run { bytes, .. } => !bytes.has(byte),
-            // Its end is known from its beginning, not from what follows.
-            Class::Time(_) => false,
+            Class::Time(form) => byte != b'-' && !form.may_hold(byte),
+            class => !class.bytes().has(byte),
         }
+    }
+
+    /// All bytes that a value may hold. A time says more precisely what it may, see `excludes`.
+    #[inline]
+    pub(super) fn bytes(&self) -> Bytes {
+        match self {
+            Class::Run { bytes, .. } => *bytes,
+            Class::Int => Bytes::Int,
+            Class::TraceId => Bytes::Hex,
+            Class::Time(_) => Bytes::Any,
+        }
+    }
+
+    /// True when exactly this can stand in the slot.
+    #[inline]
+    pub(super) fn fits(&self, text: &[u8]) -> bool {
+        if let Class::Run { bytes, max } = self {
+            return text.len() <= *max && (*bytes == Bytes::Any || bytes.run_end(text, 0) == text.len());
+        }
+        match (self, text) {
+            (_, b"" | b"-") => true,
+            (Class::Int, _) => text.len() <= INT_LEN_MAX && int(text).is_some(),
+            (Class::TraceId, _) => is_trace_id(text),
+            (Class::Time(form), _) => form.read(text).is_some_and(|(len, _)| len == text.len()),
+            (Class::Run { .. }, _) => false,
+        }
+    }
+
+    /// The longest text, where that is a short one.
+    pub(super) fn len_max(&self) -> usize {
+        match self {
+            Class::Run { max, .. } => *max,
+            Class::Int => INT_LEN_MAX,
+            Class::TraceId => TRACE_ID_LEN_MAX,
+            Class::Time(form) => form.len_max(),
+        }
+    }
+
+    /// True when every beginning and every end of a text that fits, fits too: then the nearest place
+    /// where a slot can begin or end tells about all of them.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Class::Run { .. } | Class::Int)
+    }
+}
+
+fn is_trace_id(text: &[u8]) -> bool {
+    match text.len() {
+        16 | 32 => text.iter().all(u8::is_ascii_hexdigit),
+        len => len <= 20 && text.iter().all(u8::is_ascii_digit),
     }
 }
 
@@ -72,8 +130,9 @@ impl Bytes {
             Bytes::Flags => 2,
             Bytes::Name => 4,
             Bytes::Token => 8,
-            Bytes::Hex => 16,
-            Bytes::Any => 32,
+            Bytes::Word => 16,
+            Bytes::Hex => 32,
+            Bytes::Any => 64,
         }
     }
 
@@ -110,9 +169,12 @@ static TABLE: [u8; 256] = {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b',') {
             bits |= Bytes::Flags.bit();
         }
-        if byte > b' ' && byte != b'"' && byte != 0x7F {
-            bits |= Bytes::Token.bit();
-            if byte != b'(' && byte != b')' {
+        if byte > b' ' && byte != 0x7F {
+            bits |= Bytes::Word.bit();
+            if byte != b'"' {
+                bits |= Bytes::Token.bit();
+            }
+            if !matches!(byte, b'"' | b'(' | b')') {
                 bits |= Bytes::Name.bit();
             }
         }

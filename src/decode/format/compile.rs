@@ -1,6 +1,6 @@
 //! From a format string to a format.
 
-use super::class::{Bytes, Class};
+use super::class::Class;
 use super::operators::{Operator, Params, Shape, operator, unknown};
 use super::parse::{Part, parse};
 use super::time::TimeForm;
@@ -9,8 +9,6 @@ use crate::semantics::{Field, Target};
 
 /// Most operators of a format: an access log has tens.
 const SLOTS_MAX: usize = 512;
-/// Longest trace id.
-const TRACE_ID_LEN_MAX: usize = 32;
 
 pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError> {
     let mut lead = String::new();
@@ -56,9 +54,27 @@ pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError>
             help: "remove it, or use a JSON format".to_owned(),
         });
     }
+    finest_time_counts(&slots, &mut reads);
     let elements = classes.into_iter().zip(literals.iter().map(|it| it.as_bytes().to_vec())).collect();
     let matcher = Matcher::new(lead.as_bytes().to_vec(), elements);
     Ok(Format { text: text.to_owned(), lead, slots, reads, literals, matcher, warnings })
+}
+
+/// Where a format says the same time several times, the finest counts: seconds do not overwrite
+/// microseconds.
+fn finest_time_counts(slots: &[Slot], reads: &mut [Reads]) {
+    let precision = |read: &Reads| match read {
+        Reads::Time(form) => form.precision(),
+        _ => None,
+    };
+    for index in 0..slots.len() {
+        let same = |other: &usize| *other != index && slots[*other].target == slots[index].target;
+        let own = precision(&reads[index]);
+        let finer = |other: usize| precision(&reads[other]) > own || precision(&reads[other]) == own && other < index;
+        if is_time(&slots[index].target) && (0..slots.len()).filter(same).any(finer) {
+            reads[index] = Reads::Nothing;
+        }
+    }
 }
 
 /// What Envoy refuses.
@@ -66,8 +82,12 @@ fn check(slot: &Slot, known: &Operator) -> Result<(), FormatError> {
     let name = &slot.operator;
     let error = |message: String, help: &str| FormatError { at: slot.at.clone(), message, help: help.to_owned() };
     match (&slot.params, known.params) {
-        (Some(_), Params::None) => {
+        (Some(given), Params::None) if !given.is_empty() => {
             return Err(error(format!("%{name}% takes nothing in parentheses"), "remove them"));
+        }
+        // Empty parentheses are none to Envoy.
+        (Some(given), Params::Required) if given.is_empty() => {
+            return Err(error(format!("%{name}()% needs something in the parentheses"), "write it there"));
         }
         (None, Params::Required) => {
             return Err(error(format!("%{name}% needs something in parentheses"), "write %NAME(…)%"));
@@ -85,15 +105,12 @@ fn check(slot: &Slot, known: &Operator) -> Result<(), FormatError> {
     if header && params.matches('?').count() > 1 {
         return Err(error(format!("%{name}({params})% has more than one alternative"), "write at most one `?`"));
     }
-    if header && params.is_empty() {
-        return Err(error(format!("%{name}()% names no header"), "write its name in the parentheses"));
-    }
     Ok(())
 }
 
 fn class(slot: &Slot, shape: Shape, trace_id: bool) -> (Class, Reads) {
     if trace_id && slot.target == Target::Field(Field::TraceHeader) {
-        return (Class::Run { bytes: Bytes::Hex, max: TRACE_ID_LEN_MAX }, Reads::Text);
+        return (Class::TraceId, Reads::Text);
     }
     if let Some(form) = time_form(slot) {
         return (Class::Time(form.clone()), Reads::Time(form));
@@ -101,7 +118,7 @@ fn class(slot: &Slot, shape: Shape, trace_id: bool) -> (Class, Reads) {
     let read = match shape {
         Shape::Int => Reads::Int,
         Shape::Flags => Reads::Flags,
-        Shape::Time | Shape::Name | Shape::Token | Shape::Text => Reads::Text,
+        Shape::Time | Shape::Name | Shape::Token | Shape::Word | Shape::Text => Reads::Text,
     };
     (Class::new(shape, slot.max), read)
 }

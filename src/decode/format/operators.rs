@@ -31,6 +31,8 @@ pub(super) enum Shape {
     Name,
     /// No spaces and quotes: what Envoy has checked.
     Token,
+    /// No spaces: text in which Envoy replaces them.
+    Word,
     /// Anything: text that a client or an upstream chooses.
     Text,
 }
@@ -59,7 +61,10 @@ pub(super) fn operator(name: &str, params: Option<&str>) -> Option<Operator> {
         "BYTES_SENT" => field(None, Shape::Int, Field::BytesSent),
         "DURATION" => field(None, Shape::Int, Field::Duration),
         "RESPONSE_CODE" => field(None, Shape::Int, Field::StatusCode),
-        "RESPONSE_CODE_DETAILS" => field(Optional, Shape::Text, Field::CodeDetails),
+        "RESPONSE_CODE_DETAILS" => {
+            let shape = if params == Some("ALLOW_WHITESPACES") { Shape::Text } else { Shape::Word };
+            field(Optional, shape, Field::CodeDetails)
+        }
         "RESPONSE_FLAGS" => field(None, Shape::Flags, Field::Flags),
         "RESPONSE_FLAGS_LONG" => field(None, Shape::Flags, Field::FlagsLong),
         "CONNECTION_TERMINATION_DETAILS" => field(None, Shape::Text, Field::TerminationDetails),
@@ -72,7 +77,10 @@ pub(super) fn operator(name: &str, params: Option<&str>) -> Option<Operator> {
         "TRACE_ID" => field(None, Shape::Token, Field::TraceId),
         "SPAN_ID" => field(None, Shape::Token, Field::SpanId),
         "PATH" => make(Optional, true, Shape::Token, Target::Field(Field::Path)),
-        "QUERY_PARAMS" => make(Optional, true, Shape::Token, Target::Field(Field::Query)),
+        "QUERY_PARAMS" => {
+            let shape = if params == Some("DECODED") { Shape::Text } else { Shape::Token };
+            make(Optional, true, shape, Target::Field(Field::Query))
+        }
         "REQ" | "REQUEST_HEADER" | "REQ_WITHOUT_QUERY" => Some(request_header(params.unwrap_or_default())),
         "RESP" | "RESPONSE_HEADER" => Some(response_header(params.unwrap_or_default())),
         "TRAILER" | "RESPONSE_TRAILER" => {

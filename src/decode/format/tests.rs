@@ -185,7 +185,7 @@ fn what_envoy_refuses_is_refused() {
     check("%REQ(X) x", 0..7, "the operator %REQ does not end in a percent sign");
     check("%REQ(X):%", 0..8, "%REQ…:% has no length behind the colon");
     check("x%REQ%", 1..6, "%REQ% needs something in parentheses");
-    check("%REQ()%", 0..7, "%REQ()% names no header");
+    check("%REQ()%", 0..7, "%REQ()% needs something in the parentheses");
     check("%REQ(A?B?C)%", 0..12, "%REQ(A?B?C)% has more than one alternative");
     check("%DURATION(x)%", 0..13, "%DURATION% takes nothing in parentheses");
     check("%DURATION:3%", 0..12, "%DURATION% takes no length");
@@ -292,6 +292,7 @@ fn value(slot: &Slot, seed: u64, wild: &str) -> String {
             Format::render_time(slot, 1_795_175_317_063_000_000 + number * 1_000_000, &mut out);
             String::from_utf8(out).unwrap()
         }
+        "RESPONSE_CODE_DETAILS" => wild.replace(' ', "_"),
         _ => wild.chars().take(slot.max.unwrap_or(usize::MAX)).collect(),
     }
 }
@@ -385,7 +386,7 @@ fn brute_force(
     for end in start..=line.len() {
         let text = &line[start..end];
         let allowed = match &format.slots[slot].operator[..] {
-            "DURATION" => text.bytes().all(|it| it.is_ascii_digit() || it == b'-'),
+            "DURATION" => matches!(text, "" | "-") || text.parse::<i64>().is_ok(),
             "PROTOCOL" | "KUMA_MESH" => !text.contains(' '),
             _ => format.slots[slot].max.is_none_or(|max| text.len() <= max),
         };
@@ -395,4 +396,21 @@ fn brute_force(
             way.pop();
         }
     }
+}
+
+#[test]
+fn what_looks_the_same() {
+    let check = |a: &str, b: &str, expected: bool| {
+        let looks = |text| Format::compile(text).unwrap().looks();
+        assert_eq!(looks(a) == looks(b), expected, "{a} {b}");
+    };
+    check("a %DURATION%ms", "a %RESPONSE_DURATION%ms", true);
+    check("a %DURATION%ms", "a %DURATION%s", false);
+    check("%BYTES_SENT% %BYTES_RECEIVED%", "%BYTES_RECEIVED% %BYTES_SENT%", true);
+    check("%REQ(A)% x", "%REQ(B)% x", true);
+    check("%REQ(A)% x", "%DURATION% x", false);
+    check("%START_TIME% x", "%START_TIME(%s)% x", false);
+    check("%START_TIME% x", "%REQ(A)% x", false);
+    check("%RESPONSE_FLAGS%", "%REQ(A)%", false);
+    check("%%text", "%REQ(A)%", false);
 }

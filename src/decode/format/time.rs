@@ -6,6 +6,10 @@
 use crate::semantics::parse_rfc3339;
 
 const NANOS: u64 = 1_000_000_000;
+/// Digits of seconds since the epoch.
+const EPOCH_LEN: usize = 10;
+/// Longest name of a time zone.
+const ZONE_LEN_MAX: usize = 6;
 
 /// How a time is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +19,12 @@ pub(super) enum TimeForm {
     /// `2026-11-20T11:46:21.934+0200`.
     Local,
     /// A form of one's own.
-    Own(Vec<Item>),
+    Own {
+        /// Its pieces.
+        items: Vec<Item>,
+        /// They say enough for a point in time.
+        complete: bool,
+    },
 }
 
 /// One piece of a form.
@@ -31,15 +40,21 @@ pub(super) enum Item {
     Month,
     /// `%b`, `%h`: `Nov`.
     MonthName,
-    /// `%d`; `%e` is padded with a space.
+    /// `%d`.
     Day,
+    /// `%e`: padded with a space.
+    DayPadded,
     /// `%H`.
     Hour,
+    /// `%I`: 01 to 12.
+    HourOfHalf,
+    /// `%p`: `AM` or `PM`.
+    Half,
     /// `%M`.
     Minute,
     /// `%S`.
     Second,
-    /// `%s`: seconds since the epoch.
+    /// `%s`: seconds since the epoch, ten digits from 2001 to 2286.
     Epoch,
     /// `%f` (nine digits), `%3f`, …
     Fraction(u8),
@@ -68,11 +83,14 @@ struct Parts {
     day: Option<u64>,
     day_of_year: Option<u64>,
     hour: u64,
+    hour_of_half: Option<u64>,
+    afternoon: bool,
     minute: u64,
     second: u64,
     epoch: Option<u64>,
     nanos: u64,
     offset_seconds: i64,
+    has_offset: bool,
     foreign_zone: bool,
 }
 
@@ -83,12 +101,55 @@ impl TimeForm {
         match params {
             None | Some("") if local => Some(TimeForm::Local),
             None | Some("") => Some(TimeForm::Utc),
-            Some(text) => items(text).map(TimeForm::Own),
+            Some(text) => {
+                let items = items(text)?;
+                // Where a name of unknown length ends must be seen.
+                let ends =
+                    |pair: &[Item]| pair[0] != Item::ZoneName || matches!(pair[1], Item::Byte(it) if !is_zone(it));
+                items.windows(2).all(ends).then(|| TimeForm::Own { complete: is_complete(&items, local), items })
+            }
         }
     }
 
-    /// Reads a time at the beginning of `text`: its length, and nanoseconds since the epoch where
-    /// the form says enough.
+    /// False for bytes that no time of this form holds.
+    pub(super) fn may_hold(&self, byte: u8) -> bool {
+        match self {
+            TimeForm::Utc | TimeForm::Local => byte.is_ascii_digit() || b"-:.TZ+".contains(&byte),
+            TimeForm::Own { items, .. } => items.iter().any(|item| match item {
+                Item::Byte(own) => *own == byte,
+                Item::MonthName | Item::WeekdayName | Item::Half => byte.is_ascii_alphabetic(),
+                Item::ZoneName => is_zone(byte),
+                Item::Offset => byte.is_ascii_digit() || b"+-".contains(&byte),
+                Item::DayPadded => byte.is_ascii_digit() || byte == b' ',
+                _ => byte.is_ascii_digit(),
+            }),
+        }
+    }
+
+    /// Bytes of the longest time.
+    pub(super) fn len_max(&self) -> usize {
+        match self {
+            TimeForm::Utc => UTC_LEN,
+            TimeForm::Local => LOCAL_LEN,
+            TimeForm::Own { items, .. } => items.iter().map(|it| it.len_max()).sum(),
+        }
+    }
+
+    /// How fine it is: digits of the fraction of a second, and nothing when it says too little for a
+    /// point in time.
+    pub(super) fn precision(&self) -> Option<u8> {
+        match self {
+            TimeForm::Utc | TimeForm::Local => Some(3),
+            TimeForm::Own { complete: false, .. } => None,
+            TimeForm::Own { items, .. } => {
+                let digits = |item: &Item| if let Item::Fraction(len) = item { *len } else { 0 };
+                Some(items.iter().map(digits).max().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Reads a time at the beginning of `text`: its length, and nanoseconds since the epoch. These are
+    /// `None` only where the form does not say enough; what is no time is not read.
     #[inline]
     pub(super) fn read(&self, text: &[u8]) -> Option<(usize, Option<u64>)> {
         match self {
@@ -97,7 +158,9 @@ impl TimeForm {
                 Some((UTC_LEN, Some(parse_rfc3339(time)?)))
             }
             TimeForm::Local => Some((LOCAL_LEN, Some(parse_rfc3339(text.get(..LOCAL_LEN)?)?))),
-            TimeForm::Own(items) => read_items(items, text),
+            TimeForm::Own { items, complete } => {
+                read_items(items, text).filter(|(_, nanos)| nanos.is_some() || !complete)
+            }
         }
     }
 
@@ -108,7 +171,7 @@ impl TimeForm {
         match self {
             TimeForm::Utc => write_items(&items(UTC).unwrap_or_default(), unix_nano, out),
             TimeForm::Local => write_items(&items(LOCAL).unwrap_or_default(), unix_nano, out),
-            TimeForm::Own(items) => write_items(items, unix_nano, out),
+            TimeForm::Own { items, .. } => write_items(items, unix_nano, out),
         }
     }
 }
@@ -128,8 +191,11 @@ fn items(text: &str) -> Option<Vec<Item>> {
             b'y' => items.push(Item::YearOfCentury),
             b'm' => items.push(Item::Month),
             b'b' | b'h' => items.push(Item::MonthName),
-            b'd' | b'e' => items.push(Item::Day),
+            b'd' => items.push(Item::Day),
+            b'e' => items.push(Item::DayPadded),
             b'H' => items.push(Item::Hour),
+            b'I' => items.push(Item::HourOfHalf),
+            b'p' => items.push(Item::Half),
             b'M' => items.push(Item::Minute),
             b'S' => items.push(Item::Second),
             b's' => items.push(Item::Epoch),
@@ -151,6 +217,34 @@ fn items(text: &str) -> Option<Vec<Item>> {
     Some(items)
 }
 
+impl Item {
+    fn len_max(self) -> usize {
+        match self {
+            Item::Byte(_) => 1,
+            Item::MonthName | Item::WeekdayName | Item::DayOfYear => 3,
+            Item::Year => 4,
+            Item::Offset => 5,
+            Item::ZoneName => ZONE_LEN_MAX,
+            Item::Epoch => EPOCH_LEN,
+            Item::Fraction(len) => usize::from(len),
+            _ => 2,
+        }
+    }
+}
+
+/// True when the pieces say enough for a point in time.
+fn is_complete(items: &[Item], local: bool) -> bool {
+    let has = |any: &[Item]| items.iter().any(|item| any.contains(item));
+    let date = has(&[Item::DayOfYear]) || has(&[Item::Month, Item::MonthName]) && has(&[Item::Day, Item::DayPadded]);
+    let hour = has(&[Item::Hour]) || has(&[Item::HourOfHalf]) && has(&[Item::Half]);
+    let zone = !local || has(&[Item::Offset]);
+    has(&[Item::Epoch]) || has(&[Item::Year, Item::YearOfCentury]) && date && hour && has(&[Item::Minute]) && zone
+}
+
+fn is_zone(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-".contains(&byte)
+}
+
 fn read_items(items: &[Item], text: &[u8]) -> Option<(usize, Option<u64>)> {
     let mut parts = Parts::default();
     let mut rest = text;
@@ -161,27 +255,32 @@ fn read_items(items: &[Item], text: &[u8]) -> Option<(usize, Option<u64>)> {
             Item::YearOfCentury => parts.year = Some(2000 + digits(&mut rest, 2)?),
             Item::Month => parts.month = Some(digits(&mut rest, 2)?),
             Item::MonthName => parts.month = Some(name(&mut rest, &MONTHS)? + 1),
-            Item::Day => {
+            Item::Day => parts.day = Some(digits(&mut rest, 2)?),
+            Item::DayPadded => {
                 let padded = rest.first() == Some(&b' ');
                 rest = &rest[usize::from(padded)..];
                 parts.day = Some(digits(&mut rest, if padded { 1 } else { 2 })?);
             }
+            Item::HourOfHalf => parts.hour_of_half = Some(digits(&mut rest, 2).filter(|it| (1..=12).contains(it))?),
+            Item::Half => parts.afternoon = name(&mut rest, &["AM", "PM"])? == 1,
             Item::Hour => parts.hour = digits(&mut rest, 2)?,
             Item::Minute => parts.minute = digits(&mut rest, 2)?,
             Item::Second => parts.second = digits(&mut rest, 2)?,
             Item::Epoch => {
-                let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count().min(11);
-                parts.epoch = Some(digits(&mut rest, len).filter(|_| len > 0)?);
+                parts.epoch = Some(digits(&mut rest, EPOCH_LEN)?);
             }
             Item::Fraction(len) => {
                 parts.nanos = digits(&mut rest, usize::from(*len))? * 10u64.pow(9 - u32::from(*len));
             }
-            Item::Offset => parts.offset_seconds = offset(&mut rest)?,
+            Item::Offset => {
+                parts.offset_seconds = offset(&mut rest)?;
+                parts.has_offset = true;
+            }
             Item::ZoneName => {
-                let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(byte)).count();
+                let len = rest.iter().take_while(|byte| is_zone(**byte)).count();
                 let (zone, behind) = rest.split_at(len);
                 parts.foreign_zone = !matches!(zone, b"UTC" | b"GMT" | b"Z");
-                rest = (len > 0).then_some(behind)?;
+                rest = (1..=ZONE_LEN_MAX).contains(&len).then_some(behind)?;
             }
             Item::WeekdayName => {
                 let _weekday = name(&mut rest, &WEEKDAYS)?;
@@ -217,7 +316,7 @@ fn offset(rest: &mut &[u8]) -> Option<i64> {
 
 impl Parts {
     fn unix_nano(&self) -> Option<u64> {
-        if self.foreign_zone {
+        if self.foreign_zone && self.epoch.is_none() && !self.has_offset {
             return None;
         }
         let seconds = match (self.epoch, self.year, self.month, self.day, self.day_of_year) {
@@ -238,11 +337,12 @@ impl Parts {
             1,
         );
         let date = date.with().day(i8::try_from(day).ok()?).build().ok()?;
-        if self.hour > 23 || self.minute > 59 || self.second > 59 {
+        let hour = self.hour_of_half.map_or(self.hour, |it| it % 12 + if self.afternoon { 12 } else { 0 });
+        if hour > 23 || self.minute > 59 || self.second > 59 {
             return None;
         }
         let days = i64::from(date.since(jiff::civil::date(1970, 1, 1)).ok()?.get_days());
-        let clock = (self.hour * 3600 + self.minute * 60 + self.second) as i64;
+        let clock = (hour * 3600 + self.minute * 60 + self.second) as i64;
         Some(days * 86_400 + clock - self.offset_seconds)
     }
 }
@@ -262,7 +362,10 @@ fn write_items(items: &[Item], unix_nano: u64, out: &mut Vec<u8>) {
             Item::Month => format!("{:02}", time.month()),
             Item::MonthName => MONTHS[time.month() as usize - 1].to_owned(),
             Item::Day => format!("{:02}", time.day()),
+            Item::DayPadded => format!("{:2}", time.day()),
             Item::Hour => format!("{:02}", time.hour()),
+            Item::HourOfHalf => format!("{:02}", (time.hour() + 11) % 12 + 1),
+            Item::Half => if time.hour() < 12 { "AM" } else { "PM" }.to_owned(),
             Item::Minute => format!("{:02}", time.minute()),
             Item::Second => format!("{:02}", time.second()),
             Item::Epoch => seconds.to_string(),
