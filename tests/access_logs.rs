@@ -11,7 +11,7 @@ use access_logs_oracle::judge::Judge;
 use access_logs_oracle::plain::Layout;
 use access_logs_oracle::said::{Part, Said};
 use access_logs_oracle::ways::{plausible_trace, render, ways};
-use access_logs_oracle::{custom, files, hostile, otlp, own, plain};
+use access_logs_oracle::{custom, files, hostile, objects, otlp, own, plain};
 use serde_json::Value;
 use util::{Server, fixtures, random};
 
@@ -234,6 +234,27 @@ fn every_captured_request() {
     let mut judge = Judge::default();
     for (record, (name, expected)) in records.iter().zip(expected) {
         judge.record(&name, record, &Verdict::Read(Box::new(expected)));
+    }
+    judge.verdict(compared);
+}
+
+/// Scenario: objects with odd values, objects that are no access logs, and lines from both sides of
+/// a connection. Guarantee: known keys get their names and types, all else stays what it is, and
+/// nobody is called the source who is not.
+#[test]
+fn odd_objects_and_sides() {
+    let mut judge = Judge::default();
+    let mut compared = 0;
+    for (format, sent) in
+        [("auto".to_owned(), objects::objects()), (own::plain_block(objects::SIDES), objects::sides())]
+    {
+        let lines: String = sent.iter().map(|(line, _)| format!("{line}\n")).collect();
+        let records = records(&format, lines.as_bytes());
+        assert_eq!(records.len(), sent.len());
+        for (record, (line, verdict)) in records.iter().zip(&sent) {
+            judge.record(line, record, verdict);
+        }
+        compared += sent.len();
     }
     judge.verdict(compared);
 }

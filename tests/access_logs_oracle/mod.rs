@@ -11,6 +11,7 @@ pub mod flags;
 pub mod hostile;
 pub mod json;
 pub mod judge;
+pub mod objects;
 pub mod otlp;
 pub mod own;
 pub mod plain;
