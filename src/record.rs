@@ -201,23 +201,20 @@ impl Tree {
     }
 
     /// Shows each value since `position` that is not inside of another one, and takes out those for
-    /// which `keep` says no, with all that is inside of them. Returns how many stay.
-    pub fn retain(&mut self, position: u32, mut keep: impl FnMut(&mut Tree, Span, Value) -> bool) -> u32 {
+    /// which `keep` says no, with all that is inside of them. Keys may be changed on the way.
+    pub fn retain(&mut self, position: u32, mut keep: impl FnMut(&mut Tree, &mut Span, Value) -> bool) {
         let mut nodes = std::mem::take(&mut self.nodes);
         let (mut read, mut write) = (position as usize, position as usize);
-        let mut kept = 0;
-        while let Some(&Node { key, value }) = nodes.get(read) {
+        while let Some(Node { key, value }) = nodes.get_mut(read) {
             let next = read + 1 + value.below() as usize;
-            if keep(self, key, value) {
+            if keep(self, key, *value) {
                 nodes.copy_within(read..next, write);
                 write += next - read;
-                kept += 1;
             }
             read = next;
         }
         nodes.truncate(write);
         self.nodes = nodes;
-        kept
     }
 
     /// The value at a position, with its key.

@@ -499,6 +499,13 @@ fn the_reference_has_every_key() {
     let value: Value = serde_saphyr::from_str(&text).unwrap();
     let mut missing = Vec::new();
     schema::missing(&schema, &schema, &[&value], "", &mut missing);
+    // One type for both: a block of lines has no attributes, one of OTLP no line.
+    let other =
+        |path: &str, source: &str, keys: &[&str]| path.contains(source) && keys.iter().any(|it| path.ends_with(it));
+    missing.retain(|path: &String| {
+        !other(path, "(\"lines\").format", &[".attributes", ".body"])
+            && !other(path, "(\"otlp\").format", &[".plain", ".json", ".omitEmptyValues"])
+    });
     assert!(missing.is_empty(), "not in config/reference.yaml: {missing:?}");
 }
 

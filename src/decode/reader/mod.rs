@@ -345,6 +345,11 @@ impl Compiling {
                 Ok(())
             }
             (Some(PolicyFormatType::OpenTelemetry), _) => {
+                if policy.body.is_none() && self.plain.is_empty() {
+                    // Kuma then sends its default format as text.
+                    self.presets(Some(NamedFormat::KumaHttp))?;
+                    self.presets(Some(NamedFormat::KumaTcp))?;
+                }
                 self.shapes.push(Shape::compile(policy, &mut self.tree)?);
                 Ok(())
             }

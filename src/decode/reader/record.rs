@@ -129,12 +129,12 @@ impl Reader {
 /// Moves what has a known key into the fields.
 fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) {
     tree.retain(position, |tree, key, value| {
-        let fit = match known_key(tree.text(raw, key)).map(|known| known.meaning) {
+        let fit = match known_key(tree.text(raw, *key)).map(|known| known.meaning) {
             None => Fit::Left,
             Some(Meaning::Field(field)) => set(field, value, raw, tree, &mut space.fields),
             Some(Meaning::Attribute(name, kind)) => {
-                let same = tree.text(raw, key) == name.as_bytes();
-                let name = if same { key } else { tree.side_text(name.as_bytes()) };
+                let same = tree.text(raw, *key) == name.as_bytes();
+                let name = if same { *key } else { tree.side_text(name.as_bytes()) };
                 other(name, value, kind, raw, tree, &mut space.fields)
             }
         };
