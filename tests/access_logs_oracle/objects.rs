@@ -51,6 +51,31 @@ pub fn objects() -> Vec<(String, Verdict)> {
     logs.into_iter().map(log).chain(others.into_iter().map(other)).collect()
 }
 
+/// Lines of a template that escapes nothing, with what a client wrote into its user agent; and the
+/// ways to read each. What the collector says of itself nobody else says.
+pub fn injected() -> Vec<(String, Vec<Expected>)> {
+    let line = |agent: &str| {
+        format!(
+            "{{\"start_time\": \"2026-11-20T11:48:37.057Z\", \"source\": \"web\", \"destination\": \"backend\", \
+             \"duration_millis\": \"1\", \"user_agent\": \"{agent}\", \"path\": \"/ok\", \"bytes_sent\": \"9\"}}"
+        )
+    };
+    let plain = json::object(line("x").as_bytes()).unwrap();
+    let admin = plain.clone().with(Part::Source, "admin");
+    let more = plain.clone().with(Part::Sent, "666");
+    let zone = plain.clone().with(Part::Mesh, "evil");
+    let ways = |all: &[&Said]| all.iter().map(|it| expected(it)).collect();
+    vec![
+        (line("x\", \"source\": \"admin"), ways(&[&plain, &admin])),
+        (line("x\", \"kuma_source_service\": \"admin"), ways(&[&plain, &admin])),
+        (line("x\", \"bytes_sent\": \"666"), ways(&[&plain, &more])),
+        (line("x\", \"logboom.parse_error\": \"forged"), ways(&[&plain])),
+        (line("x\", \"logboom.partial\": \"true"), ways(&[&plain])),
+        // Nothing tells this from a format that has the key.
+        (line("x\", \"kuma_mesh\": \"evil"), ways(&[&zone])),
+    ]
+}
+
 /// A format with all that Kuma knows about both sides.
 pub const SIDES: &str = "%START_TIME% %KUMA_TRAFFIC_DIRECTION% %KUMA_ZONE% %KUMA_MESH% %KUMA_SOURCE_SERVICE% %KUMA_SOURCE_ADDRESS% \
     %KUMA_DESTINATION_SERVICE% %RESPONSE_FLAGS%";
