@@ -11,8 +11,13 @@ use access_logs_oracle::judge::Judge;
 use access_logs_oracle::plain::Layout;
 use access_logs_oracle::said::{Part, Said};
 use access_logs_oracle::ways::{plausible_trace, render, ways};
-use access_logs_oracle::{files, hostile, otlp, own, plain};
+use access_logs_oracle::{custom, files, hostile, objects, otlp, own, plain};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message as _;
 use serde_json::Value;
+use util::otlp::request;
 use util::{Server, fixtures, random};
 
 /// The formats as Kuma has them.
@@ -107,6 +112,26 @@ fn every_captured_line_with_its_own_format() {
     }
     assert!(compared > 6_000, "{compared} lines are not all of them");
     judge.verdict(compared);
+}
+
+/// Scenario: a format of a user whose separator clients and Envoy write too, with records that are
+/// broken into lines. Guarantee: what fits in one way is read in full, pieces are kept, and no value
+/// is wrong.
+#[test]
+fn a_custom_format() {
+    let input = fixtures("lines").remove("tcp-http-plain-custom.log").unwrap();
+    let lines = lines(&input);
+    let records = records(&custom::block(), &input);
+    assert_eq!(records.len(), lines.len());
+    let mut judge = Judge::default();
+    for (at, (record, line)) in records.iter().zip(&lines).enumerate() {
+        let place = format!("line {}", at + 1);
+        match custom::read(std::str::from_utf8(line).unwrap()) {
+            Some((expected, only)) => judge.one_of(&place, record, &[expected], only),
+            None => judge.record(&place, record, &Verdict::Raw("unknown_format")),
+        }
+    }
+    judge.verdict(lines.len());
 }
 
 /// The ways to read a line, and whether there is only one. Without a word about the format (`None`)
@@ -216,4 +241,69 @@ fn every_captured_request() {
         judge.record(&name, record, &Verdict::Read(Box::new(expected)));
     }
     judge.verdict(compared);
+}
+
+/// Scenario: objects with odd values, objects that are no access logs, and lines from both sides of
+/// a connection. Guarantee: known keys get their names and types, all else stays what it is, and
+/// nobody is called the source who is not.
+#[test]
+fn odd_objects_and_sides() {
+    let mut judge = Judge::default();
+    let mut compared = 0;
+    for (format, sent) in
+        [("auto".to_owned(), objects::objects()), (own::plain_block(objects::SIDES), objects::sides())]
+    {
+        let lines: String = sent.iter().map(|(line, _)| format!("{line}\n")).collect();
+        let records = records(&format, lines.as_bytes());
+        assert_eq!(records.len(), sent.len());
+        for (record, (line, verdict)) in records.iter().zip(&sent) {
+            judge.record(line, record, verdict);
+        }
+        compared += sent.len();
+    }
+    judge.verdict(compared);
+}
+
+/// Scenario: a template that escapes nothing, and clients that write further members. Guarantee:
+/// what is said twice is not believed, and no member passes for what the collector says of itself.
+#[test]
+fn injected_members() {
+    let sent = objects::injected();
+    let lines: String = sent.iter().map(|(line, _)| format!("{line}\n")).collect();
+    let records = records("auto", lines.as_bytes());
+    assert_eq!(records.len(), sent.len());
+    let mut judge = Judge::default();
+    for (record, (line, ways)) in records.iter().zip(&sent) {
+        judge.one_of(line, record, ways, ways.len() == 1);
+        for own in ["logboom.partial", "logboom.truncated"] {
+            judge.expect(line, record, own, record["attributes"].get(own).is_none(), || format!("{own} is forged"));
+        }
+    }
+    judge.verdict(sent.len());
+}
+
+/// Scenario: the lines of [`forged_fields`] as bodies of OTLP records. Guarantee: the same.
+#[test]
+fn forged_fields_in_bodies() {
+    let requests = hostile::requests();
+    let bodies: Vec<String> = requests.iter().map(|(_, said)| render(said, Layout::Real, "-")).collect();
+    let mut request = request(bodies.iter().map(String::as_str));
+    let name = AnyValue { value: Some(AnyKind::StringValue("MeshAccessLog".to_owned())) };
+    let name = KeyValue { key: "log_name".to_owned(), value: Some(name), ..KeyValue::default() };
+    request.resource_logs[0].resource = Some(Resource { attributes: vec![name], ..Resource::default() });
+    let server = Server::start(
+        "sources: {otlp: {type: otlp, grpc: 127.0.0.1:0}}\n\
+         sinks: {files: {type: file, path: '{dir}/out', encoding: json}}",
+    );
+    assert_eq!(server.grpc("otlp").export(request.encode_to_vec()).map_err(|status| status.to_string()), Ok(0));
+    let ended = server.stop();
+    ended.assert_clean();
+    let records = ended.json("out");
+    assert_eq!(records.len(), bodies.len());
+    let mut judge = Judge::default();
+    for ((record, body), (name, _)) in records.iter().zip(&bodies).zip(&requests) {
+        let (found, only) = sensible(body, None);
+        judge.one_of(name, record, &found, only);
+    }
+    judge.verdict(bodies.len());
 }

@@ -94,6 +94,7 @@ pub fn requests() -> Vec<(&'static str, Said)> {
         ("braces at the end", &[(UserAgent, "{}"), (RequestId, "null")]),
         ("characters outside ASCII", &[(UserAgent, "Zażółć 日本語 🚀"), (RequestId, "Grüße")]),
         ("bytes that became characters", &[(UserAgent, "bad ÿþÃ( end")]),
+        ("bytes that certainly became characters", &[(UserAgent, "bad ÿ æ\u{97}¥ ð\u{9f}\u{9a}\u{80}")]),
         ("separators of Unicode", &[(UserAgent, "a\u{2028}b\u{2029}c\u{202e}d")]),
         ("words that mean nothing in JSON", &[(UserAgent, "null"), (RequestId, "true")]),
         ("x-forwarded-for that is no address", &[(ForwardedFor, "unknown, 203.0.113.9")]),

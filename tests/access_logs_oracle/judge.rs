@@ -63,7 +63,8 @@ impl Judge {
             let right = ways.iter().all(|way| way.trace_id.as_deref() == id.as_str());
             self.expect(place, record, "trace_id", right, || format!("trace_id {id}, which is not certain"));
         }
-        let severe = ways.iter().all(|way| record.get("severity_text").and_then(Value::as_str) == way.severity);
+        let severity = record.get("severity_text").and_then(Value::as_str);
+        let severe = ways.iter().all(|way| severity == way.severity || ambiguous && severity.is_none());
         self.expect(place, record, "severity_text", severe, || format!("severity {}", record["severity_text"]));
         if !ambiguous {
             self.read(place, record, &ways[0]);

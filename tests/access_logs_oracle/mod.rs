@@ -4,12 +4,14 @@
 //! Slow and simple on purpose, and it knows nothing of the code it judges but the public contract.
 
 pub mod bytes;
+pub mod custom;
 pub mod expect;
 pub mod files;
 pub mod flags;
 pub mod hostile;
 pub mod json;
 pub mod judge;
+pub mod objects;
 pub mod otlp;
 pub mod own;
 pub mod plain;

@@ -48,9 +48,8 @@ const TYPED: &[(&str, &str, &str)] = &[
     ("TYPED_CEL_NUM", "%TYPED_CEL(response.code)%", "envoy.typed_cel.response.code"),
     ("DYN_NUM", "%DYNAMIC_METADATA(logboom.test:n)%", "envoy.dynamic_metadata.logboom.test.n"),
     ("DYN_BOOL", "%DYNAMIC_METADATA(logboom.test:b)%", "envoy.dynamic_metadata.logboom.test.b"),
-    // A structure stays under its key.
-    ("DYN_ALL", "%DYNAMIC_METADATA(logboom.test)%", "DYN_ALL"),
-    ("DYN_LIST", "%DYNAMIC_METADATA(logboom.test:l)%", "DYN_LIST"),
+    ("DYN_ALL", "%DYNAMIC_METADATA(logboom.test)%", "envoy.dynamic_metadata.logboom.test"),
+    ("DYN_LIST", "%DYNAMIC_METADATA(logboom.test:l)%", "envoy.dynamic_metadata.logboom.test.l"),
     ("REQ_UA_10", "%REQ(USER-AGENT):10%", ""),
     ("QPD", "%QUERY_PARAMS(DECODED)%", ""),
     ("RESP_CT", "%RESP(content-type)%", ""),

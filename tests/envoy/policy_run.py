@@ -42,7 +42,7 @@ class Example:
         self.backends = [one for one in backends(documents) if not refused(one)]
         done = subprocess.run([binary, "from-policy", *files], capture_output=True, text=True, timeout=30, check=False)
         self.made, self.said = done.stdout, done.stderr
-        self.logboom = None
+        self.logboom, self.valid = None, self._valid(binary)
         if self.backends and "sources:" in self.made:
             self.logboom = Logboom(binary, self.directory, self._config())
 
@@ -88,6 +88,13 @@ class Example:
         passed = not wrong and sum(wanted.values()) > 0
         yield check(f"{self.name}: every field of every format, typed ({sum(wanted.values())} records)", passed, wrong)
 
+    def _valid(self, binary):
+        """Whether logboom takes its own configuration as it is."""
+        path = self.directory / "made.yaml"
+        path.write_text(self.made)
+        done = subprocess.run([binary, "check", "-c", path], capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode == 0, done.stderr
+
     def _config(self):
         """What from-policy made, on free ports, into a file."""
         text, _, _ = self.made.partition("\nsinks:")
@@ -130,6 +137,8 @@ def run(binary, envoy_binary, directory, fixtures):
             results.append(check(f"{name}: sources just where records arrive", made == bool(example.backends), [example.said]))
             if example.logboom:
                 examples.append(example)
+                valid, said = example.valid
+                results.append(check(f"{name}: the configuration is valid as it is", valid, [said]))
         if not examples:
             return [*results, check("policies: some send records", False, [f"none in {fixtures}"])]
         pipe = str(directory / "pipe")
