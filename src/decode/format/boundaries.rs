@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use memchr::memchr_iter;
 
-use super::class::{Bytes, Class};
+use super::class::{Bytes, Class, Lengths};
 use super::matcher::{Element, Match};
 
 /// Most words of bits for one line: 4 MiB, that is 32 slots over 1 MiB. What needs more is not read.
@@ -90,26 +90,27 @@ fn forward(text: &[u8], class: &Class, begins: &[u64], shift: usize, after: Opti
     let mut rest = ascending(begins).map(|it| it + shift).peekable();
     // Bytes up to `seen` were looked at; what the slot cannot hold ends at `wall`.
     let (mut seen, mut wall) = (0, 0);
+    let mut lengths = Lengths::default();
     let mut reached = |at: usize| {
         if !class.is_closed() {
-            let lengths = 0..=class.len_max().min(at.saturating_sub(shift));
+            let mut lens = 0..=class.len_max().min(at.saturating_sub(shift));
             return at >= shift
-                && lengths.into_iter().any(|len| has(begins, at - len - shift) && class.fits(&text[at - len..at]));
+                && lens.any(|len| has(begins, at - len - shift) && class.fits(&text[at - len..at]));
         }
         while let Some(begin) = rest.next_if(|it| *it <= at) {
             nearest = Some(begin);
         }
         let Some(begin) = nearest else { return false };
         match class {
-            Class::Run { bytes, .. } if *bytes != Bytes::Any => {
+            Class::Run { bytes, max } if *bytes != Bytes::Any => {
                 seen = seen.max(begin);
                 if let Some(foreign) = text[seen..at].iter().rposition(|byte| !bytes.has(*byte)) {
                     wall = seen + foreign + 1;
                 }
                 seen = at;
-                begin >= wall && at - begin <= class.len_max()
+                begin >= wall && lengths.fit(text, begin..at, *max)
             }
-            Class::Run { max, .. } => at - begin <= *max,
+            Class::Run { max, .. } => lengths.fit(text, begin..at, *max),
             _ => at - begin <= class.len_max() && class.fits(&text[begin..at]),
         }
     };
@@ -135,25 +136,26 @@ fn backward(text: &[u8], class: &Class, begins: &mut [u64], shift: usize, ends: 
     let mut nearest = None;
     let mut rest = descending(ends).peekable();
     let (mut seen, mut wall) = (text.len(), usize::MAX);
+    let mut lengths = Lengths::default();
     let mut reaches = |at: usize| {
         if !class.is_closed() {
-            let mut lengths = 0..=class.len_max().min(text.len() - at);
-            return lengths.any(|len| has(ends, at + len) && class.fits(&text[at..at + len]));
+            let mut lens = 0..=class.len_max().min(text.len() - at);
+            return lens.any(|len| has(ends, at + len) && class.fits(&text[at..at + len]));
         }
         while let Some(end) = rest.next_if(|it| *it >= at) {
             nearest = Some(end);
         }
         let Some(end) = nearest else { return false };
         match class {
-            Class::Run { bytes, .. } if *bytes != Bytes::Any => {
+            Class::Run { bytes, max } if *bytes != Bytes::Any => {
                 seen = seen.min(end);
                 if let Some(foreign) = text[at..seen].iter().position(|byte| !bytes.has(*byte)) {
                     wall = at + foreign;
                 }
                 seen = at;
-                end <= wall && end - at <= class.len_max()
+                end <= wall && lengths.fit(text, at..end, *max)
             }
-            Class::Run { max, .. } => end - at <= *max,
+            Class::Run { max, .. } => lengths.fit(text, at..end, *max),
             _ => end - at <= class.len_max() && class.fits(&text[at..end]),
         }
     };

@@ -1,5 +1,7 @@
 //! Which texts a slot may hold, apart from `-` and nothing, which all may.
 
+use std::ops::Range;
+
 use super::int;
 use super::operators::Shape;
 use super::time::TimeForm;
@@ -16,7 +18,7 @@ pub(super) enum Class {
     Run {
         /// Which.
         bytes: Bytes,
-        /// At most so many.
+        /// At most so many, see [`Lengths`].
         max: usize,
     },
     /// A whole number of 64 bits.
@@ -82,7 +84,8 @@ impl Class {
     #[inline]
     pub(super) fn fits(&self, text: &[u8]) -> bool {
         if let Class::Run { bytes, max } = self {
-            return text.len() <= *max && (*bytes == Bytes::Any || bytes.run_end(text, 0) == text.len());
+            let short = text.len() <= *max || Lengths::default().fit(text, 0..text.len(), *max);
+            return short && (*bytes == Bytes::Any || bytes.run_end(text, 0) == text.len());
         }
         match (self, text) {
             (_, b"" | b"-") => true,
@@ -108,6 +111,64 @@ impl Class {
     pub(super) fn is_closed(&self) -> bool {
         matches!(self, Class::Run { .. } | Class::Int)
     }
+}
+
+/// Tells which stretches of a text a length (`:Z`) admits. It counts bytes; of a value that is not UTF-8
+/// then, as one that was cut inside a character, Envoy makes each byte a character up to U+00FF.
+///
+/// Where both ends of the stretches move in one direction only, all of them cost a few passes.
+#[derive(Debug, Default)]
+pub(super) struct Lengths {
+    start: Counted,
+    end: Counted,
+}
+
+/// What stands before a place of the text.
+#[derive(Debug, Default)]
+struct Counted {
+    at: usize,
+    characters: usize,
+    above_ff: usize,
+}
+
+impl Lengths {
+    /// True when a value of at most `max` bytes can look like this. Then all parts of it can.
+    #[inline]
+    pub(super) fn fit(&mut self, text: &[u8], stretch: Range<usize>, max: usize) -> bool {
+        let len = stretch.len();
+        len <= max || (len <= max.saturating_mul(2) && self.fit_mapped(text, stretch, max))
+    }
+
+    #[cold]
+    fn fit_mapped(&mut self, text: &[u8], stretch: Range<usize>, max: usize) -> bool {
+        self.start.go(text, stretch.start);
+        self.end.go(text, stretch.end);
+        // A part of a character counts as one.
+        let part = usize::from(!text[stretch].first().is_none_or(|it| begins_character(*it)));
+        self.end.above_ff == self.start.above_ff && self.end.characters - self.start.characters + part <= max
+    }
+}
+
+impl Counted {
+    fn go(&mut self, text: &[u8], to: usize) {
+        let passed = &text[self.at.min(to)..self.at.max(to)];
+        let characters = passed.iter().filter(|it| begins_character(**it)).count();
+        // UTF-8 of what is above U+00FF begins with C4 or more.
+        let above_ff = passed.iter().filter(|it| **it >= 0xC4).count();
+        if to >= self.at {
+            self.characters += characters;
+            self.above_ff += above_ff;
+        } else {
+            self.characters -= characters;
+            self.above_ff -= above_ff;
+        }
+        self.at = to;
+    }
+}
+
+/// Not so the second and further bytes of a character.
+fn begins_character(byte: u8) -> bool {
+    !matches!(byte, 0x80..0xC0)
 }
 
 fn is_trace_id(text: &[u8]) -> bool {

@@ -100,6 +100,25 @@ fn typed_slots() {
     check("%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%(%KUMA_SOURCE_SERVICE%)", "fd00::1(web)", &["fd00::1", "web"]);
 }
 
+/// Envoy counts bytes, and then writes each byte of what is not UTF-8 as a character.
+#[test]
+fn a_length_counts_bytes_or_the_characters_they_became() {
+    for text in ["abc", "日", "éÿ\u{97}", "éab", "æ\u{97}¥"] {
+        check("%REQ(X):3%", text, &[text]);
+        check("%REQ(X):3%|%REQ(Y)%", &format!("{text}||"), &[text, "|"]);
+        check("%PATH(NQ):3% %REQ(Y)%", &format!("{text} y"), &[text, "y"]);
+    }
+    for text in ["abcd", "éééé", "日a", "éāa", "ééab", "日日"] {
+        refuse("%REQ(X):3%", text, 0);
+        refuse("%REQ(X):3%|%REQ(Y)%", &format!("{text}||"), 0);
+        refuse("%PATH(NQ):3% %REQ(Y)%", &format!("{text} y"), 0);
+    }
+    // The length decides where the first slot ends.
+    check("%REQ(X):2%|%REQ(Y)%|%REQ(Z)%", "é|é|ÿ", &["é", "é", "ÿ"]);
+    check("%REQ(X):2%|%REQ(Y)%|%REQ(Z)%", "éé|é||ÿ", &["éé", "?", "?"]);
+    check("%REQ(X):2%|%REQ(Y)%|%REQ(Z):1%", "é||é|ÿ", &["?", "?", "ÿ"]);
+}
+
 #[test]
 fn what_clients_choose_is_not_guessed() {
     check("\"%REQ(A)%\" \"%REQ(B)%\"", "\"a\" \"b\"", &["a", "b"]);
@@ -349,7 +368,7 @@ proptest! {
     fn what_is_certain_is_what_all_ways_have_in_common(
         parts in proptest::collection::vec((proptest::sample::select(vec!["", " ", "a", "aa", "1", "- "]), proptest::sample::select(vec!["%REQ(X)%", "%DURATION%", "%PROTOCOL%", "%REQ(Y):2%", "%KUMA_MESH%"])), 1..5),
         end in proptest::sample::select(vec!["", " ", "a"]),
-        line in "[a1 \\-]{0,9}",
+        line in "[a1é \\-]{0,9}",
     ) {
         let text = format!("{}{end}", parts.iter().map(|(literal, operator)| format!("{literal}{operator}")).collect::<String>());
         let format = Format::compile(&text).unwrap();
@@ -402,12 +421,13 @@ fn brute_force(
         }
         return;
     }
-    for end in start..=line.len() {
+    for end in (start..=line.len()).filter(|end| line.is_char_boundary(*end)) {
         let text = &line[start..end];
         let allowed = match &format.slots[slot].operator[..] {
             "DURATION" => matches!(text, "" | "-") || text.parse::<i64>().is_ok(),
             "PROTOCOL" | "KUMA_MESH" => !text.contains(' '),
-            _ => format.slots[slot].max.is_none_or(|max| text.len() <= max),
+            // All characters are below U+0100.
+            _ => format.slots[slot].max.is_none_or(|max| text.chars().count() <= max),
         };
         if allowed && line[end..].starts_with(&format.literals[slot]) {
             way.push(start..end);
