@@ -17,6 +17,7 @@ mod known_rows;
 mod mojibake;
 mod number;
 mod proxy;
+mod same;
 mod severity;
 #[cfg(test)]
 mod tests;
@@ -29,4 +30,5 @@ pub use field::{Field, Fields, Kind, Target};
 pub use flags::{Blame, FLAGS, Flag, flag};
 pub use keys::Keys;
 pub use known_keys::{Evidence, Known, Meaning, Weight, known_key, strip_stray_quotes};
+pub use same::says_the_same;
 pub use time::parse_rfc3339;

@@ -3,7 +3,7 @@
 use super::{SettingError, Space, at};
 use crate::decode::format::{Format, FormatKeys, Reading};
 use crate::record::{Span, Tree, Value};
-use crate::semantics::{Field, Fields, Kind, Target};
+use crate::semantics::{Field, Fields, Kind, Target, says_the_same};
 
 /// A format string as the value of a key.
 #[derive(Clone, Debug)]
@@ -93,6 +93,32 @@ pub(super) fn set(field: Field, value: Value, raw: &[u8], tree: &Tree, fields: &
         _ => fields.set(field, value),
     }
     Fit::Taken
+}
+
+/// Sets a field that was said before. Where both values say the same, the shorter one stays, for the
+/// longer one has what nobody confirms; else it is not known which is true.
+#[cold]
+pub(super) fn again(field: Field, before: Value, value: Value, raw: &[u8], tree: &Tree, fields: &mut Fields) -> Fit {
+    let fit = set(field, value, raw, tree, fields);
+    let Some(after) = fields.get(field) else { return fit };
+    let (mut one, mut other) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (same, shorter) = match (written(before, raw, tree, &mut one), written(after, raw, tree, &mut other)) {
+        (Some(before), Some(after)) => (says_the_same(field, before, after), before.len() <= after.len()),
+        _ => (before == after, true),
+    };
+    if !same || shorter {
+        fields.set(field, before);
+    }
+    if same { fit } else { Fit::Ambiguous }
+}
+
+/// The text of a value: `200` and `"200"` are the same.
+fn written<'a>(value: Value, raw: &'a [u8], tree: &'a Tree, digits: &'a mut itoa::Buffer) -> Option<&'a [u8]> {
+    match value {
+        Value::Text(span) => Some(tree.text(raw, span)),
+        Value::Int(number) => Some(digits.format(number).as_bytes()),
+        _ => None,
+    }
 }
 
 /// Adds an attribute of its own, unless the value says that there is none.

@@ -1,7 +1,7 @@
 //! One record: a line, or an OTLP record.
 
 use super::leaf::Fit;
-use super::leaf::{is_absent, other, set};
+use super::leaf::{again, is_absent, other, set};
 use super::{Outcome, Reader, Reading, Reason, Space};
 use crate::decode::json;
 use crate::record::{Record, Tree, Value};
@@ -71,10 +71,11 @@ impl Reader {
             }
         }
         if evidence.is_access_log() {
-            known_members(raw, position, space, tree);
+            return known_members(raw, position, space, tree).then_some(Reason::Ambiguous);
         }
         None
     }
+
     /// Reads an OTLP record whose body stands before its attributes, and these at the end of the
     /// tree: attributes that are known get their names and types, and the body is read like a line.
     /// Records of other senders than Envoy (`from_envoy`) are left alone, unless the source has the
@@ -85,12 +86,12 @@ impl Reader {
         let mut ambiguous = shape.is_some_and(|shape| shape.read(raw, record, space));
         if shape.is_none() && self.known && from_envoy {
             let position = record.attributes.start;
-            known_members(raw, position, space, &mut record.tree);
+            ambiguous = known_members(raw, position, space, &mut record.tree);
         }
         if from_envoy && !shape.is_some_and(|shape| shape.has_body()) {
             ambiguous |= self.body(raw, space, record);
         }
-        if space.fields.is_empty() {
+        if space.fields.is_empty() && !ambiguous {
             record.attributes.end = record.tree.position();
             return Outcome::default();
         }
@@ -128,12 +129,24 @@ impl Reader {
     }
 }
 
-/// Moves what has a known key into the fields.
-fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) {
+/// Moves what has a known key into the fields, but for those that are said twice and differently:
+/// where a template escapes nothing, one of the values is what a client made up. True when there are
+/// such.
+fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) -> bool {
+    let mut disputed = Vec::new();
     tree.retain(position, |tree, key, value| {
         let fit = match known_key(tree.text(raw, *key)).map(|known| known.meaning) {
             None => Fit::Left,
-            Some(Meaning::Field(field)) => set(field, value, raw, tree, &mut space.fields),
+            Some(Meaning::Field(field)) => match space.fields.get(field) {
+                None => set(field, value, raw, tree, &mut space.fields),
+                Some(before) => {
+                    let fit = again(field, before, value, raw, tree, &mut space.fields);
+                    if fit == Fit::Ambiguous && !disputed.contains(&field) {
+                        disputed.push(field);
+                    }
+                    fit
+                }
+            },
             Some(Meaning::Attribute(name, kind)) => {
                 let same = tree.text(raw, *key) == name.as_bytes();
                 let name = if same { *key } else { tree.side_text(name.as_bytes()) };
@@ -142,6 +155,10 @@ fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) 
         };
         fit == Fit::Left
     });
+    for field in &disputed {
+        space.fields.unset(*field);
+    }
+    !disputed.is_empty()
 }
 
 /// Kuma's documentation shows JSON formats with quotes inside of the values, one of them without
