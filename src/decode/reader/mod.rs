@@ -371,12 +371,22 @@ fn has_distinct_names(format: &Format) -> bool {
             Target::Field(_) | Target::Nothing => None,
         })
         .collect();
-    let of_others = |name: &&str| Keys::has(name) || name.starts_with("logboom.") || name.starts_with("network.peer.");
+    let of_others = |name: &&str| Keys::has(name) || is_reserved(name.as_bytes());
     let own = !names.iter().any(of_others);
     let count = names.len();
     names.sort_unstable();
     names.dedup();
     own && names.len() == count
+}
+
+/// True for names that only the collector gives: a line cannot say how it was received.
+#[inline]
+fn is_reserved(name: &[u8]) -> bool {
+    match name.first() {
+        Some(b'l') => name.starts_with(b"logboom."),
+        Some(b'n') => name.starts_with(b"network.peer."),
+        _ => false,
+    }
 }
 
 /// A mistake in a format string, at its place in `format:`.

@@ -2,7 +2,7 @@
 
 use super::leaf::Fit;
 use super::leaf::{again, is_absent, other, set};
-use super::{Outcome, Reader, Reading, Reason, Space};
+use super::{Outcome, Reader, Reading, Reason, Space, is_reserved};
 use crate::decode::json;
 use crate::record::{Record, Tree, Value};
 use crate::semantics::{Evidence, Field, Fields, Meaning, known_key};
@@ -50,6 +50,7 @@ impl Reader {
             return Outcome::raw(Some(Reason::NoValues));
         }
         let reason = self.members(payload, position, space, &mut record.tree);
+        drop_reserved(payload, position, &mut record.tree);
         let stray_quotes = unquote(payload, &record.tree, &mut space.fields);
         Outcome { stray_quotes, ..self.apply(reason, payload, space, record) }
     }
@@ -159,6 +160,14 @@ fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) 
         space.fields.unset(*field);
     }
     !disputed.is_empty()
+}
+
+/// Takes out members, of those that have no meaning, which only the collector says.
+fn drop_reserved(raw: &[u8], position: u32, tree: &mut Tree) {
+    let reserved = |tree: &Tree, at| tree.node(at).is_some_and(|(key, _)| is_reserved(tree.text(raw, key)));
+    if tree.siblings(tree.since(position)).any(|at| reserved(tree, at)) {
+        tree.retain(position, |tree, key, _| !is_reserved(tree.text(raw, *key)));
+    }
 }
 
 /// Kuma's documentation shows JSON formats with quotes inside of the values, one of them without
