@@ -93,6 +93,12 @@ impl Class {
         }
     }
 
+    /// True when a run of the bytes is all that is asked for.
+    #[inline]
+    pub(super) fn is_run(&self) -> bool {
+        matches!(self, Class::Run { max: usize::MAX, .. })
+    }
+
     /// The longest text, where that is a short one.
     pub(super) fn len_max(&self) -> usize {
         match self {
@@ -112,7 +118,8 @@ impl Class {
 
 fn is_trace_id(text: &[u8]) -> bool {
     match text.len() {
-        16 | 32 => text.iter().all(u8::is_ascii_hexdigit),
+        // All of it, because nothing that ends early is done many bytes at a time.
+        16 | 32 => text.iter().fold(true, |hex, byte| hex & byte.is_ascii_hexdigit()),
         len => len <= 20 && text.iter().all(u8::is_ascii_digit),
     }
 }

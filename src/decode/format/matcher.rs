@@ -29,6 +29,38 @@ pub(super) struct Matcher {
 pub(super) struct Element {
     pub class: Class,
     pub after: Vec<u8>,
+    /// The literal as one word, when it is not longer: comparing it costs no call.
+    word: Option<Word>,
+}
+
+/// Up to eight bytes in the low end of a word, and which of its bits they are.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    bytes: u64,
+    mask: u64,
+}
+
+impl Element {
+    fn new(class: Class, after: Vec<u8>) -> Element {
+        let mut word = [[0; 8]; 2];
+        let fits = after.len() <= 8;
+        if fits {
+            word[0][..after.len()].copy_from_slice(&after);
+            word[1][..after.len()].fill(0xFF);
+        }
+        let [bytes, mask] = word.map(u64::from_le_bytes);
+        Element { class, after, word: fits.then_some(Word { bytes, mask }) }
+    }
+
+    /// True when the literal stands at `at`.
+    #[inline]
+    fn literal_at(&self, line: &[u8], at: usize) -> bool {
+        let rest = line.get(at..).unwrap_or_default();
+        match (self.word, rest.first_chunk()) {
+            (Some(Word { bytes, mask }), Some(chunk)) => u64::from_le_bytes(*chunk) & mask == bytes,
+            _ => rest.starts_with(&self.after),
+        }
+    }
 }
 
 /// How a line fits.
@@ -45,7 +77,7 @@ pub(super) enum Match {
 impl Matcher {
     /// A matcher for a literal, and slots with the literal behind each.
     pub(super) fn new(lead: Vec<u8>, slots: Vec<(Class, Vec<u8>)>) -> Matcher {
-        let slots: Vec<Element> = slots.into_iter().map(|(class, after)| Element { class, after }).collect();
+        let slots: Vec<Element> = slots.into_iter().map(|(class, after)| Element::new(class, after)).collect();
         let from_left = |it: &&Element| it.after.first().is_some_and(|byte| it.class.excludes(*byte));
         let count = slots.len();
         let prefix = slots.iter().take_while(from_left).count();
@@ -63,11 +95,11 @@ impl Matcher {
             return Match::No(0);
         }
         let mut start = self.lead.len();
-        for (index, Element { class, after }) in self.slots[..self.prefix].iter().enumerate() {
-            let end = class.end(line, start).filter(|end| line[*end..].starts_with(after));
+        for (index, element) in self.slots[..self.prefix].iter().enumerate() {
+            let end = element.class.end(line, start).filter(|end| element.literal_at(line, *end));
             let Some(end) = end else { return Match::No(index) };
             places.push(Some(start as u32..end as u32));
-            start = end + after.len();
+            start = end + element.after.len();
         }
         if self.prefix == self.slots.len() {
             return if start == line.len() { Match::Unique } else { Match::No(self.prefix.saturating_sub(1)) };
@@ -79,7 +111,7 @@ impl Matcher {
         for index in (self.suffix..self.slots.len()).rev() {
             let class = &self.slots[index].class;
             let begin = class.bytes().run_start(line, start, end);
-            if !class.fits(&line[begin..end]) {
+            if !class.is_run() && !class.fits(&line[begin..end]) {
                 return Match::No(self.prefix);
             }
             places[index] = Some(begin as u32..end as u32);
@@ -87,9 +119,9 @@ impl Matcher {
             if index == self.prefix {
                 return if begin == start { Match::Unique } else { Match::No(self.prefix) };
             }
-            let before = &self.slots[index - 1].after;
-            let literal = begin.checked_sub(before.len()).filter(|it| *it >= start);
-            match literal.filter(|it| line[*it..begin] == **before) {
+            let before = &self.slots[index - 1];
+            let literal = begin.checked_sub(before.after.len()).filter(|it| *it >= start);
+            match literal.filter(|it| before.literal_at(line, *it)) {
                 Some(literal) => end = literal,
                 None => return Match::No(self.prefix),
             }
@@ -177,8 +209,7 @@ impl Class {
             }
             class => {
                 let end = class.bytes().run_end(line, start);
-                let checked = matches!(class, Class::Run { max: usize::MAX, .. });
-                (checked || class.fits(&line[start..end])).then_some(end)
+                (class.is_run() || class.fits(&line[start..end])).then_some(end)
             }
         }
     }

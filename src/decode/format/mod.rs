@@ -167,7 +167,7 @@ impl Format {
     #[must_use]
     pub fn keep(&self, tree: &mut Tree) -> FormatKeys {
         let names = self.slots.iter().map(|slot| match &slot.target {
-            Target::Attribute { name, .. } => tree.keep(name.as_bytes()),
+            Target::Attribute { name, .. } => tree.keep_key(name.as_bytes()),
             Target::Field(_) | Target::Nothing => Span::EMPTY,
         });
         FormatKeys { names: names.collect() }
