@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,13 +23,17 @@ use crate::decode::{Scratch, Visitor, otlp};
 use crate::encode::{Encoder, Encoding};
 use crate::inbox::{Inbox, Put};
 use crate::record::{EnvelopeRef, RecordRef};
-use crate::telemetry::{LineResult, RepairReason, SourceStats};
+use crate::redact::Redactor;
+use crate::select::{LeftOut, Run as Taking, Selection};
+use crate::telemetry::{LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
 
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
 pub const PIECE_BYTES: usize = 512 << 10;
 /// Bytes of lines that are decoded between two looks at the size of a piece.
 const SLICE_BYTES: usize = 64 << 10;
+
+static CONDITION_FAILED: Quiet = Quiet::new();
 
 /// How one sink takes records.
 #[derive(Clone, Debug)]
@@ -39,14 +44,31 @@ pub struct Outlet {
     pub encoding: Option<Encoding>,
     /// Where each goes, for a sink with a path template.
     pub template: Option<Template>,
+    /// Which it takes; `None` when all.
+    pub selection: Option<Arc<Selection>>,
+    /// Where records that it does not take are counted, see [`crate::telemetry::SinkView`].
+    pub filtered_records: Arc<AtomicU64>,
 }
 
 /// Sinks that take the same bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Product {
     encoding: Option<Encoding>,
     template: Option<Template>,
+    selection: Option<Arc<Selection>>,
     inboxes: Vec<Arc<Inbox>>,
+    filtered_records: Vec<Arc<AtomicU64>>,
+}
+
+impl Product {
+    fn makes(&self, outlet: &Outlet) -> bool {
+        let selects = match (&self.selection, &outlet.selection) {
+            (None, None) => true,
+            (Some(own), Some(other)) => own.takes_as(other),
+            _ => false,
+        };
+        selects && self.encoding == outlet.encoding && self.template == outlet.template
+    }
 }
 
 /// The way from one source to its sinks.
@@ -54,11 +76,13 @@ struct Product {
 pub struct Intake {
     stats: Arc<SourceStats>,
     reader: Reader,
+    /// Takes secrets out of each record.
+    redactor: Option<Arc<Redactor>>,
     /// Sinks that take the payload as it came, unless the reader changes it.
     as_received: Product,
     /// Sinks that only count.
     counted: Product,
-    /// Sinks that need records decoded and encoded.
+    /// Sinks that need records decoded: to encode them, or to see whether they take them.
     encoded: Vec<Product>,
 }
 
@@ -78,31 +102,39 @@ thread_local! {
 
 impl Intake {
     /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
-    /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`.
+    /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`. With a
+    /// `redactor` no sink gets a payload as it came.
     #[must_use]
-    pub fn new(stats: Arc<SourceStats>, as_received: Encoding, reader: Reader, outlets: Vec<Outlet>) -> Intake {
-        let product = |encoding, template| Product { encoding, template, inboxes: Vec::new() };
+    pub fn new(
+        stats: Arc<SourceStats>,
+        as_received: Encoding,
+        reader: Reader,
+        redactor: Option<Arc<Redactor>>,
+        outlets: Vec<Outlet>,
+    ) -> Intake {
         let mut intake = Intake {
             stats,
             reader,
-            as_received: product(Some(as_received), None),
-            counted: product(None, None),
+            redactor,
+            as_received: Product { encoding: Some(as_received), ..Product::default() },
+            counted: Product::default(),
             encoded: Vec::new(),
         };
-        for Outlet { inbox, encoding, template } in outlets {
-            let target = match encoding {
-                None => &mut intake.counted,
-                Some(encoding) if encoding == as_received && template.is_none() => &mut intake.as_received,
-                Some(_) => {
-                    let same = |it: &Product| it.encoding == encoding && it.template == template;
-                    let at = intake.encoded.iter().position(same).unwrap_or_else(|| {
-                        intake.encoded.push(product(encoding, template));
+        for outlet in outlets {
+            let target = match &outlet {
+                it if intake.counted.makes(it) => &mut intake.counted,
+                it if intake.redactor.is_none() && intake.as_received.makes(it) => &mut intake.as_received,
+                it => {
+                    let at = intake.encoded.iter().position(|product| product.makes(it)).unwrap_or_else(|| {
+                        let Outlet { encoding, template, selection, .. } = it.clone();
+                        intake.encoded.push(Product { encoding, template, selection, ..Product::default() });
                         intake.encoded.len() - 1
                     });
                     &mut intake.encoded[at]
                 }
             };
-            target.inboxes.push(inbox);
+            target.inboxes.push(outlet.inbox);
+            target.filtered_records.push(outlet.filtered_records);
         }
         intake
     }
@@ -139,6 +171,7 @@ impl Intake {
             peer_address: peer_address.as_deref(),
             peer_port: work.origin.peer.map(|peer| peer.port()),
             observed_unix_nano: work.origin.received_unix_nano,
+            redactor: self.redactor.as_deref(),
         };
         work.pass_on(payload.clone(), records).await;
         let mut outputs = self.outputs(false);
@@ -187,7 +220,11 @@ impl Intake {
         let mut done = outputs.is_empty();
         let mut from = 0;
         while !done {
-            let settings = RecordSettings { reader: &self.reader, observed_unix_nano: work.origin.received_unix_nano };
+            let settings = RecordSettings {
+                reader: &self.reader,
+                observed_unix_nano: work.origin.received_unix_nano,
+                redactor: self.redactor.as_deref(),
+            };
             reserve(&mut outputs, payload.len());
             let mut feed = Feed { outputs: &mut outputs };
             let next = SCRATCH
@@ -204,7 +241,8 @@ impl Intake {
 
     /// Keys whose earlier values did not reach a text encoding. Encoders agree on it.
     fn count_repeated_keys(&self, outputs: &[Output<'_>]) {
-        let repeated = outputs.iter().map(|output| output.encoder.repeated_keys()).max().unwrap_or(0);
+        let encoders = outputs.iter().filter_map(|output| output.encoder.as_ref());
+        let repeated = encoders.map(Encoder::repeated_keys).max().unwrap_or(0);
         if repeated > 0 {
             self.stats.count_repaired(RepairReason::RepeatedKey, repeated);
         }
@@ -223,14 +261,17 @@ impl Intake {
     }
 
     fn outputs(&self, rewritten: bool) -> Vec<Output<'_>> {
-        self.products(rewritten).filter_map(|product| Some(Output::new(product, product.encoding?))).collect()
+        self.products(rewritten).map(Output::new).collect()
     }
 }
 
 /// Room for what so many bytes are likely to become, or for a piece.
 fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
-    for output in outputs {
-        output.encoder.reserve((2 * bytes).min(PIECE_BYTES + PIECE_BYTES / 8));
+    // Of a selection nobody knows what is left.
+    for output in outputs.iter_mut().filter(|output| output.run.is_none()) {
+        if let Some(encoder) = &mut output.encoder {
+            encoder.reserve((2 * bytes).min(PIECE_BYTES + PIECE_BYTES / 8));
+        }
     }
 }
 
@@ -298,6 +339,7 @@ impl<'a> Work<'a> {
     async fn hand_on(&mut self, outputs: &mut [Output<'_>], last: bool) {
         let mut ready = Vec::with_capacity(outputs.len());
         for output in outputs {
+            output.count_left_out();
             let (payload, records, routes) = output.take();
             if records > 0 {
                 ready.push((output.product, payload, records, routes));
@@ -328,7 +370,12 @@ impl<'a> Work<'a> {
 /// What one product has of the payload so far.
 struct Output<'a> {
     product: &'a Product,
-    encoder: Encoder,
+    /// `None` where records are only counted.
+    encoder: Option<Encoder>,
+    /// `None` where all records are taken.
+    run: Option<Taking<'a>>,
+    /// A group has begun that no record was taken of yet.
+    group_begun: bool,
     /// Lines that had to end before the payload does.
     ended: Vec<u8>,
     records: u64,
@@ -339,10 +386,12 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(product: &'a Product, encoding: Encoding) -> Self {
+    fn new(product: &'a Product) -> Self {
         Output {
             product,
-            encoder: Encoder::new(encoding),
+            encoder: product.encoding.map(Encoder::new),
+            run: product.selection.as_deref().map(Selection::run),
+            group_begun: false,
             ended: Vec::new(),
             records: 0,
             route: String::new(),
@@ -352,7 +401,36 @@ impl<'a> Output<'a> {
     }
 
     fn len(&self) -> usize {
-        self.ended.len() + self.encoder.len()
+        self.ended.len() + self.encoder.as_ref().map_or(0, Encoder::len)
+    }
+
+    /// Tells the ledger what was not taken, before the records leave the intake.
+    fn count_left_out(&mut self) {
+        let Some(LeftOut { filtered, failed }) = self.run.as_mut().map(Taking::left_out) else { return };
+        for count in &self.product.filtered_records {
+            count.fetch_add(filtered, Ordering::Release);
+        }
+        if failed > 0
+            && let Some(suppressed) = CONDITION_FAILED.allow()
+        {
+            let sinks: Vec<&str> = self.product.inboxes.iter().map(|inbox| inbox.sink().as_ref()).collect();
+            tracing::warn!(
+                sinks = sinks.join(", "),
+                records = failed,
+                suppressed,
+                "`when` could not be evaluated, such as text compared by size with a number; \
+                 these records are not for the sink"
+            );
+        }
+    }
+
+    fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
+        match (&self.run, &mut self.encoder) {
+            // A group none of whose records are taken is not written.
+            (Some(_), _) => self.group_begun = true,
+            (None, Some(encoder)) => encoder.envelope(envelope),
+            (None, None) => {}
+        }
     }
 
     fn take(&mut self) -> (Bytes, u64, Option<Arc<Routes>>) {
@@ -370,6 +448,16 @@ impl<'a> Output<'a> {
     }
 
     fn record(&mut self, record: RecordRef<'_>) {
+        if let Some(run) = &mut self.run
+            && !run.takes(&record)
+        {
+            return;
+        }
+        if std::mem::take(&mut self.group_begun)
+            && let Some(encoder) = &mut self.encoder
+        {
+            encoder.envelope(record.envelope());
+        }
         if let Some(template) = &self.product.template {
             self.route.clear();
             template.render(&record, &mut self.route);
@@ -385,7 +473,9 @@ impl<'a> Output<'a> {
                 }
             }
         }
-        self.encoder.record(record);
+        if let Some(encoder) = &mut self.encoder {
+            encoder.record(record);
+        }
         self.records += 1;
     }
 
@@ -405,7 +495,9 @@ impl<'a> Output<'a> {
         if self.product.encoding == Some(Encoding::OtlpJson) {
             // Its lines hold many records; this one must not hold those of two paths.
             self.end_lines();
-            self.encoder.envelope(next.envelope());
+            if let Some(encoder) = &mut self.encoder {
+                encoder.envelope(next.envelope());
+            }
         }
         let end = self.len() as u32;
         if let Some(run) = self.routes.runs.last_mut() {
@@ -414,7 +506,7 @@ impl<'a> Output<'a> {
     }
 
     fn end_lines(&mut self) {
-        let lines = self.encoder.finish();
+        let lines = self.encoder.as_mut().map(Encoder::finish).unwrap_or_default();
         if self.ended.is_empty() {
             self.ended = lines;
         } else {
@@ -431,7 +523,7 @@ struct Feed<'a, 'b> {
 impl Visitor for Feed<'_, '_> {
     fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
         for output in &mut *self.outputs {
-            output.encoder.envelope(envelope);
+            output.envelope(envelope);
         }
     }
 

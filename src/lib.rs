@@ -21,17 +21,20 @@
 //! | what the user writes | [`config`]; the settings of a component stand beside the component |
 //! | how bytes come in | [`source`]: `lines` and its `framing`, `otlp` and its `logs_service` |
 //! | what becomes of them | [`intake`], then [`decode`], [`record`], [`encode`], [`template`] |
+//! | what is taken out of them | [`redact`] |
+//! | which of them a sink takes | [`select`] |
 //! | where they wait | [`batch`], [`inbox`], [`gap`] |
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what mesh policies ask for | [`policy`] |
 //! | realistic load | [`generate`] |
 //!
 //! `ARCHITECTURE.md` has a line for each file, what happens when something fails, and the reasons.
 //!
 //! # What modules do not know
 //!
-//! - [`decode`], [`encode`], [`record`] and [`template`] know no sockets, files, clocks or tasks.
+//! - [`decode`], [`encode`], [`record`], [`redact`], [`select`] and [`template`] know no sockets, files, clocks or tasks.
 //!   Bytes in, bytes out; any input, no panic, bounded recursion.
 //! - [`source`] knows no sinks, and [`sink`] no sources. Only [`server`] knows both.
 //! - [`inbox`] and [`batch`] do not know what the bytes mean; an encoder makes the gap records.
@@ -63,7 +66,10 @@ pub mod inbox;
 pub mod intake;
 pub mod learn;
 pub mod memory;
+pub mod policy;
 pub mod record;
+pub mod redact;
+pub mod select;
 pub mod semantics;
 pub mod server;
 pub mod sink;

@@ -87,7 +87,10 @@ fn encoding_bytes(config: &Config) -> u64 {
         SourceConfig::Lines(lines) => lines.line_max.0,
         SourceConfig::Otlp(_) => crate::decode::otlp::Limits::default().record_bytes_max as u64,
     });
-    let encodings: std::collections::BTreeSet<_> =
-        config.sinks.values().filter_map(|sink| sink.kind.encoding()).collect();
+    let encodings: std::collections::BTreeSet<_> = config
+        .sinks
+        .values()
+        .filter_map(|sink| Some((sink.kind.encoding()?, &sink.when, sink.sample.map(|it| it.every()))))
+        .collect();
     encodings.len() as u64 * (intake::PIECE_BYTES as u64 + 6 * record_max.max().unwrap_or(0))
 }

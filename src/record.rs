@@ -201,29 +201,34 @@ impl Tree {
     }
 
     /// Shows each value since `position` that is not inside of another one, and takes out those for
-    /// which `keep` says no, with all that is inside of them. Returns how many stay.
-    pub fn retain(&mut self, position: u32, mut keep: impl FnMut(&mut Tree, Span, Value) -> bool) -> u32 {
+    /// which `keep` says no, with all that is inside of them. Keys may be changed on the way.
+    pub fn retain(&mut self, position: u32, mut keep: impl FnMut(&mut Tree, &mut Span, Value) -> bool) {
         let mut nodes = std::mem::take(&mut self.nodes);
         let (mut read, mut write) = (position as usize, position as usize);
-        let mut kept = 0;
-        while let Some(&Node { key, value }) = nodes.get(read) {
+        while let Some(Node { key, value }) = nodes.get_mut(read) {
             let next = read + 1 + value.below() as usize;
-            if keep(self, key, value) {
+            if keep(self, key, *value) {
                 nodes.copy_within(read..next, write);
                 write += next - read;
-                kept += 1;
             }
             read = next;
         }
         nodes.truncate(write);
         self.nodes = nodes;
-        kept
     }
 
     /// The value at a position, with its key.
     #[must_use]
     pub(crate) fn node(&self, position: u32) -> Option<(Span, Value)> {
         self.nodes.get(position as usize).map(|node| (node.key, node.value))
+    }
+
+    /// Puts another value, which is no list, in the place of one that is none.
+    pub(crate) fn set(&mut self, position: u32, value: Value) {
+        debug_assert_eq!(value.below(), 0);
+        if let Some(node) = self.nodes.get_mut(position as usize).filter(|node| node.value.below() == 0) {
+            node.value = value;
+        }
     }
 
     /// Everything since a position.
@@ -435,7 +440,17 @@ impl<'a> Values<'a> {
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
     #[must_use]
     pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
-        self.filter(|(k, _)| *k == key).last().map(|(_, value)| value)
+        // Of nearly all keys the length alone tells that they differ.
+        let nodes = self.tree.nodes.get(self.at as usize..self.end as usize)?;
+        let (mut at, mut found) = (0, None);
+        while let Some(node) = nodes.get(at) {
+            if node.key.len as usize == key.len() && self.tree.text(self.raw, node.key) == key {
+                found = Some(at);
+            }
+            at += 1 + node.value.below() as usize;
+        }
+        let at = self.at + found? as u32;
+        Values { at, ..self }.next().map(|(_, value)| value)
     }
 }
 

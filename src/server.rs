@@ -2,6 +2,7 @@
 //! The only place that knows both sources and sinks.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,12 +18,14 @@ use crate::encode::Encoding;
 use crate::inbox::{Inbox, InboxSettings};
 use crate::intake::{Intake, Outlet};
 use crate::memory;
-use crate::sink::{self, OpenSink, Running};
+use crate::redact::Redactor;
+use crate::select::{Condition, Selection};
+use crate::sink::{self, OpenSink, Running, SinkConfig};
 use crate::source::lines::LinesSource;
 use crate::source::listen::Listener;
 use crate::source::otlp::OtlpSource;
 use crate::source::{self, SourceConfig};
-use crate::telemetry::{Ledger, SourceKind, SourceStats, Telemetry, TelemetrySettings};
+use crate::telemetry::{Ledger, SinkView, SourceKind, SourceStats, Telemetry, TelemetrySettings};
 
 /// Share of the grace period that sources may use up; the rest is for the sinks.
 const SOURCES_SHARE: f32 = 0.5;
@@ -57,9 +60,18 @@ pub struct Server {
     config: Config,
     telemetry: Arc<Telemetry>,
     sources: Vec<OpenSource>,
-    sinks: Vec<(OpenSink, Arc<Inbox>)>,
+    sinks: Vec<OpenedSink>,
     admin: Option<TcpListener>,
     labels: Labels,
+}
+
+/// A sink, what waits for it, and what it takes.
+#[derive(Debug)]
+struct OpenedSink {
+    sink: OpenSink,
+    inbox: Arc<Inbox>,
+    selection: Option<Arc<Selection>>,
+    filtered_records: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -91,8 +103,10 @@ impl Server {
                 encoding: sink.kind.encoding(),
             });
             let opened = sink::open(sink, &inbox).with_context(|| format!("sink {name}"))?;
-            sinks.push((opened, inbox));
+            let selection = selection(sink).with_context(|| format!("sink {name}"))?;
+            sinks.push(OpenedSink { sink: opened, inbox, selection, filtered_records: Arc::default() });
         }
+        let redactor = Redactor::new(&config.redact).map(Arc::new);
         let unfinished = Budget::new(memory::unfinished_lines_bytes(&config));
         let mut labels = Labels { sources: Vec::new(), sinks: Vec::new(), admin: None };
         labels.sinks.extend(config.sinks.values().map(|sink| sink.kind.label()));
@@ -109,7 +123,7 @@ impl Server {
             stats.push(Arc::clone(&counters));
             let outlets = outlets(&config, name, &sinks);
             let reader = source.reader().with_context(|| format!("source {name}"))?;
-            let intake = Arc::new(Intake::new(counters, as_received, reader, outlets));
+            let intake = Arc::new(Intake::new(counters, as_received, reader, redactor.clone(), outlets));
             sources.push(match source {
                 SourceConfig::Lines(lines) => OpenSource::Lines(LinesSource::new(
                     lines.clone(),
@@ -124,9 +138,10 @@ impl Server {
         }
         let admin = open_admin(&config)?;
         labels.admin = admin.as_ref().and_then(|it| it.local_addr().ok()).map(|it| it.to_string());
-        let views = config.sinks.iter().zip(&sinks).map(|((_, sink), (opened, inbox))| {
+        let views = config.sinks.values().zip(&sinks).map(|(sink, opened)| {
             let feeds = |stats: &&Arc<SourceStats>| sink.takes_from(stats.name());
-            opened.view(Arc::clone(inbox), stats.iter().filter(feeds).cloned().collect())
+            let view = opened.sink.view(Arc::clone(&opened.inbox), stats.iter().filter(feeds).cloned().collect());
+            SinkView { filtered_records: Arc::clone(&opened.filtered_records), ..view }
         });
         let telemetry = Telemetry::new(TelemetrySettings {
             sinks: views.collect(),
@@ -163,9 +178,9 @@ impl Server {
         let grace = config.shutdown.grace.0;
         let stop_sources = CancellationToken::new();
         let stop_admin = CancellationToken::new();
-        let inboxes: Vec<Arc<Inbox>> = sinks.iter().map(|(_, inbox)| Arc::clone(inbox)).collect();
+        let inboxes: Vec<Arc<Inbox>> = sinks.iter().map(|opened| Arc::clone(&opened.inbox)).collect();
         let mut running: Vec<Running> =
-            sinks.into_iter().map(|(sink, inbox)| sink.start(inbox, &Handle::current())).collect();
+            sinks.into_iter().map(|opened| opened.sink.start(opened.inbox, &Handle::current())).collect();
         let mut tasks = JoinSet::new();
         for source in sources {
             let stop = stop_sources.clone();
@@ -274,15 +289,23 @@ async fn stop_again(requests: &mut tokio::sync::mpsc::Receiver<Request>) {
     }
 }
 
-fn outlets(config: &Config, source: &str, sinks: &[(OpenSink, Arc<Inbox>)]) -> Vec<Outlet> {
+fn outlets(config: &Config, source: &str, sinks: &[OpenedSink]) -> Vec<Outlet> {
     let takes = config.sinks.values().zip(sinks).filter(|(sink, _)| sink.takes_from(source));
     takes
-        .map(|(sink, (opened, inbox))| Outlet {
-            inbox: Arc::clone(inbox),
+        .map(|(sink, opened)| Outlet {
+            inbox: Arc::clone(&opened.inbox),
             encoding: sink.kind.encoding(),
-            template: opened.template(),
+            template: opened.sink.template(),
+            selection: opened.selection.clone(),
+            filtered_records: Arc::clone(&opened.filtered_records),
         })
         .collect()
+}
+
+/// What a sink takes; `None` when all.
+fn selection(sink: &SinkConfig) -> anyhow::Result<Option<Arc<Selection>>> {
+    let condition = sink.when.as_deref().map(Condition::compile).transpose()?;
+    Ok(Selection::new(condition, sink.sample).map(Arc::new))
 }
 
 fn open_admin(config: &Config) -> anyhow::Result<Option<TcpListener>> {

@@ -197,3 +197,43 @@ fn a_closed_pipe_is_no_failure() {
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
     }
 }
+
+#[test]
+fn from_policy_writes_a_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let backend = |address: &str| {
+        format!(
+            "type: MeshAccessLog\nname: mal\nspec:\n  to:\n  - default:\n      backends:\n      - {{type: Tcp, tcp: {{address: '{address}'}}}}\n"
+        )
+    };
+    let (right, wrong, nothing) = (path("right.yaml"), path("wrong.yaml"), path("nothing.yaml"));
+    std::fs::write(&right, backend("logstash:5000")).unwrap();
+    std::fs::write(&wrong, backend("logstash")).unwrap();
+    std::fs::write(&nothing, "type: Mesh\nname: default\n").unwrap();
+    check(&["from-policy", &right], 0, &["tcp-5000:\n", "listen: 127.0.0.1:5000\n"]);
+    check(&["from-policy", &right, "--listen", "logstash:5000=0.0.0.0:5001"], 0, &["tcp-5001:\n", "0.0.0.0:5001\n"]);
+    check(&["from-policy", &right, "--listen", "logstsh:5000=0.0.0.0:5001"], 2, &["no policy sends to logstsh:5000"]);
+    check(&["from-policy", &right, "--listen", "x"], 2, &["write ADDRESS=LISTEN"]);
+    check(&["from-policy", &right, &wrong], 2, &["wrong.yaml:7:36", "has no port"]);
+    check(&["from-policy", &nothing], 2, &["no policy in these files sends logs to an address"]);
+    check(&["from-policy", &path("missing.yaml")], 2, &["cannot read", "missing.yaml"]);
+    check(&["from-policy"], 2, &["<FILE>"]);
+    let output = path("logboom.yaml");
+    check(&["from-policy", &right, "-o", &output], 0, &[]);
+    check(&["check", "-c", &output], 0, &["tcp-5000 (lines 127.0.0.1:5000) -> console (stdout)\n"]);
+    check(&["from-policy", &right, "-o", &path("no/where.yaml")], 1, &["cannot write"]);
+    // What could be read is written all the same.
+    let partly = logboom(&["from-policy", &right, &wrong]);
+    assert!(text(&partly.stdout).contains("tcp-5000:"), "{}", text(&partly.stdout));
+}
+
+#[test]
+fn from_policy_reads_standard_input() {
+    let mut child = command(&["from-policy", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let policy =
+        "type: MeshAccessLog\nspec: {to: [{default: {backends: [{type: Tcp, tcp: {address: '127.0.0.1:5000'}}]}}]}\n";
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), policy.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(text(&output.stdout).contains("# standard input:2 MeshAccessLog"), "{}", text(&output.stdout));
+}

@@ -47,6 +47,10 @@ fn what_holds_is_ok() {
     line: '{"n": 5, "f": 1.5, "t": "5", "list": ["a", {"b": null}], "yes": true, "id": "0123"}'
     expect: {n: 5, f: 1.5, t: "5", list: [a, {b: ~}], yes: true, id: 0123, absent: null}
     sinks: [files]
+  - line: '[2026-06-26T21:29:21.535Z] - default 10.42.1.5(web)->10.42.1.9:6379(redis) took 14004ms, sent 6195 bytes, received: 194 bytes'
+    name: an access log
+    expect: {kuma.mesh: default, envoy.duration_ms: 14004, severity_text: INFO, timestamp: '2026-06-26T21:29:21.535000Z'}
+    sinks: [files]
   - line: a line without a name
     expect: {body: a line without a name, timestamp: ~, logboom.parse_error: unknown_format}
   - line: |
@@ -55,7 +59,10 @@ fn what_holds_is_ok() {
     expect: {written: as a block}
 "#,
         0,
-        &["ok     1: types are kept\nok     2: a line without a name\nok     3: {\"written\"", "3 passed, 0 failed\n"],
+        &[
+            "ok     1: types are kept\nok     2: an access log\nok     3: a line without a name\nok     4: {\"written\"",
+            "4 passed, 0 failed\n",
+        ],
     );
 }
 
@@ -83,6 +90,27 @@ fn what_does_not_hold_is_told_key_by_key() {
         ],
     );
     check("  - {line: x, sinks: []}\n", 1, &["expected none\n        got      files\n"]);
+}
+
+#[test]
+fn sinks_take_what_they_ask_for() {
+    let yaml = "\
+sources: {mesh: {type: lines, listen: 127.0.0.1:5000}}
+sinks:
+  all: {type: file, path: a.log}
+  errors: {type: file, path: b.log, when: 'status >= 500 || flags != \"\"', sample: 1/20}
+tests:
+  - line: '[2026-06-26T21:29:21.535Z] UF default 10.42.1.5(web)->-(redis) took 5ms, sent 0 bytes, received: 0 bytes'
+    sinks: [errors, all]
+  - line: '[2026-06-26T21:29:21.535Z] - default 10.42.1.5(web)->-(redis) took 5ms, sent 0 bytes, received: 0 bytes'
+    sinks: [all]
+";
+    check_all(yaml, 0, &["2 passed"]);
+    check_all(
+        &yaml.replace("[errors, all]", "[all]"),
+        1,
+        &["expected all\n        got      all, errors\n", "1 failed"],
+    );
 }
 
 #[test]

@@ -55,12 +55,56 @@ fn an_object_member_by_member() {
         "  own             5                                 kept under its own name\n",
         "  trace_id        null                              absent\n",
         "  esc             \\u001b[2J ",
-        "  severity  ERROR, for response_code 503 and response_flags UF\n",
+        "  severity  ERROR, because of response_code 503 and response_flags UF\n",
         "  flag      UF: ",
     ];
     check(&[line], "", 0, &expected);
     check(&["-"], &format!("\n{line}\nanother line\n"), 0, &expected);
     check(&[r#"{"msg":"hi","level":3}"#], "", 0, &["not those of an access log", "msg    hi "]);
+}
+
+const KUMA_TCP: &str = "[2026-11-20T11:48:44.291Z] UF default 10.42.0.7(web)->10.42.0.9:6379(redis) took 14004ms, \
+     sent 6195 bytes, received: 194 bytes";
+
+#[test]
+fn a_line_field_by_field() {
+    check(
+        &[KUMA_TCP],
+        "",
+        0,
+        &[
+            "kuma-tcp reads this line in one way.\n",
+            "  [2026-11-20T11:48:44.291Z] UF default 10.42.0.7(web)->10.42.0.9:6379(redis) took 14004ms, sent 6\n   \
+             1                         2  3       4         5     6              7           8             9\n",
+            "  5  %KUMA_SOURCE_SERVICE%               web                               kuma.source.service: \"web\"\n",
+            "  8  %DURATION%                          14004                             envoy.duration_ms: 14004\n",
+            "  severity  ERROR, because of %RESPONSE_FLAGS% UF\n",
+            "  kuma-http               no: %KUMA_MESH% does not fit, value 2 of 20\n",
+        ],
+    );
+    check(
+        &["--format", "%START_TIME(%s)% %PROTOCOL%", "1795175317 HTTP/2"],
+        "",
+        0,
+        &["plain reads this line", "network.protocol.version: \"2\""],
+    );
+    check(
+        &["--format", "%START_TIME(%s)% %PROTOCOL%", "yesterday HTTP/2"],
+        "",
+        1,
+        &["plain  no: %START_TIME(%s)% does not fit, value 1 of 2"],
+    );
+    check(&["--format", "%NONSENSE", "x"], "", 2, &["error: ", "help: "]);
+}
+
+#[test]
+fn two_readings_are_told() {
+    check(
+        &["--format", "\"%REQ(X-A)%\" \"%REQ(X-B)%\"", "\"a\" \"forged\" \"b\""],
+        "",
+        0,
+        &["in more than one way", "not certain where it is", "ambiguous: a client can forge this"],
+    );
 }
 
 #[test]

@@ -42,6 +42,28 @@ fn json_needs_no_format() {
     check(b"{\"mine\":1}\n", 0, &["1 line\n", "       1  mine  kept under its own name\n"]);
 }
 
+/// Scenario: formats that `auto` reads, and one that it does not.
+/// Guarantee: each has its share, and what is proposed for the rest is a configuration that reads it.
+#[test]
+fn what_is_proposed_can_be_used() {
+    let own = String::from_utf8(fixture("tcp-l4-plain.log")).unwrap().replace(" took ", " lasted ");
+    let lines = [own.as_bytes(), &fixture("tcp-http-plain.log"), &fixture("tcp-l4-json.log")].concat();
+    let expected = [
+        "1560 lines\n\n     640   41.0 %  kuma-http",
+        "     460   29.5 %  JSON objects\n     460   29.5 %  not read by format: auto\n",
+        "A format that reads 460 of the 460 lines that are not read:",
+        "%KUMA_MESH%                         default                   ? the name of Kuma's default mesh\n",
+        "The same in all lines: lasted, ms, sent,",
+        "    format:\n      - auto\n      - type: Plain\n        plain: '[%START_TIME%] %RESPONSE_FLAGS% %KUMA_MESH%",
+    ];
+    check(&lines, 0, &expected);
+    let (text, _) = learn(&lines);
+    let sources = &text[text.find("sources:").unwrap()..];
+    let yaml = format!("{sources}sinks: {{out: {{type: stdout}}}}\n");
+    let checked = logboom::config::Config::from_text("learned", &yaml).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(checked.warnings().is_empty());
+}
+
 #[test]
 fn lines_without_a_format_are_no_format() {
     check(b"one\ntwo words\nand three words\n", 1, &["have no format in common", "The first of them: one\n"]);

@@ -52,7 +52,7 @@ fn every_fixture_to_files_and_upstream() {
     let count = |name: &String| known[name].0;
     let mock = Mock::new(|_, _| Reply::Ok);
     let server = Server::start(&format!(
-        "sources: {{otlp: {{type: otlp, grpc: 127.0.0.1:0}}}}\n\
+        "sources: {{otlp: {{type: otlp, grpc: 127.0.0.1:0, format: raw}}}}\n\
          sinks:\n  json: {{type: file, path: '{{dir}}/json', encoding: json}}\n  \
          otlp-json: {{type: file, path: '{{dir}}/otlp-json', encoding: otlp-json}}\n  \
          upstream: {{type: otlp, endpoint: '{}', wait_max: forever}}",

@@ -31,8 +31,8 @@ const UNLIMITED: Limits =
 
 /// All records, as they came.
 fn read(raw: &[u8], visitor: &mut impl Visitor) {
-    let reader = Reader::compile(&NamedFormat::Raw.into(), Origin::Otlp).unwrap();
-    let settings = RecordSettings { reader: &reader, observed_unix_nano: OBSERVED };
+    let reader = Reader::compile(&NamedFormat::Raw.into(), Origin::Otlp).expect("a format with a name compiles");
+    let settings = RecordSettings { reader: &reader, observed_unix_nano: OBSERVED, redactor: None };
     decode(raw, 0, &settings, &mut Scratch::default(), visitor, &mut RecordCounts::default());
 }
 

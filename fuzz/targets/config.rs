@@ -15,7 +15,7 @@ fuzz_target!(|text: &str| {
     round_trip::<WaitMax>(text);
     round_trip::<FileMode>(text);
     // A run that reads files of this machine could not be repeated on another one.
-    if !text.contains("${") {
+    if !text.contains("${") && !text.contains("policies") {
         let _ = Config::from_text("fuzz.yaml", text).map_err(|errors| errors.to_string());
     }
 });

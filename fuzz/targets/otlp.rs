@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
     let limits = Limits::default();
     let seen = [NamedFormat::Raw, NamedFormat::Auto].map(|format| {
         let reader = Reader::compile(&format.into(), Origin::Otlp).expect("a format with a name compiles");
-        let settings = RecordSettings { reader: &reader, observed_unix_nano: 1 };
+        let settings = RecordSettings { reader: &reader, observed_unix_nano: 1, redactor: None };
         let mut seen = AllEncodings::new();
         decode(input, 0, &settings, &mut Scratch::default(), &mut seen, &mut RecordCounts::default());
         seen

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Exit, complain, input, print, refuse};
 use crate::config::{Checked, ConfigErrors};
+use crate::select;
 use crate::sink::{SinkConfig, SinkKind};
 use crate::source::SourceConfig;
 
@@ -57,11 +58,15 @@ fn source(source: &SourceConfig) -> String {
 }
 
 fn sink(sink: &SinkConfig) -> String {
-    match &sink.kind {
+    let kind = match &sink.kind {
         SinkKind::File(file) => format!("file {}", file.path),
         SinkKind::Stdout(_) => "stdout".to_owned(),
         SinkKind::Otlp(otlp) => format!("otlp {}", otlp.endpoint.as_slice().join(", ")),
         SinkKind::Null(_) => "null".to_owned(),
+    };
+    match select::describe(sink.when.as_deref(), sink.sample) {
+        selection if selection.is_empty() => kind,
+        selection => format!("{kind}, {selection}"),
     }
 }
 

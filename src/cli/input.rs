@@ -82,8 +82,12 @@ fn set_all(
 
 fn help(flag: &str) -> &'static str {
     match flag {
-        "-l" => "write lines://HOST:PORT, lines+unix:///PATH or otlp://HOST:PORT",
-        _ => "write file:PATH, stdout, stdout:pretty, otlp://HOST:PORT, otlps://HOST:PORT or null",
+        "-l" => {
+            "write lines://HOST:PORT, lines+unix:///PATH or otlp://HOST:PORT; options are ?key=value&key=value, and & inside a value is %26"
+        }
+        _ => {
+            "write file:PATH, stdout, stdout:pretty, otlp://HOST:PORT, otlps://HOST:PORT or null; options are ?key=value&key=value, and & inside a value is %26"
+        }
     }
 }
 
@@ -112,16 +116,29 @@ fn sink(text: &str) -> Option<Settings> {
     Some(join([("type", kind.to_owned()), (key, value)], options))
 }
 
-/// `place?key=value&key=value`; a key may have dots.
+/// `place?key=value&key=value`; a key may have dots, and in a value `%26` is `&`, `%25` is `%`.
 fn split_options(text: &str) -> Option<(&str, Settings)> {
     let Some((place, options)) = text.split_once('?') else {
         return Some((text, Vec::new()));
     };
     let pairs = options.split('&').map(|pair| {
         let (key, value) = pair.split_once('=')?;
-        (!key.is_empty()).then(|| (key.to_owned(), value.to_owned()))
+        (!key.is_empty()).then(|| Some((key.to_owned(), percent_decoded(value)?)))?
     });
     Some((place, pairs.collect::<Option<Settings>>()?))
+}
+
+/// `None` when the bytes are no text. A percent sign that no two hex digits follow is itself.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|hex| byte == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        let decoded = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(decoded.unwrap_or(byte));
+        rest = if decoded.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn join<const N: usize>(own: [(&str, String); N], options: Settings) -> Settings {
@@ -154,6 +171,15 @@ mod tests {
     fn sinks() {
         check(sink, "file:access.log", "type=file path=access.log");
         check(sink, "file:a?encoding=raw&rotate.size=1MiB", "type=file path=a encoding=raw rotate.size=1MiB");
+        check(sink, "file:a?when=status>=500", "type=file path=a when=status>=500");
+        check(
+            sink,
+            "file:a?when=status==500%26%26flags!=''&sample=1/2",
+            "type=file path=a when=status==500&&flags!='' sample=1/2",
+        );
+        check(sink, "file:a?when=a%20%3D%25%2", "type=file path=a when=a =%%2");
+        check(sink, "file:a?when=status==500&&flags!=''", "refused");
+        check(sink, "file:a?when=%ff", "refused");
         check(sink, "stdout", "type=stdout");
         check(sink, "stdout:pretty", "type=stdout encoding=pretty");
         check(sink, "null?inbox=1MiB", "type=null inbox=1MiB");

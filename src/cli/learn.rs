@@ -156,7 +156,8 @@ fn describe(proposal: &Proposal, share: Share, lines: usize, out: &mut String) {
     for slot in &proposal.slots {
         let doubt = slot.doubt.map(|it| format!("  ? {it}")).unwrap_or_default();
         let example = short(&slot.example, EXAMPLE_MAX);
-        let _ = writeln!(out, "  {:<width$}  {example:<24}{doubt}", tame(&slot.operator));
+        let row = format!("  {:<width$}  {example:<24}{doubt}", tame(&slot.operator));
+        let _ = writeln!(out, "{}", row.trim_end());
     }
     if proposal.slots.iter().any(|it| it.operator.starts_with("%REQ(X-FIELD-")) {
         let _ = writeln!(out, "\n  %REQ(X-FIELD-…)% only holds a place: write the operator of your policy there.");

@@ -12,6 +12,7 @@ use crate::generate::GenArgs;
 mod check;
 mod completion;
 mod explain;
+mod from_policy;
 mod input;
 mod learn;
 mod log;
@@ -61,6 +62,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
     Show(input::InputArgs),
+    /// Make a configuration of mesh policies: MeshAccessLog, MeshOpenTelemetryBackend, TrafficLog, Mesh
+    FromPolicy(from_policy::FromPolicyArgs),
     /// Run the tests in the configuration: lines, and what must become of them
     Test(test::TestArgs),
     /// Say what response flags mean, or how a line is read, field by field
@@ -99,6 +102,7 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::FromPolicy(args) => from_policy::from_policy(&args),
         Command::Test(args) => test::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Learn(args) => learn::learn(&args),

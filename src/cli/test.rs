@@ -10,6 +10,9 @@ use super::{Exit, complain, print, refuse, tame};
 use crate::config::{Config, Draft, TestConfig, suggest};
 use crate::explain::{short, single};
 use crate::record::RecordRef;
+use crate::redact::Redactor;
+use crate::select::Condition;
+use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 
 /// Characters of a line that a report shows.
@@ -70,7 +73,7 @@ fn run(config: &Config, test: &TestConfig) -> Outcome {
         _ => None,
     });
     let Some((source, reader)) = source else { return outcome };
-    single::read(&reader, test.line.as_bytes(), |record| {
+    single::read(&reader, Redactor::new(&config.redact).as_ref(), test.line.as_bytes(), |record| {
         outcome.record = single::json(record);
         outcome.differences = differences(&outcome.record, test);
         outcome.differences.extend(sinks(config, source, test, record));
@@ -129,11 +132,14 @@ fn same(key: &str, expected: &Value, got: Option<&Value>) -> bool {
     got.unwrap_or(&Value::Null) == expected
 }
 
-fn sinks(config: &Config, source: &str, test: &TestConfig, _: RecordRef<'_>) -> Option<Difference> {
+fn sinks(config: &Config, source: &str, test: &TestConfig, record: RecordRef<'_>) -> Option<Difference> {
     let mut expected: Vec<&str> = test.sinks.as_ref()?.iter().map(String::as_str).collect();
     expected.sort_unstable();
     expected.dedup();
-    let taking = config.sinks.iter().filter(|(_, sink)| sink.takes_from(source));
+    // What a sample takes depends on the records before.
+    let holds = |when: &String| Condition::compile(when).is_ok_and(|it| it.matches(&record));
+    let takes = |sink: &SinkConfig| sink.takes_from(source) && sink.when.as_ref().is_none_or(holds);
+    let taking = config.sinks.iter().filter(|(_, sink)| takes(sink));
     let got: Vec<&str> = taking.map(|(name, _)| name.as_str()).collect();
     let list = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     (expected != got).then(|| Difference { what: "sinks".to_owned(), expected: list(&expected), got: list(&got) })

@@ -126,6 +126,14 @@ impl serde::de::Error for Failure {
     fn missing_field(field: &'static str) -> Failure {
         Failure::Missing(field)
     }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Failure {
+        Failure::helped(format!("unknown value {}", shown(variant)), suggest::accepted(variant, expected))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Failure {
+        Failure::helped(format!("unknown key {}", shown(field)), suggest::accepted(field, expected))
+    }
 }
 
 #[derive(Clone, Copy)]

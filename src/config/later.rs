@@ -7,14 +7,10 @@ use super::tree::{Entry, Kind, Node};
 /// `*` stands for every name.
 const LATER: &[(&[&str], What)] = &[
     (&["journal"], What::Key),
-    (&["policies"], What::Key),
-    (&["redact"], What::Key),
     (&["sources", "*", "http"], What::Key),
     (&["sources", "*", "tls"], What::Key),
     (&["sources", "*", "auth"], What::Key),
     (&["sources", "*", "listen"], What::Start("systemd:")),
-    (&["sinks", "*", "when"], What::Key),
-    (&["sinks", "*", "sample"], What::Key),
     (&["sinks", "*", "protocol"], What::Values(&["http"])),
 ];
 

@@ -10,11 +10,13 @@ use serde::Deserialize;
 use super::check::{Scope, check};
 use super::checked::Checked;
 use super::de::{MISTAKES_MAX, is_nothing, read, unknown_key};
-use super::problem::{ConfigErrors, Problem, shown};
+use super::errors::ConfigErrors;
+use super::problem::{Problem, Report, shown};
 use super::substitute::{Environment, substitute};
 use super::tree::{Entry, Kind, Node, Span, parse};
 use super::units::{ByteSize, WaitMax};
-use super::{Config, later, memory_default, suggest};
+use super::{Config, later, memory_default, policies, suggest};
+use crate::select::Sample;
 use crate::sink::{SinkConfig, SinkKind};
 use crate::source::SourceConfig;
 
@@ -81,7 +83,7 @@ impl Draft {
             if problems.is_empty() {
                 problems.push(Problem::at(None, "the configuration is empty").help("write `sources:` and `sinks:`"));
             }
-            return Err(ConfigErrors::new(name, text, None, problems));
+            return Err(ConfigErrors::new(Report::new(name, text, &[], problems), Vec::new()));
         };
         substitute(&mut root, environment, &mut problems);
         Ok(Draft { name: name.to_owned(), text: text.to_owned(), root, problems })
@@ -116,13 +118,16 @@ impl Draft {
     /// Everything that is wrong, at once.
     pub fn finish(mut self) -> Result<Checked, ConfigErrors> {
         later::refuse(&mut self.root, &mut self.problems);
+        let told = policies::merge(&mut self.root, &mut self.problems);
         let (config, scope) = read_config(&self.root, &mut self.problems);
-        let scope = Scope { complete: scope.complete && self.problems.is_empty(), ..scope };
-        let warnings = check(&config, &scope, &self.root, &mut self.problems);
-        if self.problems.is_empty() {
+        let scope = Scope { complete: scope.complete && self.problems.is_empty() && told.errors.is_empty(), ..scope };
+        let mut warnings = told.warnings;
+        warnings.extend(check(&config, &scope, &self.root, &mut self.problems));
+        if self.problems.is_empty() && told.errors.is_empty() {
             return Ok(Checked::new(config, warnings));
         }
-        Err(ConfigErrors::new(&self.name, &self.text, Some(&self.root), self.problems))
+        let report = Report::new(&self.name, &self.text, std::slice::from_ref(&self.root), self.problems);
+        Err(ConfigErrors::new(report, told.errors))
     }
 }
 
@@ -136,7 +141,7 @@ fn forget_places(node: &mut Node) {
     }
 }
 
-const KEYS: &[&str] = &["sources", "sinks", "memory", "admin", "shutdown", "tests"];
+const KEYS: &[&str] = &["sources", "sinks", "policies", "redact", "memory", "admin", "shutdown", "tests"];
 
 /// What could be read. What could not has its default, and the problem says so.
 fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
@@ -155,6 +160,8 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
     let config = Config {
         sources,
         sinks,
+        policies: Vec::new(),
+        redact: read_part(root, "redact", problems).unwrap_or_default(),
         memory: read_part(root, "memory", problems).unwrap_or_else(memory_default),
         admin: read_part(root, "admin", problems).unwrap_or_default(),
         shutdown: read_part(root, "shutdown", problems).unwrap_or_default(),
@@ -234,12 +241,14 @@ fn read_source(node: &Node, key_span: &Span, problems: &mut Vec<Problem>) -> Opt
 }
 
 const SINK_TYPES: &[&str] = &["file", "stdout", "otlp", "null"];
-const SINK_KEYS: &[&str] = &["type", "from", "inbox", "wait_max"];
+const SINK_KEYS: &[&str] = &["type", "from", "when", "sample", "inbox", "wait_max"];
 
 /// What every sink takes.
 #[derive(Deserialize)]
 struct SinkCommon {
     from: Option<Vec<String>>,
+    when: Option<String>,
+    sample: Option<Sample>,
     inbox: Option<ByteSize>,
     wait_max: Option<WaitMax>,
 }
@@ -257,8 +266,8 @@ fn read_sink(node: &Node, key_span: &Span, problems: &mut Vec<Problem>) -> Optio
         "otlp" => read(&rest, SINK_KEYS, problems).map(SinkKind::Otlp),
         _ => read(&rest, SINK_KEYS, problems).map(SinkKind::Null),
     };
-    let (SinkCommon { from, inbox, wait_max }, kind) = common.zip(kind)?;
-    Some(SinkConfig { from, inbox, wait_max, kind })
+    let (SinkCommon { from, when, sample, inbox, wait_max }, kind) = common.zip(kind)?;
+    Some(SinkConfig { from, when, sample, inbox, wait_max, kind })
 }
 
 /// The type of a source or a sink, one of `types`.

@@ -13,23 +13,27 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 mod checked;
-mod de;
+pub(crate) mod de;
+mod errors;
 mod later;
 pub mod listen;
 mod load;
-mod problem;
+mod policies;
+pub(crate) mod problem;
 pub mod secret;
 mod substitute;
 pub(crate) mod suggest;
 mod test;
-mod tree;
+pub(crate) mod tree;
 pub mod units;
 
 pub use checked::Checked;
+pub use errors::ConfigErrors;
 pub use load::Draft;
-pub use problem::{ConfigErrors, Located};
+pub use problem::{Located, Report};
 pub use test::{Expected, TestConfig};
 
+use crate::redact::RedactConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use units::{ByteSize, Period};
@@ -39,10 +43,19 @@ use units::{ByteSize, Period};
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where records come from, by name.
+    /// Where records come from, by name; those that policies ask for are added.
+    #[serde(default)]
     pub sources: BTreeMap<String, SourceConfig>,
     /// Where records go, by name.
     pub sinks: BTreeMap<String, SinkConfig>,
+    /// Files with mesh policies, `*` and `?` in their names: sources are made of them. Empty once
+    /// they are.
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "PolicyPaths")]
+    pub policies: Vec<String>,
+    /// What is taken out of every record before it is written.
+    #[serde(default, skip_serializing_if = "RedactConfig::is_nothing")]
+    pub redact: RedactConfig,
     /// Bytes in flight, all sources and sinks together.
     #[serde(default = "memory_default")]
     pub memory: ByteSize,
@@ -73,6 +86,15 @@ impl Config {
     pub fn from_text(name: &str, text: &str) -> Result<Checked, ConfigErrors> {
         Draft::text(name, text)?.finish()
     }
+}
+
+/// `policies` as it is written.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is only for the schema")]
+enum PolicyPaths {
+    One(String),
+    Several(Vec<String>),
 }
 
 fn memory_default() -> ByteSize {

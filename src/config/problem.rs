@@ -1,6 +1,5 @@
-//! What is wrong with a configuration, where, and what to do: for people and for machines.
+//! What is wrong with a text, where, and what to do: for people and for machines.
 
-use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -12,24 +11,41 @@ const MESSAGE_CHARS_MAX: usize = 400;
 /// Problems kept; the first ones in the file.
 const PROBLEMS_MAX: usize = 50;
 
+/// How bad it is, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot be used.
+    Error,
+    /// It is used, and does not do what it seems to.
+    Warning,
+    /// Nothing is wrong, and it should be known.
+    Note,
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    pub(super) span: Span,
+    pub(crate) severity: Severity,
+    pub(crate) span: Span,
     /// Keys on the way there, joined by dots; what is shown when there is no file to point into.
     pub(super) path: String,
-    pub(super) message: String,
+    pub(super) message: Box<str>,
     pub(super) help: Option<String>,
     /// Values on the same line that must not be shown.
     hidden: Vec<Range<usize>>,
 }
 
 impl Problem {
-    pub(super) fn at(span: Span, message: impl Into<String>) -> Problem {
-        Problem { span, path: String::new(), message: tame(&message.into()), help: None, hidden: Vec::new() }
+    pub(crate) fn at(span: Span, message: impl Into<String>) -> Problem {
+        let message = tame(&message.into()).into();
+        Problem { severity: Severity::Error, span, path: String::new(), message, help: None, hidden: Vec::new() }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
+    pub(crate) fn severity(self, severity: Severity) -> Problem {
+        Problem { severity, ..self }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(tame(&help.into()));
         self
     }
@@ -59,10 +75,10 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with one configuration. No value that came from the environment, from
+/// Everything there is to say about one text. No value that came from the environment, from
 /// another file or from a header is in it.
 #[derive(Clone, Debug)]
-pub struct ConfigErrors {
+pub struct Report {
     /// The file as the user named it.
     name: String,
     /// Its text with secrets overwritten.
@@ -73,6 +89,9 @@ pub struct ConfigErrors {
 /// One problem as numbers and text.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Located {
+    /// The file, when it is not the configuration itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Counted from 1; absent for a problem that is in no line of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
@@ -86,23 +105,23 @@ pub struct Located {
     pub help: Option<String>,
 }
 
-impl ConfigErrors {
-    /// `root` is what could be read of `text`; without it the secrets are searched by their keys.
-    pub(super) fn new(name: &str, text: &str, root: Option<&Node>, mut problems: Vec<Problem>) -> ConfigErrors {
-        problems.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
-        problems.truncate(PROBLEMS_MAX);
-        let mut hidden: Vec<Range<usize>> = problems.iter().flat_map(|problem| problem.hidden.clone()).collect();
-        match root {
-            Some(root) => secret_spans(root, text, &mut hidden),
-            None => secret_lines(text, &mut hidden),
+impl Report {
+    /// `roots` are the documents that could be read of `text`; without one the secrets are searched
+    /// by their keys.
+    pub(crate) fn new(name: &str, text: &str, roots: &[Node], mut problems: Vec<Problem>) -> Report {
+        let start = |problem: &Problem| problem.span.as_ref().map_or(0, |span| span.start);
+        problems.sort_by_key(start);
+        if problems.len() > PROBLEMS_MAX {
+            problems.sort_by_key(|problem| problem.severity);
+            problems.truncate(PROBLEMS_MAX);
+            problems.sort_by_key(start);
         }
-        ConfigErrors { name: name.to_owned(), text: overwrite(text, &hidden), problems }
-    }
-
-    /// One problem that is not in the text, such as a file that cannot be opened.
-    #[must_use]
-    pub fn plain(name: &str, message: &str, help: &str) -> ConfigErrors {
-        ConfigErrors::new(name, "", None, vec![Problem::at(None, message).help(help)])
+        let mut hidden: Vec<Range<usize>> = problems.iter().flat_map(|problem| problem.hidden.clone()).collect();
+        match roots {
+            [] => secret_lines(text, &mut hidden),
+            roots => roots.iter().for_each(|root| secret_spans(root, text, &mut hidden)),
+        }
+        Report { name: name.to_owned(), text: overwrite(text, &hidden), problems }
     }
 
     /// The file as the user named it.
@@ -111,13 +130,36 @@ impl ConfigErrors {
         &self.name
     }
 
+    /// True when one of the problems is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// The same without warnings and notes.
+    pub(crate) fn errors_only(&self) -> Report {
+        let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error);
+        Report { problems: errors.cloned().collect(), ..self.clone() }
+    }
+
+    /// One line for each problem of a severity: where, and what.
+    pub(crate) fn sentences(&self, severity: Severity) -> impl Iterator<Item = String> + '_ {
+        self.problems.iter().filter(move |problem| problem.severity == severity).map(|problem| {
+            let place = self.place(problem);
+            let place = place.map(|it| format!(":{}:{}", it.line, it.column())).unwrap_or_default();
+            let help = problem.help.as_ref().map(|help| format!(": {help}")).unwrap_or_default();
+            format!("{}{place}: {}{help}", self.name, full_message(problem))
+        })
+    }
+
     /// The problems in the order of the file.
     pub fn problems(&self) -> impl Iterator<Item = Located> + '_ {
         self.problems.iter().map(|problem| {
             let place = self.place(problem);
             Located {
+                file: None,
                 line: place.as_ref().map(|place| place.line),
-                column: place.as_ref().map(|place| place.text[..place.span.start].chars().count() + 1),
+                column: place.as_ref().map(Place::column),
                 message: full_message(problem),
                 help: problem.help.clone(),
             }
@@ -131,14 +173,19 @@ impl ConfigErrors {
         let mut out = String::new();
         for problem in &self.problems {
             let message = full_message(problem);
+            let level = match problem.severity {
+                Severity::Error => Level::ERROR,
+                Severity::Warning => Level::WARNING,
+                Severity::Note => Level::NOTE,
+            };
             let group = match self.place(problem) {
-                Some(place) => Level::ERROR.primary_title(message).element(
+                Some(place) => level.primary_title(message).element(
                     Snippet::source(place.text)
                         .path(self.name.as_str())
                         .line_start(place.line)
                         .annotation(AnnotationKind::Primary.span(place.span)),
                 ),
-                None => Group::with_title(Level::ERROR.primary_title(format!("{}: {message}", self.name))),
+                None => Group::with_title(level.primary_title(format!("{}: {message}", self.name))),
             };
             let group = match &problem.help {
                 Some(help) => group.element(Level::HELP.message(help.as_str())),
@@ -172,16 +219,15 @@ struct Place<'a> {
     span: Range<usize>,
 }
 
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
+impl Place<'_> {
+    /// Characters, counted from 1.
+    fn column(&self) -> usize {
+        self.text[..self.span.start].chars().count() + 1
     }
 }
 
-impl std::error::Error for ConfigErrors {}
-
 /// A word of the user in a message: short, and without control characters.
-pub(super) fn shown(word: &str) -> String {
+pub(crate) fn shown(word: &str) -> String {
     let mut short: String = word.chars().take(80).collect();
     if short.len() < word.len() {
         short.push('…');
@@ -191,7 +237,7 @@ pub(super) fn shown(word: &str) -> String {
 
 fn full_message(problem: &Problem) -> String {
     match (&problem.span, problem.path.as_str()) {
-        (Some(_), _) | (None, "") => problem.message.clone(),
+        (Some(_), _) | (None, "") => problem.message.to_string(),
         (None, path) => format!("{path}: {}", problem.message),
     }
 }

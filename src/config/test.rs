@@ -23,7 +23,7 @@ pub struct TestConfig {
     /// `severity_text`, `severity_number`, `trace_id`, `span_id`, `body`, …). `null`: it must have none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, Expected>,
-    /// The sinks that take it: these and no others.
+    /// The sinks that take it: these and no others. `sample` is left aside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sinks: Option<Vec<String>>,
 }

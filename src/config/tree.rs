@@ -136,9 +136,18 @@ const DEPTH_MAX: usize = 32;
 const WEIGHT_MAX: usize = 16 << 20;
 const NODE_WEIGHT: usize = 64;
 
-/// Reads a text. An error of YAML itself ends the reading; a key written twice is reported and
-/// its second value left out.
+/// Reads a text of one document. An error of YAML itself ends the reading; a key written twice is
+/// reported and its second value left out.
 pub fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
+    read(text, false, problems).pop()
+}
+
+/// Reads a text of any number of documents, in the same way.
+pub fn parse_all(text: &str, problems: &mut Vec<Problem>) -> Vec<Node> {
+    read(text, true, problems)
+}
+
+fn read(text: &str, many: bool, problems: &mut Vec<Problem>) -> Vec<Node> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: DEPTH_MAX,
@@ -146,13 +155,12 @@ pub fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     };
     let events = Parser::new_from_str_with_options(text, options);
     let mut builder = Builder { events, anchors: HashMap::new(), weight: 0, secrets: 0, problems };
-    match builder.stream() {
-        Ok(root) => root,
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
+    let mut roots = Vec::new();
+    if let Err(problem) = builder.stream(many, &mut roots) {
+        problems.push(problem);
+        roots.clear();
     }
+    roots
 }
 
 struct Builder<'a, 'p> {
@@ -166,18 +174,17 @@ struct Builder<'a, 'p> {
 }
 
 impl<'a> Builder<'a, '_> {
-    fn stream(&mut self) -> Result<Option<Node>, Problem> {
-        let mut root = None;
+    fn stream(&mut self, many: bool, roots: &mut Vec<Node>) -> Result<(), Problem> {
         loop {
             let (event, span) = self.next()?;
             match event {
-                Event::StreamEnd => return Ok(root),
-                Event::DocumentStart(..) if root.is_some() => {
+                Event::StreamEnd => return Ok(()),
+                Event::DocumentStart(..) if !many && !roots.is_empty() => {
                     return Err(Problem::at(span, "a second document begins here")
                         .help("a configuration is one document: remove the `---`"));
                 }
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
-                event => root = Some(self.node(event, span)?),
+                event => roots.push(self.node(event, span)?),
             }
         }
     }
@@ -271,7 +278,7 @@ impl<'a> Builder<'a, '_> {
     fn weigh(&mut self, weight: usize, span: &Span) -> Result<(), Problem> {
         self.weight += weight;
         if self.weight > WEIGHT_MAX {
-            return Err(Problem::at(span.clone(), "the configuration is too large once its aliases are expanded"));
+            return Err(Problem::at(span.clone(), "this is too large once its aliases are expanded"));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::reader::{Outcome, Reader};
 use super::reason::Reason;
 use super::{Scratch, Visitor};
 use crate::record::{Range, RecordRef, Span, Tree, Value};
+use crate::redact::Redactor;
 
 /// What the framer knows about a line that is not just a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct LineSettings<'a> {
     pub peer_port: Option<u16>,
     /// When the payload was received, nanoseconds since the epoch.
     pub observed_unix_nano: u64,
+    /// What is taken out of each record.
+    pub redactor: Option<&'a Redactor>,
 }
 
 /// What was read, for metrics.
@@ -150,6 +153,9 @@ pub fn decode(
         counts.count(&payload[start..end], &outcome);
         peer.push(mark, outcome.reason, settings.reader, &mut record.tree, &mut counts);
         record.attributes.end = record.tree.position();
+        if let Some(redactor) = settings.redactor {
+            redactor.apply(payload, record);
+        }
         // Callers hand in slices of bounded size, so there is nothing to stop early for.
         let _ = visitor.record(RecordRef::new(payload, record, envelope));
     }

@@ -25,7 +25,7 @@ pub struct Because {
 #[must_use]
 pub fn line(line: &[u8], reader: &Reader, width: usize) -> (String, bool) {
     let mut record = Map::new();
-    single::read(reader, line, |it| record = single::json(it));
+    single::read(reader, None, line, |it| record = single::json(it));
     let mut out = String::new();
     let object: Option<Map<String, Value>> =
         line.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten();
@@ -108,7 +108,8 @@ fn outcome(record: &Map<String, Value>, because: &[Because], out: &mut String) {
         let number = record.get("severity_number").and_then(Value::as_i64).unwrap_or(0);
         let reasons: Vec<&str> =
             because.iter().filter(|it| it.severity == number && number > 9).map(|it| it.what.as_str()).collect();
-        let reasons = if reasons.is_empty() { String::new() } else { format!(", for {}", reasons.join(" and ")) };
+        let reasons =
+            if reasons.is_empty() { String::new() } else { format!(", because of {}", reasons.join(" and ")) };
         let _ = writeln!(out, "  severity  {}{reasons}", tame(severity));
     }
     if let Some(trace) = record.get("trace_id").and_then(Value::as_str) {

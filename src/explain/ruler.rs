@@ -24,8 +24,7 @@ pub fn ruled(line: &[u8], places: &[(usize, Range<usize>)], width: usize) -> Str
         text.clear();
         ruler.clear();
     };
-    let mut count = 0;
-    for (at, character) in characters(line) {
+    for (count, (at, character)) in characters(line).enumerate() {
         if count == SHOWN_MAX {
             text.push('…');
             break;
@@ -39,7 +38,6 @@ pub fn ruled(line: &[u8], places: &[(usize, Range<usize>)], width: usize) -> Str
         }
         text.push(character);
         ruler.push(mark);
-        count += 1;
     }
     flush(&mut text, &mut ruler);
     out

@@ -7,11 +7,12 @@ use crate::decode::reader::Reader;
 use crate::decode::{Scratch, Visitor};
 use crate::encode::{Encoder, Encoding};
 use crate::record::{EnvelopeRef, RecordRef};
+use crate::redact::Redactor;
 
 /// Reads a line as a source with this reader would, but without a peer and a time of arrival,
 /// and shows its record. No line break may be in it but at its end.
-pub fn read(reader: &Reader, line: &[u8], see: impl FnMut(RecordRef<'_>)) {
-    let settings = LineSettings { reader, peer_address: None, peer_port: None, observed_unix_nano: 0 };
+pub fn read(reader: &Reader, redactor: Option<&Redactor>, line: &[u8], see: impl FnMut(RecordRef<'_>)) {
+    let settings = LineSettings { reader, peer_address: None, peer_port: None, observed_unix_nano: 0, redactor };
     line::decode(line, &[], &settings, &mut Scratch::default(), &mut Seen(see));
 }
 

@@ -99,8 +99,9 @@ pub fn pieces<'a>(group: &[Cut<'a>]) -> Vec<Piece<'a>> {
             pieces.push(Piece::Literal(between.to_owned()));
         }
         let values: Vec<&str> = group.iter().map(|(line, fields)| &line[fields[column].clone()]).collect();
-        // Behind the last delimiter of a line there need not be anything.
-        if column + 1 < fields.len() || values.iter().any(|it| !it.is_empty()) {
+        // Behind the last delimiter of a line there need not be anything, nor between two spaces.
+        let may_be_empty = column + 1 == fields.len() || first.as_bytes().get(fields[column].end) == Some(&b' ');
+        if !may_be_empty || values.iter().any(|it| !it.is_empty()) {
             split(&values, true, &mut pieces);
         }
     }

@@ -1,6 +1,6 @@
 //! Host and port out of the ways to write them.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 use std::ops::Range;
 
 /// Where the host stands in a text, and the port behind it.
@@ -109,7 +109,7 @@ pub(super) fn first_forwarded(list: &[u8]) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use core::net::IpAddr;
 
     use proptest::prelude::*;
 

@@ -1,10 +1,10 @@
 //! Fields into a record.
 
+use super::Fields;
 use super::http::Outcome;
 use super::keys::{Key, Keys};
 use super::severity::{self, Severity};
 use super::writer::Writer;
-use super::{Field, Fields};
 use crate::record::{Record, Span, Value};
 
 /// What [`apply`] had to change, for metrics.
@@ -53,8 +53,6 @@ pub fn apply(fields: &Fields, keys: &Keys, raw: &[u8], record: &mut Record) -> A
 #[inline]
 fn judge(writer: &mut Writer<'_>, outcome: Outcome) -> Option<Severity> {
     let flags = writer.flags().map(|it| severity::of_flags(writer.bytes(it)));
-    // TCP in an HTTP format has the status 0: nothing was wrong, but it was an access.
-    let access = writer.fields.get(Field::StatusCode).map(|_| Severity::Info);
     let status = outcome.status.map(severity::of_status);
-    [access, status, outcome.grpc.map(severity::of_grpc), flags].into_iter().flatten().max()
+    [status, outcome.grpc.map(severity::of_grpc), flags].into_iter().flatten().max()
 }

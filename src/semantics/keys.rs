@@ -92,6 +92,12 @@ impl Keys {
         Keys { all: tree.keep(ALL.as_bytes()) }
     }
 
+    /// True for a name that is one of them.
+    #[must_use]
+    pub fn has(name: &str) -> bool {
+        TEXTS.contains(&name)
+    }
+
     #[inline]
     pub(super) fn of(&self, key: Key) -> Span {
         let at = key as usize;

@@ -156,7 +156,7 @@ pub(super) const ROWS: &[Known] = &[
     row("GRPC_STATUS_NUMBER", To(Field::GrpcStatus), Specific),
     row("TRACE_ID", To(Field::TraceId), Usual),
     row("SPAN_ID", To(Field::SpanId), Usual),
-    row("STREAM_ID", To(Field::RequestId), Specific),
+    row("STREAM_ID", Attribute("envoy.stream_id", Kind::Text), Specific),
     row("UPSTREAM_LOCAL_ADDRESS", Attribute("envoy.upstream_local_address", Kind::Text), Specific),
     row("DOWNSTREAM_LOCAL_ADDRESS", Attribute("envoy.downstream_local_address", Kind::Text), Specific),
     row("DOWNSTREAM_REMOTE_ADDRESS", Attribute("envoy.downstream_remote_address", Kind::Text), Specific),

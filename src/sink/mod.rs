@@ -17,6 +17,7 @@ pub use running::{OpenSink, Running, open};
 
 use crate::config::units::{ByteSize, WaitMax};
 use crate::encode::Encoding;
+use crate::select::Sample;
 
 /// One sink: what every sink takes, and the settings of its type.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -28,6 +29,13 @@ pub struct SinkConfig {
     /// Only these sources; absent means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Vec<String>>,
+    /// Only records for which this condition holds, in CEL: `status >= 500 || flags != ""`. Absent
+    /// means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Of these, every Nth: `1/20`. Absent means each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
     /// Bytes that may wait in memory for this sink, what it is delivering included. Absent means
     /// 16MiB, or less where the memory budget is small or the sinks are many.
     #[serde(skip_serializing_if = "Option::is_none")]

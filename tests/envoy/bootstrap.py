@@ -30,17 +30,17 @@ def bootstrap(pipe, current, older, otlp_port, http_port, echo_port, refused_por
     traced = [_otlp("otlp-traced", string(HTTP_PLAIN), ATTRIBUTES)]
     return {
         "node": {"id": f"{MESH}.dp-{SOURCE}-1", "cluster": SOURCE, "locality": {"zone": ZONE}},
-        "admin": {"address": _address(0)},
+        "admin": {"address": loopback(0)},
         "static_resources": {
             "listeners": [
-                _listener("http", _http_filter(http)),
-                _listener("http-traced", _http_filter(traced, tracing=True)),
-                _listener("tcp-echo", _tcp_filter("echo", tcp)),
-                _listener("tcp-refused", _tcp_filter("refused", tcp)),
+                listener("http", http_filter(http)),
+                listener("http-traced", http_filter(traced, tracing=True)),
+                listener("tcp-echo", tcp_filter("echo", tcp)),
+                listener("tcp-refused", tcp_filter("refused", tcp)),
             ],
             "clusters": [
-                _cluster("upstream", http_port), _cluster("echo", echo_port), _cluster("refused", refused_port),
-                _cluster("collector", otlp_port, http2=True), _cluster("no-spans", refused_port, http2=True),
+                cluster("upstream", http_port), cluster("echo", echo_port), cluster("refused", refused_port),
+                cluster("collector", otlp_port, http2=True), cluster("no-spans", refused_port, http2=True),
             ],
         },
     }
@@ -88,16 +88,16 @@ def _file(pipe, address, logger, message, omit_empty=False):
     log_format = {"json_format": {"address": address, "message": resolve(message, logger)}}
     if omit_empty:
         log_format["omit_empty_values"] = True
-    return _file_logger(pipe, log_format)
+    return file_logger(pipe, log_format)
 
 
 def _legacy(pipe, address, logger, text):
     """A TrafficLog: the address, a semicolon, and text that is escaped by nobody."""
     line = f"{address};{resolve(text, logger)}\n"
-    return _file_logger(pipe, {"text_format_source": {"inline_string": line}})
+    return file_logger(pipe, {"text_format_source": {"inline_string": line}})
 
 
-def _file_logger(pipe, log_format):
+def file_logger(pipe, log_format):
     kind = f"{TYPES}.access_loggers.file.v3.FileAccessLog"
     return {
         "name": "envoy.access_loggers.file",
@@ -107,17 +107,23 @@ def _file_logger(pipe, log_format):
 
 def _otlp(logger, body, attributes, older_shape=False):
     """A MeshAccessLog of type OpenTelemetry; `older_shape` is what releases up to 2.13 send."""
+    resource = {"kuma.mesh": MESH, "kuma.zone": ZONE, "kuma.workload": f"kri_wl_{MESH}_{ZONE}_demo_to-{logger}_"}
+    body = None if body is None else resolve(body, logger)
+    return otlp_logger("collector", body, attributes, None if older_shape else resource)
+
+
+def otlp_logger(cluster, body, attributes, resource):
+    """Without `resource` attributes it is what releases up to 2.13 send."""
     config = {"@type": f"{TYPES}.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig"}
-    service = {"envoy_grpc": {"cluster_name": "collector"}}
-    if older_shape:
+    service = {"envoy_grpc": {"cluster_name": cluster}}
+    if resource is None:
         common = {"log_name": "MeshAccessLog", "transport_api_version": "V3", "grpc_service": service}
         config["common_config"] = common
     else:
         config |= {"log_name": "MeshAccessLog", "grpc_service": service}
-        resource = {"kuma.mesh": MESH, "kuma.zone": ZONE, "kuma.workload": f"kri_wl_{MESH}_{ZONE}_demo_to-{logger}_"}
         config["resource_attributes"] = _attributes(resource.items())
     if body is not None:
-        config["body"] = resolve(body, logger)
+        config["body"] = body
     config["attributes"] = _attributes(attributes)
     return {"name": "envoy.access_loggers.open_telemetry", "typed_config": config}
 
@@ -126,7 +132,7 @@ def _attributes(pairs):
     return {"values": [{"key": key, "value": string(text)} for key, text in pairs]}
 
 
-def _http_filter(loggers, tracing=False):
+def http_filter(loggers, tracing=False):
     def route(prefix, cluster, **options):
         return {"match": {"prefix": prefix}, "route": {"cluster": cluster, **options}}
 
@@ -162,18 +168,18 @@ def _http_filter(loggers, tracing=False):
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": config}
 
 
-def _tcp_filter(cluster, loggers):
+def tcp_filter(cluster, loggers):
     kind = f"{TYPES}.filters.network.tcp_proxy.v3.TcpProxy"
     config = {"@type": kind, "stat_prefix": cluster, "cluster": cluster, "access_log": loggers}
     return {"name": "envoy.filters.network.tcp_proxy", "typed_config": config}
 
 
-def _listener(name, network_filter):
-    return {"name": name, "address": _address(0), "filter_chains": [{"filters": [network_filter]}]}
+def listener(name, network_filter):
+    return {"name": name, "address": loopback(0), "filter_chains": [{"filters": [network_filter]}]}
 
 
-def _cluster(name, port, http2=False):
-    endpoint = {"endpoint": {"address": _address(port)}}
+def cluster(name, port, http2=False):
+    endpoint = {"endpoint": {"address": loopback(port)}}
     cluster = {
         "name": name,
         "type": "STATIC",
@@ -189,5 +195,5 @@ def _cluster(name, port, http2=False):
     return cluster
 
 
-def _address(port):
+def loopback(port):
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}

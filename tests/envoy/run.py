@@ -4,7 +4,8 @@
 Scenario: hostile and ordinary traffic goes through Envoy; its loggers write over OTLP/gRPC and,
 through a named pipe and a relay like the data plane's, over TCP.
 Guarantee: every record arrives, once, in every file, with its shape; bytes that are not UTF-8
-cost no other record; logboom's own counters agree; it stops in time.
+cost no other record; logboom's own counters agree; it stops in time. Then the policies of the
+documentation, each from `logboom from-policy` to typed records, see policy_run.py.
 
     python3 tests/envoy/run.py --logboom target/release/logboom [--keep]
 
@@ -21,9 +22,10 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import policy_run  # noqa: E402
 from bootstrap import bootstrap  # noqa: E402
 from checks import check, file_checks, metric_checks, otlp_records, pipe_records, table  # noqa: E402
-from processes import Envoy, Logboom, Unavailable, install_envoy  # noqa: E402
+from processes import Envoy, Logboom, Unavailable, collector, install_envoy  # noqa: E402
 from relay import Relay  # noqa: E402
 from traffic import drive  # noqa: E402
 from upstream import Echo, Http, refusing_port, serve  # noqa: E402
@@ -44,7 +46,10 @@ def main():
         print(f"envoy cannot be installed: {why}", file=sys.stderr)
         return 77
     directory = Path(tempfile.mkdtemp(prefix="logboom-envoy-"))
-    results = run(options.logboom.resolve(), envoy, directory)
+    binary = options.logboom.resolve()
+    results = run(binary, envoy, directory)
+    (directory / "policies").mkdir()
+    results += policy_run.run(binary, envoy, directory / "policies", ROOT / "tests/fixtures/policies")
     for name, passed, details in results:
         print(f"{'ok    ' if passed else 'FAILED'}  {name}")
         for detail in () if passed else details:
@@ -61,7 +66,7 @@ def main():
 def run(binary, envoy_binary, directory):
     """The whole scenario; returns `(name, passed, details)` of every check."""
     started = time.monotonic()
-    logboom = Logboom(binary, directory)
+    logboom = Logboom(binary, directory, collector(directory))
     relay = envoy = None
     try:
         current, older = f"127.0.0.1:{logboom.lines_port}", f"localhost:{logboom.lines_port}"

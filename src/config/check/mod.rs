@@ -11,6 +11,7 @@ use super::problem::{Problem, shown};
 use super::tree::Node;
 use super::units::ByteSize;
 use super::{Config, suggest};
+use crate::redact::RedactConfig;
 
 mod sinks;
 mod sources;
@@ -49,6 +50,7 @@ pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Pro
     sources::check(config, &mut findings);
     sinks::check(config, scope, &mut findings);
     tests::check(config, scope, &mut findings);
+    redact(&config.redact, &mut findings);
     listeners(config, &mut findings);
     let grace = config.shutdown.grace;
     if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&grace.0) {
@@ -102,6 +104,23 @@ fn name(kind: &str, name: &str, findings: &mut Findings<'_>) {
         let path = [if kind == "source" { "sources" } else { "sinks" }, name];
         let message = format!("{} is not a name for a {kind}", shown(name));
         findings.refuse(&path, message, "1 to 64 letters, digits, `_` and `-`");
+    }
+}
+
+/// Names that can be those of query parameters and headers.
+fn redact(redact: &RedactConfig, findings: &mut Findings<'_>) {
+    for (key, names) in [("query", &redact.query), ("headers", &redact.headers)] {
+        if names.len() > RedactConfig::NAMES_MAX {
+            let help = format!("write at most {}", RedactConfig::NAMES_MAX);
+            findings.refuse(&["redact", key], format!("{} names are too many", names.len()), help);
+        }
+        for (at, name) in names.iter().enumerate().take(RedactConfig::NAMES_MAX) {
+            let letters = name.bytes().all(|it| it.is_ascii_graphic() && !b"?&=#%\"".contains(&it));
+            if !letters || !(1..=RedactConfig::NAME_BYTES_MAX).contains(&name.len()) {
+                let message = format!("{} is not a name", shown(name));
+                findings.refuse(&["redact", key, &at.to_string()], message, "write a name alone, such as token");
+            }
+        }
     }
 }
 

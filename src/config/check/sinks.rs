@@ -6,6 +6,7 @@ use super::{Findings, Scope, suggest};
 use crate::config::Config;
 use crate::config::problem::shown;
 use crate::config::units::ByteSize;
+use crate::select::Condition;
 use crate::sink::file::{FileConfig, SyncPolicy};
 use crate::sink::otlp::{OtlpConfig, Settings};
 use crate::sink::{SinkConfig, SinkKind};
@@ -20,6 +21,9 @@ pub fn check(config: &Config, scope: &Scope, findings: &mut Findings<'_>) {
             findings.within(&at("inbox"), inbox, SinkConfig::INBOX_MIN, ByteSize(1 << 40));
         }
         from(&at("from"), sink.from.as_deref(), scope, findings);
+        if let Some(Err(error)) = sink.when.as_deref().map(Condition::compile) {
+            findings.refuse(&at("when"), error.to_string(), error.help);
+        }
         match &sink.kind {
             SinkKind::File(file) => {
                 check_file(name, file, findings);

@@ -145,6 +145,21 @@ impl Format {
         &self.slots
     }
 
+    /// What its lines look like: the text between operators, and for each operator what its values
+    /// may be. Formats that look the same cannot be told apart by their lines.
+    #[must_use]
+    pub fn looks(&self) -> String {
+        let mut looks = self.lead.clone();
+        for (slot, literal) in self.slots.iter().zip(&self.literals) {
+            let (name, params) = (slot.operator.as_str(), slot.params.as_deref());
+            let shape = operators::operator(name, params).unwrap_or_else(|| operators::unknown(name, params)).shape;
+            let form = params.filter(|_| shape == operators::Shape::Time).unwrap_or_default();
+            // A control character keeps it apart from text.
+            looks.push_str(&format!("\u{1}{shape:?}{form}\u{1}{literal}"));
+        }
+        looks
+    }
+
     /// What is accepted but should be known: unknown operators, read as text; a line feed inside.
     #[must_use]
     pub fn warnings(&self) -> &[FormatError] {

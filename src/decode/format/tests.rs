@@ -397,3 +397,20 @@ fn brute_force(
         }
     }
 }
+
+#[test]
+fn what_looks_the_same() {
+    let check = |a: &str, b: &str, expected: bool| {
+        let looks = |text| Format::compile(text).unwrap().looks();
+        assert_eq!(looks(a) == looks(b), expected, "{a} {b}");
+    };
+    check("a %DURATION%ms", "a %RESPONSE_DURATION%ms", true);
+    check("a %DURATION%ms", "a %DURATION%s", false);
+    check("%BYTES_SENT% %BYTES_RECEIVED%", "%BYTES_RECEIVED% %BYTES_SENT%", true);
+    check("%REQ(A)% x", "%REQ(B)% x", true);
+    check("%REQ(A)% x", "%DURATION% x", false);
+    check("%START_TIME% x", "%START_TIME(%s)% x", false);
+    check("%START_TIME% x", "%REQ(A)% x", false);
+    check("%RESPONSE_FLAGS%", "%REQ(A)%", false);
+    check("%%text", "%REQ(A)%", false);
+}

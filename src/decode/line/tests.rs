@@ -16,7 +16,7 @@ fn reader(format: NamedFormat) -> Reader {
 static AUTO: LazyLock<Reader> = LazyLock::new(|| reader(NamedFormat::Auto));
 
 fn settings() -> LineSettings<'static> {
-    LineSettings { reader: &AUTO, peer_address: None, peer_port: None, observed_unix_nano: 0 }
+    LineSettings { reader: &AUTO, peer_address: None, peer_port: None, observed_unix_nano: 0, redactor: None }
 }
 
 /// Encodes what it sees, and remembers the bodies.

@@ -10,6 +10,7 @@ use crate::decode::reader::Reader;
 use crate::decode::wire::{self, Fields, Malformed, Piece};
 use crate::decode::{DEPTH_MAX, Scratch, Visitor};
 use crate::record::{Envelope, Range, Record, RecordRef, Span, Tree, Value};
+use crate::redact::Redactor;
 
 /// Shows `visitor` the records of a request in their order, each group preceded by its resource
 /// and scope. Groups without records are not shown. A record without an observed time gets
@@ -55,6 +56,8 @@ pub struct RecordSettings<'a> {
     pub reader: &'a Reader,
     /// When the request was received, nanoseconds since the epoch.
     pub observed_unix_nano: u64,
+    /// What is taken out of each record.
+    pub redactor: Option<&'a Redactor>,
 }
 
 /// What was read, for metrics.
@@ -205,6 +208,9 @@ impl<V: Visitor> Decoder<'_, V> {
                     let outcome = self.settings.reader.otlp(raw, self.from_envoy, space, record);
                     self.counts.mojibake += u64::from(outcome.applied.mojibake);
                     self.counts.stray_quotes += u64::from(outcome.stray_quotes);
+                }
+                if let Some(redactor) = self.settings.redactor {
+                    redactor.apply(raw, record);
                 }
                 let asked = self.visitor.record(RecordRef::new(raw, record, envelope));
                 if asked == ControlFlow::Break(()) {

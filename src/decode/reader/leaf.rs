@@ -89,7 +89,7 @@ pub(super) fn set(field: Field, value: Value, raw: &[u8], tree: &Tree, fields: &
     match value {
         Value::Array { .. } | Value::Kvlist { .. } => return Fit::Left,
         Value::Empty => {}
-        Value::Text(span) if is_absent(tree.text(raw, span)) && !(without && !span.is_empty()) => {}
+        Value::Text(span) if span.is_empty() || (!without && is_absent(tree.text(raw, span))) => {}
         _ => fields.set(field, value),
     }
     Fit::Taken

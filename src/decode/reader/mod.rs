@@ -8,7 +8,7 @@ use std::fmt;
 use crate::decode::format::{Format, FormatKeys, Places, Reading, presets};
 use crate::decode::reason::Reason;
 use crate::record::{Record, Span, Tree, is_plain};
-use crate::semantics::{self, Applied, Fields, Keys};
+use crate::semantics::{self, Applied, Fields, Keys, Target};
 
 mod leaf;
 mod object;
@@ -50,6 +50,8 @@ struct Plain {
     name: &'static str,
     format: Format,
     keys: FormatKeys,
+    /// No line of it has two attributes of one name.
+    distinct: bool,
 }
 
 /// Names and values that the collector itself adds.
@@ -222,11 +224,11 @@ impl Reader {
     }
 
     /// Reads a text by the formats of whole lines.
-    fn plain(&self, buffer: &[u8], start: usize, end: usize, space: &mut Space) -> Option<Reading> {
-        for Plain { format, keys, .. } in &self.plain {
-            match format.read(buffer, start, end, keys, &mut space.places, &mut space.fields) {
+    fn plain(&self, buffer: &[u8], start: usize, end: usize, space: &mut Space) -> Option<(&Plain, Reading)> {
+        for plain in &self.plain {
+            match plain.format.read(buffer, start, end, &plain.keys, &mut space.places, &mut space.fields) {
                 Reading::No { .. } => {}
-                reading => return Some(reading),
+                reading => return Some((plain, reading)),
             }
         }
         None
@@ -298,7 +300,8 @@ impl Compiling {
 
     fn add_plain(&mut self, name: &'static str, format: Format) {
         let keys = format.keep(&mut self.tree);
-        self.plain.push(Plain { name, format, keys });
+        let distinct = has_distinct_names(&format);
+        self.plain.push(Plain { name, format, keys, distinct });
     }
 
     fn policy(&mut self, policy: &PolicyFormat, origin: Origin) -> Result<(), SettingError> {
@@ -345,11 +348,35 @@ impl Compiling {
                 Ok(())
             }
             (Some(PolicyFormatType::OpenTelemetry), _) => {
+                if policy.body.is_none() && self.plain.is_empty() {
+                    // Kuma then sends its default format as text.
+                    self.presets(Some(NamedFormat::KumaHttp))?;
+                    self.presets(Some(NamedFormat::KumaTcp))?;
+                }
                 self.shapes.push(Shape::compile(policy, &mut self.tree)?);
                 Ok(())
             }
         }
     }
+}
+
+/// True when the format's own attributes are named differently from each other and from what is made
+/// of its fields, and from what the collector adds.
+fn has_distinct_names(format: &Format) -> bool {
+    let mut names: Vec<&str> = format
+        .slots()
+        .iter()
+        .filter_map(|slot| match &slot.target {
+            Target::Attribute { name, .. } => Some(name.as_str()),
+            Target::Field(_) | Target::Nothing => None,
+        })
+        .collect();
+    let of_others = |name: &&str| Keys::has(name) || name.starts_with("logboom.") || name.starts_with("network.peer.");
+    let own = !names.iter().any(of_others);
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    own && names.len() == count
 }
 
 /// A mistake in a format string, at its place in `format:`.

@@ -3,6 +3,7 @@
 use super::leaf::{Fit, Leaf};
 use super::{KeyFormat, SettingError, Space};
 use crate::record::{Range, Tree, Value};
+use crate::semantics::Target;
 
 /// Keys and the formats of their values.
 #[derive(Clone, Debug)]
@@ -41,7 +42,16 @@ impl ObjectFormat {
         let mut ambiguous = false;
         let mut cursor = 0;
         tree.retain(position, |tree, key, value| {
-            let Some(leaf) = self.find(tree.text(raw, key), &mut cursor) else { return true };
+            let Some(leaf) = self.find(tree.text(raw, *key), &mut cursor) else { return true };
+            if let (
+                Leaf::Whole { target: Target::Attribute { .. }, name },
+                Value::Array { .. } | Value::Kvlist { .. },
+            ) = (leaf, value)
+            {
+                // A list stays where it is, under the operator's name.
+                *key = *name;
+                return true;
+            }
             let fit = leaf.read(value, raw, tree, space);
             ambiguous |= fit == Fit::Ambiguous;
             // The parts are not the whole: what was written stays with what was read.

@@ -21,10 +21,11 @@ impl Reader {
             return Outcome::raw(None);
         }
         space.fields.clear();
-        match self.plain(payload, start, end, space) {
-            Some(Reading::Unique) => return self.apply(None, payload, space, record),
-            Some(_) => return self.apply(Some(Reason::Ambiguous), payload, space, record),
-            None => {}
+        record.distinct_keys = true;
+        if let Some((plain, reading)) = self.plain(payload, start, end, space) {
+            record.distinct_keys = plain.distinct;
+            let reason = (reading == Reading::Ambiguous).then_some(Reason::Ambiguous);
+            return self.apply(reason, payload, space, record);
         }
         let line = &payload[start..end];
         let looks_like_json = line.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'{');
@@ -40,6 +41,7 @@ impl Reader {
 
     /// Reads what should be a JSON object.
     fn object(&self, payload: &[u8], start: usize, end: usize, space: &mut Space, record: &mut Record) -> Outcome {
+        record.distinct_keys = false;
         let position = record.tree.position();
         if let Err(reason) = json::object(payload, start, end, &mut record.tree) {
             return Outcome::raw(Some(reason));
@@ -108,7 +110,7 @@ impl Reader {
         match value {
             Value::Text(span) => {
                 let (buffer, range, in_side) = tree.place(raw, span);
-                !in_side && self.plain(buffer, range.start, range.end, space) == Some(Reading::Ambiguous)
+                !in_side && self.plain(buffer, range.start, range.end, space).is_some_and(|(_, it)| it == Reading::Ambiguous)
             }
             Value::Kvlist { .. } if self.known => {
                 let start = record.body.start + 1;
@@ -129,12 +131,12 @@ impl Reader {
 /// Moves what has a known key into the fields.
 fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) {
     tree.retain(position, |tree, key, value| {
-        let fit = match known_key(tree.text(raw, key)).map(|known| known.meaning) {
+        let fit = match known_key(tree.text(raw, *key)).map(|known| known.meaning) {
             None => Fit::Left,
             Some(Meaning::Field(field)) => set(field, value, raw, tree, &mut space.fields),
             Some(Meaning::Attribute(name, kind)) => {
-                let same = tree.text(raw, key) == name.as_bytes();
-                let name = if same { key } else { tree.side_text(name.as_bytes()) };
+                let same = tree.text(raw, *key) == name.as_bytes();
+                let name = if same { *key } else { tree.side_text(name.as_bytes()) };
                 other(name, value, kind, raw, tree, &mut space.fields)
             }
         };

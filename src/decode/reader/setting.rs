@@ -219,11 +219,7 @@ impl<'de> Visitor<'de> for Choice {
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<FormatChoice, E> {
         let name: StrDeserializer<'_, E> = name.into_deserializer();
-        NamedFormat::deserialize(name).map(FormatChoice::Named).map_err(|error| {
-            E::custom(format_args!(
-                "{error}; a format of your own is written `{{type: Plain, plain: '%START_TIME% …'}}`"
-            ))
-        })
+        NamedFormat::deserialize(name).map(FormatChoice::Named)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FormatChoice, A::Error> {

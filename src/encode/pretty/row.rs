@@ -6,7 +6,7 @@ use crate::record::{RecordRef, ValueRef, Values};
 use crate::semantics;
 
 /// Characters of the columns; what is longer is cut, except in the last.
-const METHOD: usize = 7;
+const METHOD: usize = 8;
 const PATH: usize = 40;
 const SERVICES: usize = 30;
 const DURATION: usize = 7;

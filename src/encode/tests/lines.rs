@@ -88,7 +88,7 @@ fn pretty_shows_an_access_log_as_a_row() {
     check(
         PRETTY,
         &access_log(http()),
-        "11:48:37.057  503  GET      /ok/path?x=1                              web → backend                   \
+        "11:48:37.057  503  GET       /ok/path?x=1                              web → backend                   \
          \x20  12ms  ↑0B ↓9B          UF upstream connection failure, XYZ",
     );
     // Columns stand where they stand, whatever the client sent.
@@ -99,7 +99,7 @@ fn pretty_shows_an_access_log_as_a_row() {
     check(
         PRETTY,
         &access_log(attributes),
-        r"11:48:37.057  503  GET      /p\u001bp\u001bp\u001bp\u001bp\u001bp\u…  web → backend                      12ms  ↑0B ↓9B",
+        r"11:48:37.057  503  GET       /p\u001bp\u001bp\u001bp\u001bp\u001bp\u…  web → backend                      12ms  ↑0B ↓9B",
     );
     let tcp = members([
         ("envoy.response_flags", flags([])),
@@ -117,14 +117,14 @@ fn pretty_shows_an_access_log_as_a_row() {
         PRETTY,
         &access_log(tcp),
         &format!(
-            "11:48:37.057  TCP  {:<81}   14.0s  ↑194B ↓6.1kB     line truncated",
+            "11:48:37.057  TCP  {:<82}    14.0s  ↑194B ↓6.1kB     line truncated",
             "10.42.0.7 → redis [fd00::1]:6379"
         ),
     );
     check(
         PRETTY,
         &access_log(members([("http.request.method", text("GET")), ("envoy.duration_ms", Any::Int(-4))])),
-        &format!("11:48:37.057  ---  GET      {:<40}  {:<30}     -4ms", "-", "- → -"),
+        &format!("11:48:37.057  ---  GET       {:<40}  {:<30}     -4ms", "-", "- → -"),
     );
 }
 

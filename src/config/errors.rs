@@ -1,0 +1,53 @@
+//! Why a configuration is refused.
+
+use std::fmt;
+
+use super::problem::{Located, Problem, Report};
+
+/// Everything that is wrong with one configuration, and with the policies it is derived from.
+#[derive(Clone, Debug)]
+pub struct ConfigErrors {
+    own: Report,
+    policies: Vec<Report>,
+}
+
+impl ConfigErrors {
+    pub(super) fn new(own: Report, policies: Vec<Report>) -> ConfigErrors {
+        ConfigErrors { own, policies }
+    }
+
+    /// One problem that is not in the text, such as a file that cannot be opened.
+    #[must_use]
+    pub fn plain(name: &str, message: &str, help: &str) -> ConfigErrors {
+        ConfigErrors::new(Report::new(name, "", &[], vec![Problem::at(None, message).help(help)]), Vec::new())
+    }
+
+    /// The file as the user named it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.own.name()
+    }
+
+    /// The problems in the order of the file, then those of the policies.
+    pub fn problems(&self) -> impl Iterator<Item = Located> + '_ {
+        let of_policies = self.policies.iter().flat_map(|report| {
+            report.problems().map(|problem| Located { file: Some(report.name().to_owned()), ..problem })
+        });
+        self.own.problems().chain(of_policies)
+    }
+
+    /// All problems with the lines they are in, coloured or not.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let reports = std::iter::once(&self.own).chain(&self.policies);
+        reports.map(|report| report.render(colour)).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
