@@ -165,9 +165,13 @@ fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places:
     for (slot, place) in between.iter().zip(places.iter()).rev() {
         let at = place.as_ref().map_or(end, |it| it.end as usize);
         // Where the next literal is the same, it was the first one behind this one.
-        let until =
-            if slot.after == next.after && limit < end { limit.min(at + 2 * slot.after.len() - 1) } else { limit };
-        if slot.after.len() == 0 && at < limit || slot.after.find(line, at + 1, until).is_some() {
+        let near = at + 2 * slot.after.len();
+        let until = if slot.after == next.after && limit < end { limit.min(near) } else { limit };
+        let farther = match slot.after.len() {
+            0 => at < limit,
+            _ => slot.after.find(line, at + 1, until).is_some(),
+        };
+        if farther {
             return Match::Ambiguous;
         }
         limit = at;

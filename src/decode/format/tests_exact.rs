@@ -131,6 +131,13 @@ fn lines_of_a_format_of_ones_own() {
     assert!(lines > 500 && unique * 10 > lines * 9, "{unique} of {lines}");
 }
 
+#[test]
+fn slots_without_a_literal_between() {
+    check("%REQ(X)%%REQ(X)%%REQ(X)%a%PROTOCOL%", "a", &["", "", "", ""]);
+    check("%REQ(X)%%REQ(X)%%REQ(X)%a%PROTOCOL%", "ba", &["?", "?", "?", ""]);
+    check("%REQ(X)%%REQ(X)%%REQ(X)%", "", &["", "", ""]);
+}
+
 /// Guarantee: time is linear in the length of the line, whatever is in it.
 #[test]
 fn eight_times_the_line_costs_eight_times_the_steps() {
