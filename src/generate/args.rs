@@ -14,8 +14,8 @@ use crate::config::units::Period;
 /// Send realistic load: lines as kuma-dp writes them, OTLP requests as Envoy does.
 #[derive(clap::Args, Debug, Clone)]
 pub struct GenArgs {
-    /// What the records look like: a name, or a format string of Envoy or Kuma, such as
-    /// '%START_TIME% %RESPONSE_CODE% %REQ(:PATH)%'
+    /// What the records look like: a name, or a format string of your own with the operators of
+    /// Envoy and Kuma, such as '%START_TIME% %RESPONSE_CODE% %REQ(:PATH)%'
     #[arg(long, default_value = "kuma-http", value_parser = FormatParser)]
     pub format: Format,
     /// The body of an OTLP record

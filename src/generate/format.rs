@@ -55,10 +55,8 @@ impl TypedValueParser for FormatParser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let own = PossibleValue::new("%OPERATORS%").help("A format string of your own: any text with a percent sign");
-        let names =
-            <NamedFormat as clap::ValueEnum>::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
-        Some(Box::new(names.chain([own])))
+        let names = <NamedFormat as clap::ValueEnum>::value_variants().iter();
+        Some(Box::new(names.filter_map(clap::ValueEnum::to_possible_value)))
     }
 }
 
