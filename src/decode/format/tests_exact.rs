@@ -149,11 +149,12 @@ fn eight_times_the_line_costs_eight_times_the_steps() {
         "%REQ(A)% %DURATION% %REQ(B)% %PROTOCOL% %REQ(C)%",
         "%REQ(A)%%START_TIME(%s)%%DURATION%%REQ(B):9%%KUMA_MESH%",
         "%REQ(A)%\" \"%REQ(X-B3-TRACEID)%\" \"%REQ(B)%",
+        "%REQ(A):999%%REQ(B):1999%|%REQ(C):9999%|%REQ(D)%",
         "%REQ(A)%aaaaaaaa%REQ(B)%aaaaaaaa%REQ(C)%aaaaaaa",
     ];
     for format in formats {
         let compiled = Format::compile_with_trace_id(format).unwrap();
-        for hostile in ["\" \"", " ", "1", "-", "a", "|", "1 ", "\"", "1795175317 ", "a\" \"-"] {
+        for hostile in ["\" \"", " ", "1", "-", "a", "|", "1 ", "\"", "1795175317 ", "a\" \"-", "é", "é|"] {
             let steps = |repeat: usize| {
                 // As far into the line as the format gets.
                 let head = "[2026-11-20T11:48:37.063Z] default \"GET / HTTP/1.1\" 200 - 0 9 1 0 \"";
