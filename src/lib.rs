@@ -21,6 +21,8 @@
 //! | what the user writes | [`config`]; the settings of a component stand beside the component |
 //! | how bytes come in | [`source`]: `lines` and its `framing`, `otlp` and its `logs_service` |
 //! | what becomes of them | [`intake`], then [`decode`], [`record`], [`encode`], [`template`] |
+//! | what a line says | [`decode::format`]: Envoy's format strings; [`decode::reader`]: which of them, or JSON |
+//! | how that is called | [`semantics`]: attributes, severity, flags, trace ids |
 //! | what is taken out of them | [`redact`] |
 //! | which of them a sink takes | [`select`] |
 //! | where they wait | [`batch`], [`inbox`], [`gap`] |
@@ -28,14 +30,17 @@
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
 //! | what mesh policies ask for | [`policy`] |
+//! | what a line or a flag means, for people | [`explain`], [`learn`] |
 //! | realistic load | [`generate`] |
 //!
 //! `ARCHITECTURE.md` has a line for each file, what happens when something fails, and the reasons.
 //!
 //! # What modules do not know
 //!
-//! - [`decode`], [`encode`], [`record`], [`redact`], [`select`] and [`template`] know no sockets, files, clocks or tasks.
-//!   Bytes in, bytes out; any input, no panic, bounded recursion.
+//! - [`decode`], [`semantics`], [`encode`], [`record`], [`redact`], [`select`], [`explain`], [`learn`] and [`template`] know
+//!   no sockets, files, clocks or tasks. Bytes in, bytes out; any input, no panic, bounded recursion.
+//! - [`semantics`] does not know whether a value stood in a line, in JSON or in OTLP.
+//! - [`policy`] knows no sockets; what it makes are settings of sources.
 //! - [`source`] knows no sinks, and [`sink`] no sources. Only [`server`] knows both.
 //! - [`inbox`] and [`batch`] do not know what the bytes mean; an encoder makes the gap records.
 //! - [`sink`] does not know how records look. It gets bytes in its encoding.
