@@ -107,8 +107,10 @@ pub struct Tree {
     nodes: Vec<Node>,
     side: Vec<u8>,
     kept_side: usize,
-    /// Bytes at the front of the side buffer that are plain text: see [`Tree::keep_plain`].
+    /// Bytes at the front of the side buffer that are fragments: see [`Tree::keep_fragments`].
     plain_side: u32,
+    /// A key was kept that needs escapes.
+    odd_keys: bool,
 }
 
 /// Where a list was opened, to be closed again.
@@ -139,11 +141,26 @@ impl Tree {
         span
     }
 
-    /// As [`Tree::keep`], for the first text after [`Tree::clear_all`], of which the caller knows that
-    /// it needs no escape in any encoding: printable ASCII without quotes and backslashes. Encoders
-    /// copy the keys that point into it.
-    pub fn keep_plain(&mut self, text: &[u8]) {
-        debug_assert!(self.side.is_empty() && text.iter().all(|byte| is_plain(*byte)));
+    /// As [`Tree::keep`] for a key: what stands around it makes it the beginning of a JSON member, see
+    /// [`Tree::keep_fragments`].
+    pub fn keep_key(&mut self, key: &[u8]) -> Span {
+        self.odd_keys |= !key.iter().all(|byte| is_plain(*byte));
+        let all = self.keep(&[FRAGMENT_START, key, FRAGMENT_END].concat());
+        all.part(FRAGMENT_START.len(), FRAGMENT_START.len() + key.len())
+    }
+
+    /// True when no key that was kept needs an escape in any encoding: all are printable ASCII without
+    /// quotes and backslashes.
+    #[must_use]
+    pub fn keys_are_plain(&self) -> bool {
+        !self.odd_keys
+    }
+
+    /// As [`Tree::keep`], for the first text after [`Tree::clear_all`]. All keys that point into it
+    /// came from [`Tree::keep_key`] and need no escape: an encoder of JSON copies a key together with
+    /// what stands around it.
+    pub fn keep_fragments(&mut self, text: &[u8]) {
+        debug_assert!(self.side.is_empty());
         let _span = self.keep(text);
         self.plain_side = text.len() as u32;
     }
@@ -271,9 +288,13 @@ impl Tree {
     }
 }
 
+/// What stands before a key that is kept as a fragment, and behind it.
+const FRAGMENT_START: &[u8] = b",\"";
+const FRAGMENT_END: &[u8] = b"\":\"";
+
 /// True for a byte that no encoding escapes.
 #[must_use]
-pub(crate) fn is_plain(byte: u8) -> bool {
+fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
@@ -430,11 +451,33 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// True when the key of the next value is known to need no escape.
+    /// The next value with its key, or with the beginning of a JSON member where that stands ready:
+    /// `,"key":"`.
     #[inline]
-    pub(crate) fn next_key_is_plain(&self) -> bool {
-        let key = self.tree.nodes.get(self.at as usize).map_or(Span::EMPTY, |node| node.key);
-        key.start & SIDE != 0 && key.start & !SIDE < self.tree.plain_side
+    pub(crate) fn next_member(&mut self) -> Option<(Member<'a>, ValueRef<'a>)> {
+        if self.at >= self.end {
+            return None;
+        }
+        let Node { key, value } = *self.tree.nodes.get(self.at as usize)?;
+        let start = (key.start & !SIDE) as usize;
+        let member = if key.start & SIDE != 0 && start < self.tree.plain_side as usize {
+            let end = start + key.len as usize + FRAGMENT_END.len();
+            Member::Fragment(self.tree.side.get(start - FRAGMENT_START.len()..end)?)
+        } else {
+            Member::Key(self.tree.text(self.raw, key))
+        };
+        let value = match value {
+            Value::Text(span) => {
+                self.at += 1;
+                ValueRef::Text(self.tree.text(self.raw, span))
+            }
+            Value::Int(it) => {
+                self.at += 1;
+                ValueRef::Int(it)
+            }
+            other => self.other(other),
+        };
+        Some((member, value))
     }
 
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
@@ -452,6 +495,15 @@ impl<'a> Values<'a> {
         let at = self.at + found? as u32;
         Values { at, ..self }.next().map(|(_, value)| value)
     }
+}
+
+/// How a member of an object begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Member<'a> {
+    /// With this key.
+    Key(&'a [u8]),
+    /// With this, see [`Tree::keep_fragments`].
+    Fragment(&'a [u8]),
 }
 
 impl<'a> Iterator for Values<'a> {

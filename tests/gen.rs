@@ -3,10 +3,13 @@
 // The lints know tests by their attribute, and their helpers not at all.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod util;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -21,6 +24,7 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use proptest::prelude::*;
 use prost::Message;
 use tonic::{Request, Response, Status};
+use util::Server;
 
 #[derive(Parser)]
 struct Cli {
@@ -34,7 +38,11 @@ fn args(flags: &str) -> GenArgs {
 
 /// All lines of a pool, and of one turn around it.
 fn lines(flags: &str, index: u32) -> Vec<u8> {
-    let mut pool = Pool::new(&args(flags), index);
+    all_lines(&args(flags), index)
+}
+
+fn all_lines(args: &GenArgs, index: u32) -> Vec<u8> {
+    let mut pool = Pool::new(args, index).unwrap();
     let (number, bytes) = pool.next_lines(u32::MAX, usize::MAX);
     assert!(number >= 500);
     bytes.to_vec()
@@ -94,7 +102,7 @@ proptest! {
         let flags = "--format mixed --hostile --connections 1000";
         let whole = lines(flags, 0);
         let endings = whole.split_inclusive(|byte| *byte == b'\n').collect::<Vec<_>>();
-        let mut pool = Pool::new(&args(flags), 0);
+        let mut pool = Pool::new(&args(flags), 0).unwrap();
         let mut seen = Vec::new();
         for (lines_max, bytes_max) in takes {
             let (number, bytes) = pool.next_lines(lines_max, bytes_max);
@@ -122,7 +130,7 @@ fn sizes_are_those_of_the_real_thing() {
     check("--format kuma-json", 654);
     check("--format kuma-tcp", 127);
     let check = |flags: &str, expected: usize| {
-        let mut pool = Pool::new(&args(&format!("{flags} --format otlp --batch 500")), 0);
+        let mut pool = Pool::new(&args(&format!("{flags} --format otlp --batch 500")), 0).unwrap();
         let mean = request(&mut pool, 500).len() / 500;
         assert!(mean.abs_diff(expected) * 10 <= expected, "{flags}: {mean} bytes");
     };
@@ -142,19 +150,93 @@ fn tcp_lines_read_back() {
     }
 }
 
+/// A format string of one's own: times in forms of their own, header, number, address, cut values,
+/// and an operator that nobody knows.
+const OWN: &str = "%START_TIME% %START_TIME(%s.%3f)% %START_TIME_LOCAL% %RESPONSE_CODE% %RESPONSE_FLAGS_LONG% \
+    %REQ(:PATH)% %PATH(NQ)% %GRPC_STATUS% %KUMA_SOURCE_ADDRESS% %KUMA_ZONE% %CONNECTION_ID% %REQ(X-TENANT)% \
+    \"%REQ(USER-AGENT):20%\" %REQ(TRACEPARENT)% %UPSTREAM_REMOTE_ADDRESS% 100%% %REQ(X-REQUEST-ID)% %WHAT%";
+
 #[test]
 fn one_seed_gives_the_same_records_and_another_does_not() {
-    let paths = |flags: &str| -> Vec<String> {
-        text_lines(flags, 0).iter().map(|line| line.split('"').nth(1).unwrap().to_owned()).collect()
+    for format in ["kuma-http", "envoy", "istio", OWN] {
+        // The times are those of now.
+        let records = |seed: &str| -> Vec<String> {
+            let flags = ["gen", "--seed", seed, "--format", format];
+            let lines = all_lines(&Cli::try_parse_from(flags).unwrap().args, 0);
+            let times = if format == OWN { 3 } else { 1 };
+            let without_times = |line: &str| line.splitn(times + 1, ' ').last().unwrap().to_owned();
+            String::from_utf8_lossy(&lines).lines().map(without_times).collect()
+        };
+        assert_eq!(records("7"), records("7"), "{format}");
+        assert_ne!(records("7"), records("8"), "{format}");
+    }
+}
+
+fn logboom_gen(flags: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_logboom")).arg("gen").args(flags).output().unwrap()
+}
+
+/// Scenario: the built program sends each format to a source that has this format.
+/// Guarantee: every record is read, and in one way; the times are those of now.
+#[test]
+fn what_is_sent_in_a_format_is_read_by_it() {
+    let plain = format!("{{type: Plain, plain: '{OWN}'}}");
+    let cases = [
+        ("kuma-http", "kuma-http", "kuma-http"),
+        ("kuma-tcp", "kuma-tcp", "kuma-tcp"),
+        ("kuma-json", "kuma-json", "json"),
+        ("mixed", "mixed", "auto"),
+        ("envoy", "envoy", "envoy"),
+        ("istio", "istio", "istio"),
+        ("own", OWN, &*plain),
+    ];
+    let sources =
+        cases.map(|(name, _, format)| format!("{name}: {{type: lines, listen: 127.0.0.1:0, format: {format}}}"));
+    let sinks = cases
+        .map(|(name, ..)| format!("{name}: {{type: file, path: '{{dir}}/{name}', encoding: json, from: [{name}]}}"));
+    let server = Server::start(&format!("sources:\n  {}\nsinks:\n  {}", sources.join("\n  "), sinks.join("\n  ")));
+    let started = jiff::Timestamp::now() - jiff::SignedDuration::from_millis(1);
+    for (name, format, _) in cases {
+        let to = format!("lines://{}", server.address(name));
+        let flags = ["--format", format, "--to", &to, "--rate", "max", "--count", "1000", "--connections", "2", "--id"];
+        let output = logboom_gen(&flags);
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        util::eventually("all of it has come", || server.source(name, "received_records") == 1_000);
+    }
+    let ended = server.stop();
+    ended.assert_clean();
+    for (name, ..) in cases {
+        let records = ended.json(name);
+        assert_eq!(records.len(), 1_000, "{name}");
+        for record in records {
+            assert!(record["attributes"].get("logboom.parse_error").is_none(), "{name}: {record}");
+            let time: jiff::Timestamp = record["timestamp"].as_str().unwrap().parse().unwrap();
+            assert!(time >= started, "{name}: {record}");
+            assert!(record["body"].as_str().unwrap().contains("-00000000"), "{name}: {record}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_format_is_refused_at_its_place() {
+    let check = |format: &str, expected: &[&str]| {
+        let output = logboom_gen(&["--format", format, "--to", "-", "--count", "1"]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{format}: {error}");
+        for part in expected {
+            assert!(error.contains(part), "{format}: no {part} in {error}");
+        }
     };
-    assert_eq!(paths("--seed 7"), paths("--seed 7"));
-    assert_ne!(paths("--seed 7"), paths("--seed 8"));
+    check("kuma-htp", &["possible values: kuma-http, kuma-tcp", "'kuma-http'"]);
+    check("%START_TIME% 5 %", &["error: a percent sign that begins no operator", "--format:1:16", "help: write %%"]);
+    check("%PROTOCOL% %REQ%", &["needs something in parentheses", "--format:1:12", " ^^^^^\n"]);
+    check("%PROTOCOL%\n%DURATION%", &["a line feed inside of the format"]);
 }
 
 #[test]
 fn requests_decode_and_are_shaped_as_envoy_shapes_them() {
     for body in ["string", "kvlist"] {
-        let mut pool = Pool::new(&args(&format!("--format otlp --batch 17 --id --body {body}")), 3);
+        let mut pool = Pool::new(&args(&format!("--format otlp --batch 17 --id --body {body}")), 3).unwrap();
         let mut next_id = 0;
         for records in [17, 17, 5] {
             let request = ExportLogsServiceRequest::decode(&*request(&mut pool, records)).unwrap();
@@ -201,7 +283,7 @@ fn id_of(record: &LogRecord) -> String {
 
 #[test]
 fn hostile_requests_are_whole_except_for_their_text() {
-    let mut pool = Pool::new(&args("--format otlp --batch 50 --hostile"), 0);
+    let mut pool = Pool::new(&args("--format otlp --batch 50 --hostile"), 0).unwrap();
     let requests: Vec<_> = (0..16).map(|_| request(&mut pool, 50)).collect();
     // A strict decoder loses whole requests to one bad byte, ...
     assert!(requests.iter().any(|request| ExportLogsServiceRequest::decode(&**request).is_err()));
@@ -346,7 +428,7 @@ fn a_reader_that_takes_nothing_does_not_hold_the_end() {
 #[test]
 fn a_cut_write_takes_back_what_was_not_whole() {
     let check = |bytes: fn(&[u8]) -> usize, lines: u32| {
-        let mut pool = Pool::new(&args("--id"), 0);
+        let mut pool = Pool::new(&args("--id"), 0).unwrap();
         let cut = bytes(pool.next_lines(3, usize::MAX).1);
         assert_eq!(pool.cut(cut), lines);
         let last = lines.checked_sub(1).map(|last| ("c0-000000000000".to_owned(), format!("c0-{last:012}")));
@@ -384,6 +466,8 @@ fn nobody_listening_and_contradicting_flags_are_refused() {
     check("--to otlp://127.0.0.1:4317", "lines cannot go to otlp://");
     check("--to - --json", "standard output");
     check("--duration 0s", "sends nothing");
+    check("--format %START_TIME% --id", "--id finds no place for the numbers");
+    check("--format %START_TIME% --to otlp://127.0.0.1:4317", "lines cannot go to otlp://");
 }
 
 /// Answers as told, keeps what came.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::escape::{escape_json, hex_digit};
 use super::repeats::Repeats;
-use crate::record::{ValueRef, Values};
+use crate::record::{Member, ValueRef, Values};
 
 /// Writes values as plain JSON: a list of keys and values is an object, a repeated key keeps its
 /// last value, bytes are base64, numbers that JSON does not know are strings.
@@ -65,16 +65,24 @@ impl ValueWriter {
     /// An object no key of which comes twice.
     fn distinct(&mut self, mut members: Values<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        loop {
-            let plain = members.next_key_is_plain();
-            let Some((key, value)) = members.next() else { break };
-            out.extend_from_slice(b",\"");
-            if plain {
-                out.extend_from_slice(key);
-            } else {
-                escape_json(key, out);
+        while let Some((member, value)) = members.next_member() {
+            match (member, value) {
+                (Member::Fragment(fragment), ValueRef::Text(text)) => {
+                    out.extend_from_slice(fragment);
+                    escape_json(text, out);
+                    out.push(b'"');
+                }
+                (Member::Fragment(fragment), value) => {
+                    // The quote is for text.
+                    out.extend_from_slice(fragment.split_last().map_or(&[], |(_, it)| it));
+                    self.value(value, out);
+                }
+                (Member::Key(key), value) => {
+                    out.extend_from_slice(b",\"");
+                    escape_json(key, out);
+                    self.member(value, out);
+                }
             }
-            self.member(value, out);
         }
         begin_object(start, out);
         out.push(b'}');

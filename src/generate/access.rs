@@ -23,6 +23,11 @@ impl DataPlane {
             node: format!("default.{service}-{:08x}-{index:04}", 0x9e37_79b9u32.wrapping_mul(index + 1)),
         }
     }
+
+    /// Its identifier, as Kuma 2.14 writes it.
+    pub fn workload(&self) -> String {
+        format!("kri_wl_default_{}_kuma-demo_{}_", self.zone, self.service)
+    }
 }
 
 /// One request, or one TCP connection: the HTTP fields are then not looked at.
@@ -47,6 +52,10 @@ pub(super) struct Access {
     pub destination: &'static str,
     pub source_address: String,
     pub upstream_host: Option<String>,
+    /// True for a call of gRPC.
+    pub grpc: bool,
+    /// What operators say that no other value stands for.
+    pub other: u32,
 }
 
 impl Access {
@@ -75,6 +84,8 @@ impl Access {
             destination,
             source_address: plane.address.clone(),
             upstream_host: reached.then(|| format!("10.42.{}.{}:{port}", rng.u8(..200), rng.u8(2..250))),
+            grpc,
+            other: rng.u32(..100),
         }
     }
 }

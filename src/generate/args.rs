@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use anyhow::bail;
 
+use super::format::{Format, FormatParser, NamedFormat};
+use super::layout;
 use crate::config::units::Period;
 
 /// Send realistic load: lines as kuma-dp writes them, OTLP requests as Envoy does.
 #[derive(clap::Args, Debug, Clone)]
 pub struct GenArgs {
-    /// What the records look like; `mixed` interleaves them on one connection, as kuma-dp does
-    #[arg(long, value_enum, default_value_t = Format::KumaHttp)]
+    /// What the records look like: a name, or a format string of your own with the operators of
+    /// Envoy and Kuma, such as '%START_TIME% %RESPONSE_CODE% %REQ(:PATH)%'
+    #[arg(long, default_value = "kuma-http", value_parser = FormatParser)]
     pub format: Format,
     /// The body of an OTLP record
     #[arg(long, value_enum, default_value_t = BodyKind::String)]
@@ -40,8 +43,8 @@ pub struct GenArgs {
     /// OTLP requests in flight on each connection; each waits for its answer before the next
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub streams: u32,
-    /// Number the records of each connection (c3-000000123456) in the request id, for kuma-tcp in
-    /// the destination service
+    /// Number the records of each connection (c3-000000123456) in the request id, for formats
+    /// without one in the destination service
     #[arg(long)]
     pub id: bool,
     /// Same seed, same records
@@ -58,21 +61,6 @@ pub struct GenArgs {
     /// Print the report as JSON on standard output too
     #[arg(long)]
     pub json: bool,
-}
-
-/// What the records look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// The default HTTP format of MeshAccessLog: 20 fields.
-    KumaHttp,
-    /// The default TCP format of MeshAccessLog.
-    KumaTcp,
-    /// The JSON fields of the MeshAccessLog documentation, as kuma-dp writes them.
-    KumaJson,
-    /// OTLP requests as Envoy sends them.
-    Otlp,
-    /// All three kinds of lines; to an OTLP target both kinds of bodies.
-    Mixed,
 }
 
 /// The body of an OTLP record.
@@ -200,7 +188,7 @@ impl GenArgs {
     #[must_use]
     pub fn target(&self) -> Target {
         self.to.clone().unwrap_or_else(|| match self.format {
-            Format::Otlp => Target::Otlp("127.0.0.1:4317".to_owned()),
+            Format::Named(NamedFormat::Otlp) => Target::Otlp("127.0.0.1:4317".to_owned()),
             _ => Target::Lines("127.0.0.1:5000".to_owned()),
         })
     }
@@ -208,13 +196,17 @@ impl GenArgs {
     pub(super) fn plan(&self) -> anyhow::Result<Plan> {
         let target = self.target();
         let otlp = matches!(target, Target::Otlp(_));
-        match self.format {
-            Format::Otlp if !otlp => {
+        match &self.format {
+            Format::Named(NamedFormat::Otlp) if !otlp => {
                 bail!("--format otlp cannot go to {target}: name an otlp:// target, or another format")
             }
-            Format::KumaHttp | Format::KumaTcp | Format::KumaJson if otlp => {
+            Format::Named(NamedFormat::Otlp | NamedFormat::Mixed) => {}
+            _ if otlp => {
                 bail!("lines cannot go to {target}: write --format otlp (or mixed), or name a lines:// target")
             }
+            Format::Own(format) if self.id && layout::id_place(format).is_none() => bail!(
+                "--id finds no place for the numbers: put %REQ(X-REQUEST-ID)% or %KUMA_DESTINATION_SERVICE% into the format"
+            ),
             _ => {}
         }
         if target == Target::Stdout && self.json {

@@ -7,14 +7,17 @@
 
 mod access;
 mod args;
+mod format;
 mod grpc;
 mod hostile;
+mod layout;
 mod lines;
 mod otlp;
 mod pace;
 mod pool;
 mod render;
 mod report;
+mod values;
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -24,7 +27,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-pub use args::{BodyKind, Format, GenArgs, Quantity, Rate, Target};
+pub use args::{BodyKind, GenArgs, Quantity, Rate, Target};
+pub use format::{Format, NamedFormat};
 pub use pool::{ID_DIGITS, Outgoing, Pool};
 pub use report::{Latency, Report};
 
@@ -62,7 +66,7 @@ pub fn run(args: &GenArgs) -> anyhow::Result<()> {
 pub fn generate(args: &GenArgs) -> anyhow::Result<Report> {
     let plan = args.plan()?;
     let connections = (0..plan.connections).map(|_| connect(&plan.target)).collect::<anyhow::Result<Vec<_>>>()?;
-    let pools: Vec<Pool> = (0..plan.connections).map(|index| Pool::new(args, index)).collect();
+    let pools = (0..plan.connections).map(|index| Pool::new(args, index)).collect::<anyhow::Result<Vec<_>>>()?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -7,12 +7,11 @@ use fastrand::Rng;
 
 use super::access::{Access, DataPlane};
 use super::hostile;
-use super::render::{self, Context, Rendered, What};
+use super::render::{Context, Rendered, What};
 
 /// A `Resource` with the attributes of a MeshAccessLog, as `ResourceLogs.resource`.
 pub(super) fn resource(plane: &DataPlane) -> Rendered {
     let mut resource = Rendered::default();
-    let workload = format!("kri_wl_default_{}_kuma-demo_{}_", plane.zone, plane.service);
     for (key, value) in [
         ("log_name", "MeshAccessLog"),
         ("zone_name", &plane.zone),
@@ -20,7 +19,7 @@ pub(super) fn resource(plane: &DataPlane) -> Rendered {
         ("node_name", &plane.node),
         ("kuma.mesh", plane.mesh),
         ("kuma.zone", &plane.zone),
-        ("kuma.workload", &workload),
+        ("kuma.workload", &plane.workload()),
     ] {
         message(&mut resource, 1, &key_value(key, string_value(value.as_bytes())));
     }
@@ -87,9 +86,9 @@ impl Body {
     /// An `AnyValue`.
     fn render(self, access: &Access, context: Context<'_>) -> Option<Rendered> {
         match self {
-            Body::String => Some(field(1, &render::http(access, context))),
+            Body::String => Some(field(1, &context.layouts.http.render(access, context))),
             Body::Kvlist => Some(field(6, &kvlist(access, context))),
-            Body::Array => Some(field(5, &field(1, &field(1, &render::http(access, context))))),
+            Body::Array => Some(field(5, &field(1, &field(1, &context.layouts.http.render(access, context))))),
             Body::EmptyKvlist => Some(field(6, &Rendered::default())),
             Body::Absent => None,
         }

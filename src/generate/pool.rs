@@ -7,7 +7,9 @@ use bytes::BufMut;
 use fastrand::Rng;
 
 use super::access::{Access, DataPlane};
-use super::args::{BodyKind, Format, GenArgs};
+use super::args::{BodyKind, GenArgs};
+use super::format::{Format, NamedFormat};
+use super::layout::Layouts;
 use super::otlp::{self, Body};
 use super::render::{self, Context, Rendered, Stamp, TIME_LEN, What};
 use super::{Target, hostile};
@@ -42,12 +44,19 @@ enum Content {
 
 impl Pool {
     /// Renders the records of connection `index`; the same flags give the same records.
-    #[must_use]
-    pub fn new(args: &GenArgs, index: u32) -> Pool {
+    ///
+    /// # Errors
+    ///
+    /// None in practice: formats are checked when the flags are read.
+    pub fn new(args: &GenArgs, index: u32) -> anyhow::Result<Pool> {
         let mut rng = Rng::with_seed(args.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(index)));
         let plane = DataPlane::new(index);
         let id_prefix = args.id.then(|| format!("c{index}-"));
-        let context = Context { plane: &plane, id_prefix: id_prefix.as_deref() };
+        let layouts = Layouts::new(&args.format)?;
+        let mut clock = Clock::default();
+        clock.read();
+        let context =
+            Context { plane: &plane, id_prefix: id_prefix.as_deref(), layouts: &layouts, now_nanos: clock.nanos };
         let connections = args.connections as usize;
         let content = match args.target() {
             Target::Otlp(_) => {
@@ -60,14 +69,7 @@ impl Pool {
                 Content::Lines(Lines::new(args, context, number, &mut rng))
             }
         };
-        Pool {
-            content,
-            cursor: 0,
-            last: Slice::default(),
-            clock: Clock::default(),
-            counter: Counter::from(0),
-            id_prefix,
-        }
+        Ok(Pool { content, cursor: 0, last: Slice::default(), clock, counter: Counter::from(0), id_prefix })
     }
 
     /// The next lines, each with its newline, stamped with the time and their numbers: at most
@@ -218,15 +220,7 @@ fn line(args: &GenArgs, context: Context<'_>, index: usize, rng: &mut Rng) -> Re
     if args.hostile && index % hostile::TWIST_EVERY == 2 {
         hostile::twist(&mut access, rng);
     }
-    let kind = match args.format {
-        Format::Mixed => [Format::KumaHttp, Format::KumaHttp, Format::KumaJson, Format::KumaTcp][rng.usize(..4)],
-        kind => kind,
-    };
-    match kind {
-        Format::KumaTcp => render::tcp(&access, context),
-        Format::KumaJson => render::json(&access, context),
-        Format::KumaHttp | Format::Otlp | Format::Mixed => render::http(&access, context),
-    }
+    context.layouts.render(&access, context, rng)
 }
 
 /// Requests, and the records to build a shorter one from.
@@ -244,9 +238,9 @@ impl Requests {
         let mut spare = Vec::new();
         let whole = (0..number)
             .map(|index| {
-                let body = match (args.format, args.body) {
+                let body = match (&args.format, args.body) {
                     // Loggers with different bodies never share a request.
-                    (Format::Mixed, _) if index % 2 == 1 => Body::Kvlist,
+                    (Format::Named(NamedFormat::Mixed), _) if index % 2 == 1 => Body::Kvlist,
                     (_, BodyKind::Kvlist) => Body::Kvlist,
                     _ => Body::String,
                 };

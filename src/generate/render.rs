@@ -1,9 +1,8 @@
-//! Text formats, as they stand on the wire between kuma-dp and a collector.
-//!
-//! Field order and operators are those of the Kuma source (`meshaccesslog/plugin/xds`), the JSON
-//! keys those of its documentation, their escaping that of Go's `encoding/json`.
+//! Bytes with places to overwrite, and the JSON that kuma-dp sends: its keys are those of the
+//! documentation of Kuma, their escaping that of Go's `encoding/json`.
 
 use super::access::{Access, DataPlane};
+use super::layout::Layouts;
 
 /// Digits of a record's number.
 pub const ID_DIGITS: usize = 12;
@@ -85,57 +84,10 @@ impl Rendered {
 pub(super) struct Context<'a> {
     pub plane: &'a DataPlane,
     pub id_prefix: Option<&'a str>,
-}
-
-/// The default HTTP format, 20 fields, without a newline.
-pub(super) fn http(access: &Access, context: Context<'_>) -> Rendered {
-    let mut line = Rendered::default();
-    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-    line.text("[").stamp(What::Time).text("] ").text(context.plane.mesh);
-    line.text(&format!(
-        " \"{} {} {}\" {} {} {} {} {} {}",
-        access.method,
-        access.path.as_deref().unwrap_or("-"),
-        access.protocol,
-        access.status,
-        access.flags,
-        access.bytes_received,
-        access.bytes_sent,
-        access.duration_ms,
-        number(access.upstream_ms),
-    ));
-    line.text(" \"").text(access.forwarded_for.as_deref().unwrap_or("-"));
-    line.text("\" \"").bytes(access.user_agent.as_deref().unwrap_or(b"-"));
-    line.text("\" \"").text(access.trace_id.as_deref().unwrap_or("-"));
-    line.text("\" \"").id(context.id_prefix, &access.request_id);
-    line.text(&format!(
-        "\" \"{}\" \"{}\" \"{}\" \"{}\" \"{}\"",
-        access.authority,
-        context.plane.service,
-        access.destination,
-        access.source_address,
-        access.upstream_host.as_deref().unwrap_or("-"),
-    ));
-    line
-}
-
-/// The default TCP format, without a newline. It has no request id: record numbers stand in the
-/// destination service.
-pub(super) fn tcp(access: &Access, context: Context<'_>) -> Rendered {
-    let mut line = Rendered::default();
-    line.text("[").stamp(What::Time).text("] ").text(access.flags).text(" ").text(context.plane.mesh);
-    line.text(&format!(
-        " {}({})->{}(",
-        access.source_address,
-        context.plane.service,
-        access.upstream_host.as_deref().unwrap_or("-")
-    ));
-    line.id(context.id_prefix, access.destination);
-    line.text(&format!(
-        ") took {}ms, sent {} bytes, received: {} bytes",
-        access.duration_ms, access.bytes_sent, access.bytes_received
-    ));
-    line
+    /// What the records look like.
+    pub layouts: &'a Layouts,
+    /// Written where a time has a form of its own, which cannot be overwritten in place.
+    pub now_nanos: u64,
 }
 
 /// The documented JSON fields, without a newline: keys sorted bytewise, the stray quotes of the

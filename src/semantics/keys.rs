@@ -10,7 +10,8 @@ macro_rules! keys {
         pub(super) enum Key { $($id),* }
 
         const TEXTS: &[&str] = &[$($text),*];
-        const ALL: &str = concat!($($text),*);
+        /// Each as a fragment, see [`Tree::keep_key`].
+        const ALL: &str = concat!($(",\"", $text, "\":\""),*);
     };
 }
 
@@ -67,15 +68,17 @@ keys! {
     Error "ERROR"
 }
 
-const ENDS: [u16; TEXTS.len()] = {
-    let mut ends = [0; TEXTS.len()];
-    let (mut at, mut end) = (0, 0);
+/// Where the texts begin and end in [`ALL`].
+const PLACES: [(u16, u16); TEXTS.len()] = {
+    let mut places = [(0, 0); TEXTS.len()];
+    let (mut at, mut start) = (0, 2);
     while at < TEXTS.len() {
-        end += TEXTS[at].len() as u16;
-        ends[at] = end;
+        let end = start + TEXTS[at].len() as u16;
+        places[at] = (start, end);
+        start = end + 5;
         at += 1;
     }
-    ends
+    places
 };
 
 /// The attribute names and severity texts that [`apply`](super::apply()) writes, kept in a tree.
@@ -85,7 +88,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Writes them into the tree as kept text, a copy of some 1200 bytes: call it once per payload,
+    /// Writes them into the tree as kept text, a copy of some 1400 bytes: call it once per payload,
     /// see [`Tree::keep`].
     #[must_use]
     pub fn keep(tree: &mut Tree) -> Keys {
@@ -100,9 +103,8 @@ impl Keys {
 
     #[inline]
     pub(super) fn of(&self, key: Key) -> Span {
-        let at = key as usize;
-        let start = if at == 0 { 0 } else { ENDS[at - 1] };
-        self.all.part(usize::from(start), usize::from(ENDS[at]))
+        let (start, end) = PLACES[key as usize];
+        self.all.part(usize::from(start), usize::from(end))
     }
 }
 

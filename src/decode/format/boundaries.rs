@@ -6,9 +6,8 @@
 
 use std::ops::Range;
 
-use memchr::memchr_iter;
-
 use super::class::{Bytes, Class};
+use super::literal::Literal;
 use super::matcher::{Element, Match};
 
 /// Most words of bits for one line: 4 MiB, that is 32 slots over 1 MiB. What needs more is not read.
@@ -21,6 +20,8 @@ const WORDS_KEPT: usize = 1 << 13;
 pub(super) struct Boundaries {
     /// Where the first slot begins, then where each slot can end: equally many words for each.
     bits: Vec<u64>,
+    /// Numbers and times of the slots that were read from the left.
+    pub numbers: Vec<Option<i64>>,
 }
 
 impl Boundaries {
@@ -61,7 +62,7 @@ impl Boundaries {
         for (index, slot) in slots.iter().enumerate() {
             let (begins, ends) = neighbours(&mut self.bits, words, index);
             let shift = index.checked_sub(1).map_or(0, |before| slots[before].after.len());
-            let after = (index + 1 < slots.len()).then_some(&slot.after[..]);
+            let after = (index + 1 < slots.len()).then_some(&slot.after);
             if !forward(text, &slot.class, begins, shift, after, ends) {
                 return Match::No(index);
             }
@@ -85,14 +86,22 @@ impl Boundaries {
 
 /// Sets the places where a slot can end that begins at one of `begins`, each `shift` farther: at
 /// `after`, or at the end of the text. False when there is none.
-fn forward(text: &[u8], class: &Class, begins: &[u64], shift: usize, after: Option<&[u8]>, ends: &mut [u64]) -> bool {
+fn forward(
+    text: &[u8],
+    class: &Class,
+    begins: &[u64],
+    shift: usize,
+    after: Option<&Literal>,
+    ends: &mut [u64],
+) -> bool {
+    let len_max = class.len_max(text);
     let mut nearest = None;
     let mut rest = ascending(begins).map(|it| it + shift).peekable();
     // Bytes up to `seen` were looked at; what the slot cannot hold ends at `wall`.
     let (mut seen, mut wall) = (0, 0);
     let mut reached = |at: usize| {
         if !class.is_closed() {
-            let lengths = 0..=class.len_max().min(at.saturating_sub(shift));
+            let lengths = 0..=len_max.min(at.saturating_sub(shift));
             return at >= shift
                 && lengths.into_iter().any(|len| has(begins, at - len - shift) && class.fits(&text[at - len..at]));
         }
@@ -107,10 +116,10 @@ fn forward(text: &[u8], class: &Class, begins: &[u64], shift: usize, after: Opti
                     wall = seen + foreign + 1;
                 }
                 seen = at;
-                begin >= wall && at - begin <= class.len_max()
+                begin >= wall && at - begin <= len_max
             }
-            Class::Run { max, .. } => at - begin <= *max,
-            _ => at - begin <= class.len_max() && class.fits(&text[begin..at]),
+            Class::Run { .. } => at - begin <= len_max,
+            _ => at - begin <= len_max && class.fits(&text[begin..at]),
         }
     };
     let mut any = false;
@@ -120,24 +129,27 @@ fn forward(text: &[u8], class: &Class, begins: &[u64], shift: usize, after: Opti
             any = true;
         }
     };
-    match after {
-        None => note(text.len()),
-        Some([]) => (0..=text.len()).for_each(note),
-        Some(after @ [first, ..]) => {
-            memchr_iter(*first, text).filter(|at| text[*at..].starts_with(after)).for_each(note);
-        }
+    let Some(after) = after else {
+        note(text.len());
+        return any;
+    };
+    let mut from = 0;
+    while let Some(at) = after.find(text, from, text.len()) {
+        note(at);
+        from = at + 1;
     }
     any
 }
 
 /// Keeps those of `begins`, each `shift` farther, from which a slot reaches one of `ends`.
 fn backward(text: &[u8], class: &Class, begins: &mut [u64], shift: usize, ends: &[u64]) {
+    let len_max = class.len_max(text);
     let mut nearest = None;
     let mut rest = descending(ends).peekable();
     let (mut seen, mut wall) = (text.len(), usize::MAX);
     let mut reaches = |at: usize| {
         if !class.is_closed() {
-            let mut lengths = 0..=class.len_max().min(text.len() - at);
+            let mut lengths = 0..=len_max.min(text.len() - at);
             return lengths.any(|len| has(ends, at + len) && class.fits(&text[at..at + len]));
         }
         while let Some(end) = rest.next_if(|it| *it >= at) {
@@ -151,10 +163,10 @@ fn backward(text: &[u8], class: &Class, begins: &mut [u64], shift: usize, ends: 
                     wall = at + foreign;
                 }
                 seen = at;
-                end <= wall && end - at <= class.len_max()
+                end <= wall && end - at <= len_max
             }
-            Class::Run { max, .. } => end - at <= *max,
-            _ => end - at <= class.len_max() && class.fits(&text[at..end]),
+            Class::Run { .. } => end - at <= len_max,
+            _ => end - at <= len_max && class.fits(&text[at..end]),
         }
     };
     for (index, word) in begins.iter_mut().enumerate().rev() {

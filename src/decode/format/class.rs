@@ -9,6 +9,12 @@ const INT_LEN_MAX: usize = 20;
 /// Longest trace id.
 const TRACE_ID_LEN_MAX: usize = 32;
 
+#[cfg(test)]
+thread_local! {
+    /// Bytes and literals that were looked at.
+    pub(super) static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// What stands in a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -16,7 +22,7 @@ pub(super) enum Class {
     Run {
         /// Which.
         bytes: Bytes,
-        /// At most so many.
+        /// At most so many, as Envoy counted them.
         max: usize,
     },
     /// A whole number of 64 bits.
@@ -34,7 +40,8 @@ pub(super) enum Bytes {
     Int,
     /// Letters, digits, `_`, `-` and `,`.
     Flags,
-    /// No spaces, quotes, parentheses and controls.
+    /// No spaces, quotes, parentheses (round, curly or pointed), controls, `|`, `,` and `;`: Kuma's
+    /// names are letters, digits and `.-_:/`, addresses have brackets besides.
     Name,
     /// No spaces, quotes and controls.
     Token,
@@ -81,8 +88,10 @@ impl Class {
     /// True when exactly this can stand in the slot.
     #[inline]
     pub(super) fn fits(&self, text: &[u8]) -> bool {
+        #[cfg(test)]
+        STEPS.set(STEPS.get() + 1 + text.len() as u64);
         if let Class::Run { bytes, max } = self {
-            return text.len() <= *max && (*bytes == Bytes::Any || bytes.run_end(text, 0) == text.len());
+            return is_cut(text, *max) && (*bytes == Bytes::Any || bytes.run_end(text, 0) == text.len());
         }
         match (self, text) {
             (_, b"" | b"-") => true,
@@ -93,10 +102,18 @@ impl Class {
         }
     }
 
-    /// The longest text, where that is a short one.
-    pub(super) fn len_max(&self) -> usize {
+    /// True when any run of its bytes fits.
+    #[inline]
+    pub(super) fn is_run(&self) -> bool {
+        matches!(self, Class::Run { max: usize::MAX, .. })
+    }
+
+    /// The longest text in a stretch of a line; see `is_cut`.
+    pub(super) fn len_max(&self, stretch: &[u8]) -> usize {
         match self {
-            Class::Run { max, .. } => *max,
+            Class::Run { max: usize::MAX, .. } => usize::MAX,
+            Class::Run { max, .. } if stretch.is_ascii() => *max,
+            Class::Run { max, .. } => max.saturating_mul(2),
             Class::Int => INT_LEN_MAX,
             Class::TraceId => TRACE_ID_LEN_MAX,
             Class::Time(form) => form.len_max(),
@@ -110,9 +127,17 @@ impl Class {
     }
 }
 
+/// True for a text of at most so many bytes, as Envoy counted them: where it cut a character it then
+/// made one of two bytes out of each byte of the text.
+fn is_cut(text: &[u8], max: usize) -> bool {
+    let characters = || text.iter().filter(|byte| !matches!(byte, 0x80..=0xBF)).count();
+    text.len() <= max || text.len() / 2 <= max && characters() <= max
+}
+
 fn is_trace_id(text: &[u8]) -> bool {
     match text.len() {
-        16 | 32 => text.iter().all(u8::is_ascii_hexdigit),
+        // All of it, because what ends early is not done many bytes at a time.
+        16 | 32 => text.iter().fold(true, |hex, byte| hex & byte.is_ascii_hexdigit()),
         len => len <= 20 && text.iter().all(u8::is_ascii_digit),
     }
 }
@@ -120,6 +145,8 @@ fn is_trace_id(text: &[u8]) -> bool {
 impl Bytes {
     #[inline]
     pub(super) fn has(self, byte: u8) -> bool {
+        #[cfg(test)]
+        STEPS.set(STEPS.get() + 1);
         TABLE[byte as usize] & self.bit() != 0
     }
 
@@ -139,18 +166,64 @@ impl Bytes {
     /// Where a run of these bytes that begins at `start` ends.
     #[inline]
     pub(super) fn run_end(self, line: &[u8], start: usize) -> usize {
+        let mut at = start;
+        if self.has_long_values() {
+            while let Some(chunk) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+                match foreign_to_token(u64::from_le_bytes(*chunk)) {
+                    0 => at += 8,
+                    found => return at + found.trailing_zeros() as usize / 8,
+                }
+            }
+        }
         let bit = self.bit();
-        let rest = line.get(start..).unwrap_or_default();
-        rest.iter().position(|byte| TABLE[*byte as usize] & bit == 0).map_or(line.len(), |len| start + len)
+        let rest = line.get(at..).unwrap_or_default();
+        rest.iter().position(|byte| TABLE[*byte as usize] & bit == 0).map_or(line.len(), |len| at + len)
     }
 
     /// Where a run of these bytes that ends at `end` begins, not before `from`.
     #[inline]
     pub(super) fn run_start(self, line: &[u8], from: usize, end: usize) -> usize {
+        let mut rest = line.get(from..end).unwrap_or_default();
+        if self.has_long_values() {
+            while let Some(chunk) = rest.last_chunk::<8>() {
+                // From the last byte to the first.
+                match foreign_to_token(u64::from_be_bytes(*chunk)) {
+                    0 => rest = &rest[..rest.len() - 8],
+                    found => return from + rest.len() - found.trailing_zeros() as usize / 8,
+                }
+            }
+        }
         let bit = self.bit();
-        let rest = line.get(from..end).unwrap_or_default();
         rest.iter().rposition(|byte| TABLE[*byte as usize] & bit == 0).map_or(from, |at| from + at + 1)
     }
+
+    /// Paths and authorities are worth looking at eight bytes at once.
+    fn has_long_values(self) -> bool {
+        self == Bytes::Token
+    }
+}
+
+/// Finds bytes among eight that are not of [`Bytes::Token`]. The lowest bit that is set is in the
+/// first of them; higher ones may be wrong.
+#[inline]
+fn foreign_to_token(eight: u64) -> u64 {
+    below_or_delete(eight) | equal(eight, b'"')
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGHS: u64 = ONES << 7;
+
+/// The high bit of bytes up to a space, and of DEL.
+#[inline]
+fn below_or_delete(it: u64) -> u64 {
+    it.wrapping_sub(ONES * 0x21) & !it & HIGHS | equal(it, 0x7F)
+}
+
+/// The high bit of bytes that are this one.
+#[inline]
+fn equal(it: u64, byte: u8) -> u64 {
+    let it = it ^ (ONES * byte as u64);
+    it.wrapping_sub(ONES) & !it & HIGHS
 }
 
 /// For each byte the sets it belongs to, as bits.
@@ -174,7 +247,7 @@ static TABLE: [u8; 256] = {
             if byte != b'"' {
                 bits |= Bytes::Token.bit();
             }
-            if !matches!(byte, b'"' | b'(' | b')') {
+            if !matches!(byte, b'"' | b'\'' | b'(' | b')' | b'<' | b'>' | b'{' | b'}' | b'|' | b',' | b';') {
                 bits |= Bytes::Name.bit();
             }
         }

@@ -1,6 +1,7 @@
 //! From a format string to a format.
 
 use super::class::Class;
+use super::literal::Literal;
 use super::operators::{Operator, Params, Shape, operator, unknown};
 use super::parse::{Part, parse};
 use super::time::TimeForm;
@@ -55,8 +56,7 @@ pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError>
         });
     }
     finest_time_counts(&slots, &mut reads);
-    let elements = classes.into_iter().zip(literals.iter().map(|it| it.as_bytes().to_vec())).collect();
-    let matcher = Matcher::new(lead.as_bytes().to_vec(), elements);
+    let matcher = Matcher::new(&lead, classes.into_iter().zip(literals.iter().map(|it| Literal::new(it))));
     Ok(Format { text: text.to_owned(), lead, slots, reads, literals, matcher, warnings })
 }
 

@@ -7,16 +7,19 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
-
 use super::boundaries::Boundaries;
 use super::class::Class;
+use super::int;
+use super::literal::Literal;
+
+/// Digits of any number that fits 64 bits.
+const DIGITS_SAFE: usize = 18;
 
 /// What a format looks like to the matcher.
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
     /// The literal before the first slot.
-    lead: Vec<u8>,
+    lead: Literal,
     slots: Vec<Element>,
     /// Slots before this one are read from the left.
     prefix: usize,
@@ -28,7 +31,7 @@ pub(super) struct Matcher {
 #[derive(Clone, Debug)]
 pub(super) struct Element {
     pub class: Class,
-    pub after: Vec<u8>,
+    pub after: Literal,
 }
 
 /// How a line fits.
@@ -44,14 +47,15 @@ pub(super) enum Match {
 
 impl Matcher {
     /// A matcher for a literal, and slots with the literal behind each.
-    pub(super) fn new(lead: Vec<u8>, slots: Vec<(Class, Vec<u8>)>) -> Matcher {
-        let slots: Vec<Element> = slots.into_iter().map(|(class, after)| Element { class, after }).collect();
-        let from_left = |it: &&Element| it.after.first().is_some_and(|byte| it.class.excludes(*byte));
+    pub(super) fn new(lead: &str, slots: impl Iterator<Item = (Class, Literal)>) -> Matcher {
+        let lead = Literal::new(lead);
+        let slots: Vec<Element> = slots.map(|(class, after)| Element { class, after }).collect();
+        let from_left = |it: &&Element| it.after.bytes().first().is_some_and(|byte| it.class.excludes(*byte));
         let count = slots.len();
         let prefix = slots.iter().take_while(from_left).count();
         let before = |index: usize| index.checked_sub(1).map_or(&lead, |it| &slots[it].after);
         let from_right =
-            |index: &usize| before(*index).last().is_some_and(|byte| !slots[*index].class.bytes().has(*byte));
+            |index: &usize| before(*index).bytes().last().is_some_and(|byte| !slots[*index].class.bytes().has(*byte));
         let suffix = count - (prefix..count).rev().take_while(from_right).count();
         Matcher { lead, slots, prefix, suffix }
     }
@@ -59,12 +63,30 @@ impl Matcher {
     /// Reads `line`: the place of each slot that is certain.
     pub(super) fn read(&self, line: &[u8], boundaries: &mut Boundaries, places: &mut Vec<Option<Range<u32>>>) -> Match {
         places.clear();
-        if !line.starts_with(&self.lead) {
+        boundaries.numbers.clear();
+        if !self.lead.stands_at(line, 0, line.len()) {
             return Match::No(0);
         }
         let mut start = self.lead.len();
         for (index, Element { class, after }) in self.slots[..self.prefix].iter().enumerate() {
-            let end = class.end(line, start).filter(|end| line[*end..].starts_with(after));
+            let end = match class {
+                Class::Time(form) => {
+                    let rest = line.get(start..).unwrap_or_default();
+                    let read = form.read(rest);
+                    boundaries.numbers.push(read.and_then(|(_, nanos)| i64::try_from(nanos?).ok()));
+                    Some(start + read.map_or(usize::from(rest.starts_with(b"-")), |(len, _)| len))
+                }
+                Class::Int => int_at(line, start).map(|(end, number)| {
+                    boundaries.numbers.push(number);
+                    end
+                }),
+                class => {
+                    boundaries.numbers.push(None);
+                    let end = class.bytes().run_end(line, start);
+                    (class.is_run() || class.fits(&line[start..end])).then_some(end)
+                }
+            };
+            let end = end.filter(|end| after.stands_at(line, *end, line.len()));
             let Some(end) = end else { return Match::No(index) };
             places.push(Some(start as u32..end as u32));
             start = end + after.len();
@@ -73,13 +95,14 @@ impl Matcher {
             return if start == line.len() { Match::Unique } else { Match::No(self.prefix.saturating_sub(1)) };
         }
         places.resize(self.slots.len(), None);
-        let last = self.slots.last().map_or(&[][..], |it| &it.after);
-        let end = line.len().checked_sub(last.len()).filter(|end| *end >= start && line.ends_with(last));
+        let last = self.slots.last().map_or(&self.lead, |it| &it.after);
+        let end = line.len().checked_sub(last.len()).filter(|end| *end >= start);
+        let end = end.filter(|end| last.stands_at(line, *end, line.len()));
         let Some(mut end) = end else { return Match::No(self.prefix) };
         for index in (self.suffix..self.slots.len()).rev() {
             let class = &self.slots[index].class;
             let begin = class.bytes().run_start(line, start, end);
-            if !class.fits(&line[begin..end]) {
+            if !(class.is_run() || class.fits(&line[begin..end])) {
                 return Match::No(self.prefix);
             }
             places[index] = Some(begin as u32..end as u32);
@@ -89,7 +112,7 @@ impl Matcher {
             }
             let before = &self.slots[index - 1].after;
             let literal = begin.checked_sub(before.len()).filter(|it| *it >= start);
-            match literal.filter(|it| line[*it..begin] == **before) {
+            match literal.filter(|it| before.stands_at(line, *it, begin)) {
                 Some(literal) => end = literal,
                 None => return Match::No(self.prefix),
             }
@@ -111,17 +134,19 @@ fn middle(
     boundaries: &mut Boundaries,
     places: &mut [Option<Range<u32>>],
 ) -> Match {
-    match by_literals(slots, line, start, end, places) {
-        Match::Unique => {
-            let fits = |(slot, place): (&Element, &Option<Range<u32>>)| {
-                place.as_ref().is_some_and(|it| slot.class.fits(&line[it.start as usize..it.end as usize]))
-            };
-            let fitted = slots.iter().zip(places.iter()).take_while(|it| fits((it.0, it.1))).count();
-            if fitted == slots.len() { Match::Unique } else { Match::No(fitted) }
-        }
+    let read = match by_literals(slots, line, start, end, places) {
         Match::Ambiguous => boundaries.read(line, start, end, slots, places),
-        none => none,
+        read => read,
+    };
+    if let Match::No(_) = read {
+        return read;
     }
+    // Literals alone say nothing about values, and ways are looked for with the longest values there are.
+    let fits = |(slot, place): (&Element, &Option<Range<u32>>)| {
+        place.as_ref().is_none_or(|it| slot.class.fits(&line[it.start as usize..it.end as usize]))
+    };
+    let fitted = slots.iter().zip(places.iter()).take_while(|it| fits((it.0, it.1))).count();
+    if fitted == slots.len() { read } else { Match::No(fitted) }
 }
 
 /// Looks at the literals between the slots only: the places of the slots when each literal stands
@@ -130,7 +155,7 @@ fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places:
     let Some((last, between)) = slots.split_last() else { return Match::Unique };
     let mut begin = start;
     for (index, slot) in between.iter().enumerate() {
-        let Some(at) = find(&slot.after, line, begin, end) else { return Match::No(index) };
+        let Some(at) = slot.after.find(line, begin, end) else { return Match::No(index) };
         places[index] = Some(begin as u32..at as u32);
         begin = at + slot.after.len();
     }
@@ -140,9 +165,13 @@ fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places:
     for (slot, place) in between.iter().zip(places.iter()).rev() {
         let at = place.as_ref().map_or(end, |it| it.end as usize);
         // Where the next literal is the same, it was the first one behind this one.
-        let until =
-            if slot.after == next.after && limit < end { limit.min(at + 2 * slot.after.len() - 1) } else { limit };
-        if slot.after.is_empty() && at < limit || find(&slot.after, line, at + 1, until).is_some() {
+        let near = at + 2 * slot.after.len();
+        let until = if slot.after == next.after && limit < end { limit.min(near) } else { limit };
+        let farther = match slot.after.len() {
+            0 => at < limit,
+            _ => slot.after.find(line, at + 1, until).is_some(),
+        };
+        if farther {
             return Match::Ambiguous;
         }
         limit = at;
@@ -151,35 +180,25 @@ fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places:
     Match::Unique
 }
 
-/// The first place of a literal in `line[from..end]`.
+/// Where the number, or the minus, or nothing ends that stands there, and the number.
 #[inline]
-fn find(literal: &[u8], line: &[u8], from: usize, end: usize) -> Option<usize> {
-    let Some(first) = literal.first() else { return (from <= end).then_some(from) };
-    let mut at = from;
-    loop {
-        at += memchr(*first, line.get(at..end)?)?;
-        if line[at..end].starts_with(literal) {
-            return Some(at);
+fn int_at(line: &[u8], start: usize) -> Option<(usize, Option<i64>)> {
+    let rest = line.get(start..)?;
+    let negative = rest.first() == Some(&b'-');
+    let (mut number, mut digits) = (0i64, 0);
+    for byte in &rest[usize::from(negative)..] {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
         }
-        at += 1;
-    }
-}
-
-impl Class {
-    /// Where a slot that begins there ends, when what it cannot hold follows.
-    #[inline]
-    fn end(&self, line: &[u8], start: usize) -> Option<usize> {
-        match self {
-            Class::Time(form) => {
-                let rest = line.get(start..)?;
-                let len = form.read(rest).map_or(usize::from(rest.starts_with(b"-")), |(len, _)| len);
-                Some(start + len)
-            }
-            class => {
-                let end = class.bytes().run_end(line, start);
-                let checked = matches!(class, Class::Run { max: usize::MAX, .. });
-                (checked || class.fits(&line[start..end])).then_some(end)
-            }
+        digits += 1;
+        if digits > DIGITS_SAFE {
+            let end = Class::Int.bytes().run_end(line, start);
+            return int(&line[start..end]).filter(|_| Class::Int.fits(&line[start..end])).map(|it| (end, Some(it)));
         }
+        // No more digits than fit.
+        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
     }
+    let number = if negative { -number } else { number };
+    Some((start + usize::from(negative) + digits, (digits > 0).then_some(number)))
 }

@@ -12,6 +12,7 @@ use crate::semantics::{Field, Fields, Target};
 mod boundaries;
 mod class;
 mod compile;
+mod literal;
 mod matcher;
 mod operators;
 mod parse;
@@ -20,6 +21,8 @@ mod time;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_exact;
 
 use boundaries::Boundaries;
 use matcher::{Match, Matcher};
@@ -167,7 +170,7 @@ impl Format {
     #[must_use]
     pub fn keep(&self, tree: &mut Tree) -> FormatKeys {
         let names = self.slots.iter().map(|slot| match &slot.target {
-            Target::Attribute { name, .. } => tree.keep(name.as_bytes()),
+            Target::Attribute { name, .. } => tree.keep_key(name.as_bytes()),
             Target::Field(_) | Target::Nothing => Span::EMPTY,
         });
         FormatKeys { names: names.collect() }
@@ -191,11 +194,12 @@ impl Format {
             Match::No(fitted) => return Reading::No { fitted },
         };
         let slots = self.slots.iter().zip(&self.reads).zip(&keys.names).zip(&places.slots);
-        for (((slot, reads), name), place) in slots {
+        for (index, (((slot, reads), name), place)) in slots.enumerate() {
             let Some(place) = place else { continue };
             let place = place.start as usize..place.end as usize;
             let span = Span::raw(start + place.start, start + place.end);
-            let Some(value) = reads.value(&line[place], span) else { continue };
+            let known = places.boundaries.numbers.get(index).copied().flatten();
+            let Some(value) = reads.value(&line[place], span, known) else { continue };
             match &slot.target {
                 Target::Field(field) => fields.set(*field, value),
                 Target::Attribute { kind, .. } => fields.other(*name, value, *kind),
@@ -229,17 +233,17 @@ impl Format {
 }
 
 impl Reads {
-    /// The value of a slot; `None` when there is none.
+    /// The value of a slot, of which the number may be known; `None` when there is none.
     #[inline]
-    fn value(&self, text: &[u8], span: Span) -> Option<Value> {
+    fn value(&self, text: &[u8], span: Span, known: Option<i64>) -> Option<Value> {
         match (self, text) {
             (_, b"") | (Reads::Nothing, _) => None,
             (Reads::Flags, _) => Some(Value::Text(span)),
             (_, b"-") => None,
             (Reads::Text, _) => Some(Value::Text(span)),
-            (Reads::Int, _) => Some(int(text).map_or(Value::Text(span), Value::Int)),
+            (Reads::Int, _) => Some(known.or_else(|| int(text)).map_or(Value::Text(span), Value::Int)),
             (Reads::Time(form), _) => {
-                let nanos = form.read(text).and_then(|(_, nanos)| nanos).and_then(|it| i64::try_from(it).ok());
+                let nanos = known.or_else(|| i64::try_from(form.read(text)?.1?).ok());
                 Some(nanos.map_or(Value::Text(span), Value::Int))
             }
         }

@@ -27,7 +27,7 @@ pub(super) enum Shape {
     Time,
     /// Response flags.
     Flags,
-    /// No spaces, quotes and parentheses: names and addresses out of configurations.
+    /// Names and addresses out of configurations.
     Name,
     /// No spaces and quotes: what Envoy has checked.
     Token,

@@ -41,7 +41,7 @@ impl Leaf {
             // A time of one's own form is no RFC 3339, which only the format knows to read.
             [slot] if slot.at == (0..text.len()) && (slot.params.is_none() || !is_time(&slot.target)) => {
                 let name = match &slot.target {
-                    Target::Attribute { name, .. } => tree.keep(name.as_bytes()),
+                    Target::Attribute { name, .. } => tree.keep_key(name.as_bytes()),
                     Target::Field(_) | Target::Nothing => Span::EMPTY,
                 };
                 Leaf::Whole { target: slot.target.clone(), name }

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use crate::decode::format::{Format, FormatKeys, Places, Reading, presets};
+use crate::decode::format::{Format, FormatKeys, Places, Reading, Slot, presets};
 use crate::decode::reason::Reason;
-use crate::record::{Record, Span, Tree, is_plain};
+use crate::record::{Record, Span, Tree};
 use crate::semantics::{self, Applied, Fields, Keys, Target};
 
 mod leaf;
@@ -67,7 +67,7 @@ pub(super) struct Words {
 
 impl Words {
     fn keep(tree: &mut Tree) -> Words {
-        let mut keep = |text: &str| tree.keep(text.as_bytes());
+        let mut keep = |text: &str| tree.keep_key(text.as_bytes());
         Words {
             peer_address: keep("network.peer.address"),
             peer_port: keep("network.peer.port"),
@@ -187,7 +187,7 @@ impl Reader {
             shapes,
             keys,
             words,
-            plain_dictionary: tree.kept().iter().all(|byte| is_plain(*byte)),
+            plain_dictionary: tree.keys_are_plain(),
             dictionary: tree.kept().to_vec(),
         })
     }
@@ -196,7 +196,7 @@ impl Reader {
     /// right after [`Tree::clear_all`].
     pub fn prepare(&self, tree: &mut Tree) {
         if self.plain_dictionary {
-            tree.keep_plain(&self.dictionary);
+            tree.keep_fragments(&self.dictionary);
         } else {
             let _names = tree.keep(&self.dictionary);
         }
@@ -363,15 +363,13 @@ impl Compiling {
 /// True when the format's own attributes are named differently from each other and from what is made
 /// of its fields, and from what the collector adds.
 fn has_distinct_names(format: &Format) -> bool {
-    let mut names: Vec<&str> = format
-        .slots()
-        .iter()
-        .filter_map(|slot| match &slot.target {
-            Target::Attribute { name, .. } => Some(name.as_str()),
-            Target::Field(_) | Target::Nothing => None,
-        })
-        .collect();
-    let of_others = |name: &&str| Keys::has(name) || name.starts_with("logboom.") || name.starts_with("network.peer.");
+    let name_of = |slot: &'_ Slot| match &slot.target {
+        Target::Attribute { name, .. } => Some(name.clone()),
+        Target::Field(_) | Target::Nothing => None,
+    };
+    let mut names: Vec<String> = format.slots().iter().filter_map(name_of).collect();
+    let of_others =
+        |name: &String| Keys::has(name) || name.starts_with("logboom.") || name.starts_with("network.peer.");
     let own = !names.iter().any(of_others);
     let count = names.len();
     names.sort_unstable();

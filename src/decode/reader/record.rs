@@ -110,7 +110,8 @@ impl Reader {
         match value {
             Value::Text(span) => {
                 let (buffer, range, in_side) = tree.place(raw, span);
-                !in_side && self.plain(buffer, range.start, range.end, space).is_some_and(|(_, it)| it == Reading::Ambiguous)
+                !in_side
+                    && self.plain(buffer, range.start, range.end, space).is_some_and(|(_, it)| it == Reading::Ambiguous)
             }
             Value::Kvlist { .. } if self.known => {
                 let start = record.body.start + 1;
