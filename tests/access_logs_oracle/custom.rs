@@ -1,9 +1,6 @@
 //! A format that somebody made: separated by bars, which clients may write too, and with a decoded
 //! query, which may break the line.
 
-use serde_json::json;
-
-use super::bytes::{Sent, sent};
 use super::expect::{Expected, expected};
 use super::own::plain_block;
 use super::said::{Part, Said};
@@ -83,14 +80,11 @@ pub fn read(line: &str) -> Option<(Expected, bool)> {
         said.others.insert("envoy.query_param.q".into(), front[4].into());
     }
     let agent = middle[..at].join("|");
-    let doubtful = matches!(sent(&agent), Sent::Doubtful(_));
     if !matches!(&*agent, "-" | "") {
-        let (Sent::Text(text) | Sent::Doubtful(text)) = sent(&agent);
-        said.others.insert("http.request.header.x-missing".into(), json!([text]));
+        // Of which header it is cannot be known.
+        said.others.insert("envoy.req.x-missing?user-agent".into(), agent.into());
     }
-    let mut out = expected(&said);
-    out.doubtful |= doubtful;
-    Some((out, fields.len() == FRONT.len()))
+    Some((expected(&said), fields.len() == FRONT.len()))
 }
 
 /// Long names as short ones; `None` for what is no list of flags.

@@ -84,7 +84,7 @@ pub(super) fn operator(name: &str, params: Option<&str>) -> Option<Operator> {
         "REQ" | "REQUEST_HEADER" | "REQ_WITHOUT_QUERY" => Some(request_header(params.unwrap_or_default())),
         "RESP" | "RESPONSE_HEADER" => Some(response_header(params.unwrap_or_default())),
         "TRAILER" | "RESPONSE_TRAILER" => {
-            let name = format!("envoy.response_trailer.{}", first_alternative(params.unwrap_or_default()));
+            let name = format!("envoy.response_trailer.{}", header_name(params.unwrap_or_default()));
             make(Required, true, Shape::Text, Target::Attribute { name, kind: Kind::Text })
         }
         "KUMA_MESH" => field(None, Shape::Name, Field::Mesh),
@@ -153,8 +153,7 @@ fn request_header(params: &str) -> Operator {
         "b3" => (Shape::Text, Field::B3Single),
         "traceparent" => (Shape::Text, Field::TraceParent),
         _ => {
-            let name = format!("http.request.header.{}", first_alternative(params));
-            let target = Target::Attribute { name, kind: Kind::Header };
+            let target = header_target("http.request.header", "envoy.req", params);
             return Operator { params: Params::Required, max: true, shape: Shape::Text, target };
         }
     };
@@ -165,18 +164,22 @@ fn response_header(params: &str) -> Operator {
     let target = match params.to_ascii_lowercase().as_str() {
         "x-envoy-upstream-service-time" => Target::Field(Field::UpstreamServiceTime),
         "grpc-status" => Target::Field(Field::GrpcStatus),
-        _ => Target::Attribute {
-            name: format!("http.response.header.{}", first_alternative(params)),
-            kind: Kind::Header,
-        },
+        _ => header_target("http.response.header", "envoy.resp", params),
     };
     let shape = if matches!(target, Target::Field(_)) { Shape::Token } else { Shape::Text };
     Operator { params: Params::Required, max: true, shape, target }
 }
 
-/// The header that is looked for first, in lower case.
-fn first_alternative(params: &str) -> String {
-    params.split('?').next().unwrap_or_default().trim_start_matches(':').to_ascii_lowercase()
+/// A header that is no field. The value of two alternatives may be that of either, so it does not
+/// have the name of one.
+fn header_target(of_one: &str, of_two: &str, params: &str) -> Target {
+    let (prefix, kind) = if params.contains('?') { (of_two, Kind::Text) } else { (of_one, Kind::Header) };
+    Target::Attribute { name: format!("{prefix}.{}", header_name(params)), kind }
+}
+
+/// A header, or two with a question mark between, in lower case without the colons of pseudo headers.
+fn header_name(params: &str) -> String {
+    params.to_ascii_lowercase().replace(':', "")
 }
 
 /// `envoy.` and the operator's name, then its parameters, in lower case; `:` becomes a dot.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::semantics::Kind;
 
 /// What a line says, slot by slot; `?` for a slot that can be in several places.
 fn slots(format: &Format, line: &str) -> Result<Vec<String>, usize> {
@@ -198,6 +199,24 @@ fn what_should_be_known_is_a_warning() {
     assert_eq!(warnings, [0..15, 15..16]);
     assert_eq!(target("RESPONSE_CODE", None), Some(Target::Field(Field::StatusCode)));
     assert_eq!(target("RESPONSE_CDOE", None), None);
+}
+
+#[test]
+fn two_headers_do_not_have_the_name_of_one() {
+    let check = |operator: &str, params: &str, name: &str, kind: Kind| {
+        let expected = Target::Attribute { name: name.to_owned(), kind };
+        assert_eq!(target(operator, Some(params)), Some(expected), "{operator}({params})");
+    };
+    check("REQ", "X-Team", "http.request.header.x-team", Kind::Header);
+    check("REQ", "X-MISSING?USER-AGENT", "envoy.req.x-missing?user-agent", Kind::Text);
+    check("REQUEST_HEADER", "X-HOST?:AUTHORITY", "envoy.req.x-host?authority", Kind::Text);
+    check("RESP", "SERVER", "http.response.header.server", Kind::Header);
+    check("RESP", "X-A?GRPC-STATUS", "envoy.resp.x-a?grpc-status", Kind::Text);
+    check("TRAILER", "X-A", "envoy.response_trailer.x-a", Kind::Text);
+    check("TRAILER", "X-A?X-B", "envoy.response_trailer.x-a?x-b", Kind::Text);
+    let field = |params| target("REQ", Some(params));
+    assert_eq!(field("X-ENVOY-ORIGINAL-PATH?:PATH"), Some(Target::Field(Field::Path)));
+    assert_eq!(field("X-B3-TRACEID?X-DATADOG-TRACEID"), Some(Target::Field(Field::TraceHeader)));
 }
 
 /// Every operator of the file, alone in a key, is known.

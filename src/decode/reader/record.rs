@@ -5,7 +5,7 @@ use super::leaf::{is_absent, other, set};
 use super::{Outcome, Reader, Reading, Reason, Space};
 use crate::decode::json;
 use crate::record::{Record, Tree, Value};
-use crate::semantics::{Evidence, Field, Fields, Meaning, known_key, strip_stray_quotes};
+use crate::semantics::{Evidence, Field, Fields, Meaning, known_key};
 
 /// What kuma-dp sends when a JSON format had no value at all.
 const NO_VALUES: &[u8] = b"null";
@@ -147,7 +147,8 @@ fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) 
 
 /// Kuma's documentation shows JSON formats with quotes inside of the values, one of them without
 /// its partner (`'"%REQ(:METHOD)%'`). A method and an authority cannot hold quotes, so where they do,
-/// the quotes around the documented values are not theirs.
+/// the quotes around the documented values are not theirs. A quote at one end only is the value's own,
+/// except for the method's.
 fn unquote(raw: &[u8], tree: &Tree, fields: &mut Fields) -> bool {
     const DOCUMENTED: [Field; 5] =
         [Field::Method, Field::ForwardedFor, Field::UserAgent, Field::RequestId, Field::Authority];
@@ -161,7 +162,11 @@ fn unquote(raw: &[u8], tree: &Tree, fields: &mut Fields) -> bool {
     }
     for field in DOCUMENTED {
         let Some((span, text)) = text(fields, field) else { continue };
-        let inside = strip_stray_quotes(text);
+        let inside = match text {
+            [b'"', inside @ .., b'"'] => 1..1 + inside.len(),
+            [b'"', ..] if field == Field::Method => 1..text.len(),
+            _ => continue,
+        };
         let inside = span.part(inside.start, inside.end);
         if is_absent(tree.text(raw, inside)) {
             fields.unset(field);
