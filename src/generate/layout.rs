@@ -1,5 +1,7 @@
 //! What records look like: the formats that read lines, rendering them.
 
+use std::rc::Rc;
+
 use fastrand::Rng;
 
 use super::access::Access;
@@ -18,12 +20,12 @@ pub(super) struct Layouts {
     /// What a line is, each as likely.
     lines: Vec<Layout>,
     /// What bodies of OTLP records hold.
-    pub http: Text,
+    pub http: Rc<Text>,
 }
 
 #[derive(Clone, Debug)]
 enum Layout {
-    Text(Text),
+    Text(Rc<Text>),
     Json,
 }
 
@@ -40,19 +42,21 @@ impl Layouts {
     ///
     /// None in practice: the default formats compile.
     pub fn new(format: &Format) -> Result<Layouts, FormatError> {
-        let http = Text::new(presets::kuma_http()?);
-        let text = |format: Result<Compiled, FormatError>| format.map(|it| vec![Layout::Text(Text::new(it))]);
+        let http = Rc::new(Text::new(presets::kuma_http()?));
+        let text = |format: Compiled| Layout::Text(Rc::new(Text::new(format)));
         let lines = match format {
-            Format::Own(format) => text(Ok(Compiled::clone(format)))?,
-            Format::Named(NamedFormat::KumaHttp | NamedFormat::Otlp) => vec![Layout::Text(http.clone())],
-            Format::Named(NamedFormat::KumaTcp) => text(presets::kuma_tcp())?,
+            Format::Own(format) => vec![text(Compiled::clone(format))],
+            Format::Named(NamedFormat::KumaHttp | NamedFormat::Otlp) => vec![Layout::Text(Rc::clone(&http))],
+            Format::Named(NamedFormat::KumaTcp) => vec![text(presets::kuma_tcp()?)],
             Format::Named(NamedFormat::KumaJson) => vec![Layout::Json],
-            Format::Named(NamedFormat::Envoy) => text(presets::envoy())?,
-            Format::Named(NamedFormat::Istio) => text(presets::istio())?,
-            Format::Named(NamedFormat::Mixed) => {
-                let tcp = Text::new(presets::kuma_tcp()?);
-                vec![Layout::Text(http.clone()), Layout::Text(http.clone()), Layout::Json, Layout::Text(tcp)]
-            }
+            Format::Named(NamedFormat::Envoy) => vec![text(presets::envoy()?)],
+            Format::Named(NamedFormat::Istio) => vec![text(presets::istio()?)],
+            Format::Named(NamedFormat::Mixed) => vec![
+                Layout::Text(Rc::clone(&http)),
+                Layout::Text(Rc::clone(&http)),
+                Layout::Json,
+                text(presets::kuma_tcp()?),
+            ],
         };
         Ok(Layouts { lines, http })
     }
