@@ -1,6 +1,6 @@
 //! Encoding `pretty`: one line a record, for people.
 //!
-//! An access log is a row of columns, see [`row`]; every other record is
+//! An access log is a row of columns, see `row`; every other record is
 //! `time SEVERITY body key=value…`. The time is the event's, or the collector's when the event has
 //! none. Resource and scope are left out: they are the same on every line. No machine should read
 //! this; it may change.

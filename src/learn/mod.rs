@@ -1,8 +1,8 @@
 //! A format out of samples.
 //!
 //! Lines of one format have the same separators in the same order. So lines are cut into fields,
-//! those with the same arrangement are put together ([`columns`]), and each column is named by the
-//! shape of its values and the words beside it ([`name`]). Knows no sockets, files, clocks or tasks.
+//! those with the same arrangement are put together (`columns`), and each column is named by the
+//! shape of its values and the words beside it (`name`). Knows no sockets, files, clocks or tasks.
 
 mod columns;
 mod name;

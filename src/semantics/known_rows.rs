@@ -79,6 +79,7 @@ pub(super) const ROWS: &[Known] = &[
     row("grpc-status", To(Field::GrpcStatus), Usual),
     row("b3", To(Field::B3Single), Generic),
     // OpenTelemetry, old names included, and the names that this program writes.
+    row("server.address", To(Field::Authority), Usual),
     row("http.request.method", To(Field::Method), Specific),
     row("http.method", To(Field::Method), Specific),
     row("http.response.status_code", To(Field::StatusCode), Specific),
@@ -100,7 +101,6 @@ pub(super) const ROWS: &[Known] = &[
     row("client.address", Attribute("client.address", Kind::Text), Usual),
     row("http.client_ip", Attribute("client.address", Kind::Text), Usual),
     row("client.ip", Attribute("client.address", Kind::Text), Usual),
-    row("server.address", Attribute("server.address", Kind::Text), Usual),
     row("url.domain", Attribute("server.address", Kind::Text), Usual),
     row("server.port", Attribute("server.port", Kind::Int), Usual),
     row("url.port", Attribute("server.port", Kind::Int), Usual),

@@ -32,7 +32,7 @@ closed_set! {
         Ok = "ok",
         /// In no known format: kept as the body.
         Raw = "raw",
-        /// In more than one way: the first was taken.
+        /// A format fits in more than one way: only what all ways have in common was read.
         Ambiguous = "ambiguous",
         /// Longer than `line_max`: cut and flagged.
         Truncated = "truncated",
