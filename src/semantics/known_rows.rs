@@ -101,7 +101,7 @@ pub(super) const ROWS: &[Known] = &[
     row("client.address", Attribute("client.address", Kind::Text), Usual),
     row("http.client_ip", Attribute("client.address", Kind::Text), Usual),
     row("client.ip", Attribute("client.address", Kind::Text), Usual),
-    row("url.domain", Attribute("server.address", Kind::Text), Usual),
+    row("url.domain", To(Field::Authority), Usual),
     row("server.port", Attribute("server.port", Kind::Int), Usual),
     row("url.port", Attribute("server.port", Kind::Int), Usual),
     row("network.protocol.name", Attribute("network.protocol.name", Kind::Text), Usual),
