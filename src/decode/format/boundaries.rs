@@ -10,8 +10,9 @@ use super::class::{Bytes, Class, Lengths};
 use super::literal::Literal;
 use super::matcher::{Element, Match};
 
-/// Most words of bits for one line: 4 MiB, that is 32 slots over 1 MiB. What needs more is not read.
-const WORDS_MAX: usize = 1 << 19;
+/// Most bytes of bits for one line: 32 slots over 1 MiB. What needs more is not read.
+pub(super) const BYTES_MAX: usize = 4 << 20;
+const WORDS_MAX: usize = BYTES_MAX / size_of::<u64>();
 /// Words that are kept from line to line: a hostile one must not leave its memory behind.
 const WORDS_KEPT: usize = 1 << 13;
 

@@ -30,6 +30,9 @@ use time::TimeForm;
 
 pub use operators::target;
 
+/// Most bytes that reading one line takes beside the line, and keeps no longer than that.
+pub const SCRATCH_BYTES_MAX: usize = boundaries::BYTES_MAX;
+
 /// A compiled format.
 #[derive(Clone, Debug)]
 pub struct Format {
