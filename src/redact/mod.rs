@@ -5,6 +5,7 @@
 //! Knows no sockets, files, clocks or tasks.
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::json;
@@ -219,17 +220,27 @@ impl Work<'_> {
                 .then(|| Rewritten { rewritten: REDACTED.as_bytes().to_vec(), secrets: Vec::new() });
         }
         let view = View::new(text);
-        let mut edits = Edits::default();
         let mut secrets = Vec::new();
-        if let Some(first) = self.redactor.query.find(&view, is_query, &mut edits) {
+        let mut rewritten = self.pass(&view, text, is_query, &mut secrets);
+        // A line may begin like JSON and be none: then a backslash is one.
+        if view.is_unescaped() && serde_json::from_slice::<IgnoredAny>(text).is_err() {
+            let first = rewritten.as_deref().unwrap_or(text);
+            rewritten = self.pass(&View::plain(first), first, is_query, &mut secrets).or(rewritten);
+        }
+        rewritten.map(|rewritten| Rewritten { rewritten, secrets })
+    }
+
+    /// Takes out what is seen in a view of a text.
+    fn pass(&self, view: &View<'_>, text: &[u8], is_query: bool, secrets: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
+        let mut edits = Edits::default();
+        if let Some(first) = self.redactor.query.find(view, is_query, &mut edits) {
             secrets.push(view.text()[first].to_vec());
         }
-        self.secrets.find(&view, &mut edits);
+        self.secrets.find(view, &mut edits);
         if self.redactor.mask_ip {
-            address::find(&view, &mut edits);
+            address::find(view, &mut edits);
         }
-        let rewritten = edits.apply(&view, text)?;
-        Some(Rewritten { rewritten, secrets })
+        edits.apply(view, text)
     }
 
     fn write(&mut self, at: u32, text: &[u8]) {

@@ -131,7 +131,7 @@ fn headers_with_attributes_of_other_names() {
                 secrets.iter().any(|it| holds(&got, it))
             };
             for encoding in ENCODINGS {
-                assert_eq!(written(KUMA.as_bytes(), encoding, None).is_empty(), false);
+                assert!(!written(KUMA.as_bytes(), encoding, None).is_empty());
                 assert!(!holds_any(KUMA, encoding), "{header} {encoding:?}");
                 for (key, secret) in others.iter().flat_map(|key| secrets.iter().map(move |it| (key, it))) {
                     let line = json(key, secret);
@@ -140,6 +140,10 @@ fn headers_with_attributes_of_other_names() {
             }
         }
     }
+    // A line that begins like JSON is none.
+    let escapes = KUMA.replace("SECRETAGENT/1", "SECRET\\fAGENT\\");
+    let got = written(escapes.as_bytes(), Encoding::Raw, Some(&of_headers(&["user-agent"])));
+    assert_eq!(String::from_utf8(got).unwrap(), format!("{}\n", KUMA.replace("SECRETAGENT/1", "REDACTED")));
     // Nothing but what was asked for.
     let got = written(KUMA.as_bytes(), Encoding::Raw, Some(&of_headers(&["user-agent"])));
     assert_eq!(String::from_utf8(got).unwrap(), format!("{}\n", KUMA.replace("SECRETAGENT/1", "REDACTED")));
