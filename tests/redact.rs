@@ -67,3 +67,19 @@ fn no_secret_reaches_a_sink() {
     let text = String::from_utf8_lossy(&upstream);
     assert!(text.contains("REDACTED") && !text.contains("SECRET"), "{text}");
 }
+
+/// Guarantee: `check` says where redaction takes more, or less, than the header.
+#[test]
+fn what_should_be_known_is_said() {
+    let warnings = |format: &str, header: &str| {
+        let text = format!(
+            "sources: {{a: {{type: lines, listen: 127.0.0.1:5000, format: {format}}}}}\n\
+             redact: {{headers: [{header}]}}\nsinks: {{s: {{type: stdout}}}}\n"
+        );
+        let checked = logboom::config::Config::from_text("logboom.yaml", &text).unwrap_or_else(|it| panic!("{it}"));
+        checked.warnings().join("\n")
+    };
+    assert_eq!(warnings("auto", "user-agent"), "");
+    assert!(warnings("raw", "user-agent").starts_with("sources.a.format: raw takes nothing apart"));
+    assert!(warnings("auto", "grpc-status").starts_with("redact.headers.0: `grpc-status` stays in texts"));
+}
