@@ -89,8 +89,11 @@ impl Reader {
             let position = record.attributes.start;
             ambiguous = known_members(raw, position, space, &mut record.tree);
         }
+        let mut is_read = true;
         if from_envoy && !shape.is_some_and(|shape| shape.has_body()) {
-            ambiguous |= self.body(raw, space, record);
+            let reading = self.body(raw, space, record);
+            ambiguous |= reading == Some(Reading::Ambiguous);
+            is_read = reading.is_some();
         }
         if space.fields.is_empty() && !ambiguous {
             record.attributes.end = record.tree.position();
@@ -102,18 +105,22 @@ impl Reader {
             record.tree.push(self.words.parse_error, Value::Text(self.words.reasons[reason as usize]));
         }
         record.attributes.end = record.tree.position();
-        Outcome { stray_quotes, ..outcome }
+        Outcome { ok: outcome.ok && is_read, stray_quotes, ..outcome }
     }
 
-    /// Reads the body of a record of Envoy without knowing its format.
-    fn body(&self, raw: &[u8], space: &mut Space, record: &Record) -> bool {
+    /// Reads the body of a record of Envoy without knowing its format; `None` for a text that no format fits.
+    fn body(&self, raw: &[u8], space: &mut Space, record: &Record) -> Option<Reading> {
         let tree = &record.tree;
-        let Some((_, value)) = tree.siblings(record.body).next().and_then(|at| tree.node(at)) else { return false };
+        let Some((_, value)) = tree.siblings(record.body).next().and_then(|at| tree.node(at)) else {
+            return Some(Reading::Unique);
+        };
         match value {
             Value::Text(span) => {
                 let (buffer, range, in_side) = tree.place(raw, span);
-                !in_side
-                    && self.plain(buffer, range.start, range.end, space).is_some_and(|(_, it)| it == Reading::Ambiguous)
+                if in_side {
+                    return None;
+                }
+                self.plain(buffer, range.start, range.end, space).map(|(_, reading)| reading)
             }
             Value::Kvlist { .. } if self.known => {
                 let start = record.body.start + 1;
@@ -124,9 +131,9 @@ impl Reader {
                         set(field, value, raw, tree, &mut space.fields);
                     }
                 }
-                false
+                Some(Reading::Unique)
             }
-            _ => false,
+            _ => Some(Reading::Unique),
         }
     }
 }
