@@ -54,3 +54,12 @@ fn words_do_not_name_what_does_not_fit() {
         );
     }
 }
+
+#[test]
+fn keys_are_enough_for_a_format() {
+    check(
+        &["2026-11-20T11:48:37.057Z bytes=3/0 note", "2026-11-20T11:48:38.057Z bytes=4/1 other"],
+        &["%START_TIME% bytes=%REQ(X-FIELD-1)% %REQ(X-FIELD-2)%"],
+    );
+    check(&["bytes=3/0 note", "bytes=4/1 other"], &[]);
+}
