@@ -12,10 +12,10 @@ use upstream_util::{Mock, Reply};
 use util::Server;
 use util::otlp::{bodies, otlp_json, request};
 
-const LINES: &str = "GET /a?token=SECRET1&b=1 from 10.1.2.3:5\n\
+const LINES: &str = "{\"to\":\"/a?token=SECRET1&b=1 from 10.1.2.3:5\"}\n\
     {\"authorization\":\"Bearer SECRET2\",\"copy\":\"Bearer SECRET2\",\"client.address\":\"10.1.2.4\",\"n\":1}\n\
     {\"path\":\"/a?b=1\\u0026token=SECRET3\"}\n\
-    nothing to hide\n";
+    SECRET5 in no format\n";
 
 /// Scenario: lines and OTLP records with secrets, to files in every encoding and to an upstream.
 /// Guarantee: none of the secrets and addresses is in what they got, everything else is.
@@ -48,10 +48,10 @@ fn no_secret_reaches_a_sink() {
     assert_eq!(ended.count("seen: ", "delivered"), 0, "conditions see what is left");
 
     let raw = String::from_utf8(ended.file("raw")).unwrap();
-    let expected = "GET /a?token=REDACTED&b=1 from 10.1.2.0:5\n\
+    let expected = "{\"to\":\"/a?token=REDACTED&b=1 from 10.1.2.0:5\"}\n\
         {\"authorization\":\"REDACTED\",\"copy\":\"REDACTED\",\"client.address\":\"10.1.2.0\",\"n\":1}\n\
         {\"path\":\"/a?b=1\\u0026token=REDACTED\"}\n\
-        nothing to hide\n\
+        REDACTED\n\
         GET /b?token=REDACTED from 2001:db8:1::\n\
         plain\n";
     assert_eq!(raw, expected);

@@ -7,7 +7,7 @@ use super::reader::{Outcome, Reader};
 use super::reason::Reason;
 use super::{Scratch, Visitor};
 use crate::record::{Range, RecordRef, Span, Tree, Value};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, Understood};
 
 /// What the framer knows about a line that is not just a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub fn decode(
         peer.push(mark, outcome.reason, settings.reader, &mut record.tree, &mut counts);
         record.attributes.end = record.tree.position();
         if let Some(redactor) = settings.redactor {
-            redactor.apply(payload, record);
+            redactor.apply(payload, record, Understood::of(&outcome));
         }
         // Callers hand in slices of bounded size, so there is nothing to stop early for.
         let _ = visitor.record(RecordRef::new(payload, record, envelope));

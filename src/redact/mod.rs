@@ -5,16 +5,23 @@
 //! Knows no sockets, files, clocks or tasks.
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::json;
+use crate::decode::reader::Outcome;
+use crate::decode::reason::Reason;
 use crate::record::{Range, Record, Value};
 
 mod address;
+mod headers;
 mod query;
 #[cfg(test)]
 mod tests;
 mod text;
 
+use headers::Headers;
+pub use headers::is_rewritten;
 use text::{Edits, View};
 
 /// What stands where a secret was.
@@ -34,10 +41,11 @@ pub struct RedactConfig {
     /// attribute. Upper and lower case are the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<String>,
-    /// Names of headers whose values become `REDACTED`, as attributes and wherever they are repeated.
+    /// Names of headers whose values become `REDACTED`, as attributes and wherever they are
+    /// repeated; a text whose parts are not known for certain becomes `REDACTED` as a whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
-    /// The last byte of IPv4 addresses and all but the first six of IPv6 addresses become zero.
+    /// In the body and in every text attribute, the last byte of IPv4 addresses and all but the first six of IPv6 addresses become zero.
     pub mask_ip: bool,
 }
 
@@ -58,8 +66,33 @@ impl RedactConfig {
 #[derive(Clone, Debug)]
 pub struct Redactor {
     query: query::Names,
-    headers: Vec<Vec<u8>>,
+    headers: Headers,
     mask_ip: bool,
+}
+
+/// Whether it is known which part of a text is the value of which header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Understood {
+    /// It is.
+    Entirely,
+    /// A format fits in several ways: what has a name of its own is known, the rest is not.
+    InPart,
+    /// The text is all there is, unless it is a JSON object, whose members have names.
+    NotAtAll,
+}
+
+impl Understood {
+    /// What a line is that was read so.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Understood {
+        match outcome.reason {
+            _ if outcome.ok => Understood::Entirely,
+            // There is no value in it.
+            Some(Reason::NoValues | Reason::ProtocolName) => Understood::Entirely,
+            Some(Reason::Ambiguous) => Understood::InPart,
+            _ => Understood::NotAtAll,
+        }
+    }
 }
 
 impl Redactor {
@@ -68,40 +101,33 @@ impl Redactor {
     pub fn new(config: &RedactConfig) -> Option<Redactor> {
         (!config.is_nothing()).then(|| Redactor {
             query: query::Names::new(&config.query),
-            headers: config.headers.iter().map(|it| it.as_bytes().to_vec()).collect(),
+            headers: Headers::new(&config.headers),
             mask_ip: config.mask_ip,
         })
     }
 
     /// Takes it out of a record whose spans point into `raw`. True when anything was changed.
-    pub fn apply(&self, raw: &[u8], record: &mut Record) -> bool {
-        let Record { tree, body, attributes, .. } = record;
+    pub fn apply(&self, raw: &[u8], record: &mut Record, understood: Understood) -> bool {
+        let Record { tree, body, attributes, trace_id, span_id, .. } = record;
         let mut work = Work { redactor: self, raw, tree, secrets: Secrets::default(), changed: false };
-        for range in [*attributes, *body] {
-            work.headers(range);
+        if !self.headers.is_empty() {
+            for range in [*attributes, *body] {
+                work.headers(range);
+            }
+            let is_object = work.object(*body);
+            if understood == Understood::InPart {
+                work.leftovers(*attributes);
+            }
+            work.secrets.whole_body |=
+                understood == Understood::InPart || (understood == Understood::NotAtAll && !is_object);
+        }
+        if self.headers.has_trace() {
+            work.secrets.add_trace(work.tree.text(raw, *trace_id), work.tree.text(raw, *span_id));
         }
         work.texts(*attributes, false);
         work.texts(*body, true);
         work.changed
     }
-
-    fn is_header(&self, key: &[u8]) -> bool {
-        let name = [&b"http.request.header."[..], b"http.response.header."].iter().find_map(|it| key.strip_prefix(*it));
-        let name = name.unwrap_or(key);
-        self.headers.iter().any(|header| same_header(header, name))
-    }
-}
-
-/// `X-Api-Key` and `x_api_key` are the same.
-fn same_header(a: &[u8], b: &[u8]) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| plain(*a) == plain(*b))
-}
-
-/// True for keys whose values are addresses.
-fn is_address(key: &[u8]) -> bool {
-    let name = key.strip_prefix(b"http.request.header.").unwrap_or(key);
-    key.ends_with(b".address") || same_header(name, b"x-forwarded-for")
 }
 
 /// One record under way.
@@ -116,14 +142,11 @@ struct Work<'a> {
 impl Work<'_> {
     /// Takes out the values of headers, with all that is inside of them, and keeps them in mind.
     fn headers(&mut self, range: Range) {
-        if self.redactor.headers.is_empty() {
-            return;
-        }
         let mut secret_until = range.start;
         for at in range.start..range.end {
             let Some((key, value)) = self.tree.node(at) else { return };
             if at >= secret_until {
-                if !self.redactor.is_header(self.tree.text(self.raw, key)) {
+                if !self.redactor.headers.has(self.tree.text(self.raw, key)) {
                     continue;
                 }
                 secret_until = at + 1 + value.below();
@@ -140,20 +163,50 @@ impl Work<'_> {
         }
     }
 
+    /// Keeps in mind the values of headers in a body that is the text of a JSON object: its members
+    /// may have become something else. True when it is one.
+    fn object(&mut self, body: Range) -> bool {
+        let Some((_, Value::Text(span))) = self.tree.node(body.start).filter(|_| body.start < body.end) else {
+            return false;
+        };
+        let (_, place, in_side) = self.tree.place(self.raw, span);
+        let (position, changed) = (self.tree.position(), self.changed);
+        if in_side || json::object(self.raw, place.start, place.end, self.tree).is_err() {
+            return false;
+        }
+        self.headers(self.tree.since(position));
+        self.tree.rewind(position);
+        self.changed = changed;
+        true
+    }
+
+    /// Takes out texts of several values that could not be told apart.
+    fn leftovers(&mut self, range: Range) {
+        let mut next = range.start;
+        while next < range.end {
+            let Some((key, value)) = self.tree.node(next) else { return };
+            let all = next..next + 1 + value.below();
+            next = all.end;
+            if headers::is_one_value(self.tree.text(self.raw, key)) {
+                continue;
+            }
+            for at in all {
+                if let Some((_, Value::Text(_))) = self.tree.node(at) {
+                    self.write(at, REDACTED.as_bytes());
+                }
+            }
+        }
+    }
+
     fn texts(&mut self, range: Range, is_body: bool) {
-        let (mut address_until, mut query_until) = (range.start, range.start);
+        let mut query_until = range.start;
         for at in range.start..range.end {
             let Some((key, value)) = self.tree.node(at) else { return };
-            let key = self.tree.text(self.raw, key);
-            if self.redactor.mask_ip && !is_body && is_address(key) {
-                address_until = at + 1 + value.below();
-            }
-            if key == b"url.query" {
+            if self.tree.text(self.raw, key) == b"url.query" {
                 query_until = at + 1 + value.below();
             }
             let Value::Text(span) = value else { continue };
-            let mask = self.redactor.mask_ip && (is_body || at < address_until);
-            if let Some(text) = self.text(self.tree.text(self.raw, span), is_body, mask, at < query_until) {
+            if let Some(text) = self.text(self.tree.text(self.raw, span), is_body, at < query_until) {
                 self.secrets.extend(text.secrets);
                 self.write(at, &text.rewritten);
             }
@@ -161,23 +214,33 @@ impl Work<'_> {
     }
 
     /// `None` when it stays as it is.
-    fn text(&self, text: &[u8], is_body: bool, mask: bool, is_query: bool) -> Option<Rewritten> {
+    fn text(&self, text: &[u8], is_body: bool, is_query: bool) -> Option<Rewritten> {
         if is_body && self.secrets.whole_body {
             return (!text.is_empty())
                 .then(|| Rewritten { rewritten: REDACTED.as_bytes().to_vec(), secrets: Vec::new() });
         }
         let view = View::new(text);
-        let mut edits = Edits::default();
         let mut secrets = Vec::new();
-        if let Some(first) = self.redactor.query.find(&view, is_query, &mut edits) {
+        let mut rewritten = self.pass(&view, text, is_query, &mut secrets);
+        // A line may begin like JSON and be none: then a backslash is one.
+        if view.is_unescaped() && serde_json::from_slice::<IgnoredAny>(text).is_err() {
+            let first = rewritten.as_deref().unwrap_or(text);
+            rewritten = self.pass(&View::plain(first), first, is_query, &mut secrets).or(rewritten);
+        }
+        rewritten.map(|rewritten| Rewritten { rewritten, secrets })
+    }
+
+    /// Takes out what is seen in a view of a text.
+    fn pass(&self, view: &View<'_>, text: &[u8], is_query: bool, secrets: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
+        let mut edits = Edits::default();
+        if let Some(first) = self.redactor.query.find(view, is_query, &mut edits) {
             secrets.push(view.text()[first].to_vec());
         }
-        self.secrets.find(&view, &mut edits);
-        if mask {
-            address::find(&view, &mut edits);
+        self.secrets.find(view, &mut edits);
+        if self.redactor.mask_ip {
+            address::find(view, &mut edits);
         }
-        let rewritten = edits.apply(&view, text)?;
-        Some(Rewritten { rewritten, secrets })
+        edits.apply(view, text)
     }
 
     fn write(&mut self, at: u32, text: &[u8]) {
@@ -198,6 +261,8 @@ struct Rewritten {
 #[derive(Default)]
 struct Secrets {
     values: Vec<Vec<u8>>,
+    /// Trace and span id as headers write them, in any case.
+    ids: Vec<Vec<u8>>,
     /// Not all are known, or they are too many to look for.
     whole_body: bool,
 }
@@ -214,11 +279,39 @@ impl Secrets {
         self.values.push(value.to_vec());
     }
 
+    /// The ids of a record, as the headers of B3, W3C and Datadog write them.
+    fn add_trace(&mut self, trace: &[u8], span: &[u8]) {
+        let hex = |id: &[u8]| -> String { id.iter().map(|byte| format!("{byte:02x}")).collect() };
+        let mut texts = vec![hex(trace), hex(span)];
+        if let Ok(trace) = <[u8; 16]>::try_from(trace)
+            && let Ok(low) = u64::try_from(u128::from_be_bytes(trace))
+        {
+            texts.extend([format!("{low:016x}"), low.to_string()]);
+        }
+        self.ids.extend(texts.into_iter().filter(|it| it.len() > SHORT_BYTES_MAX).map(String::into_bytes));
+    }
+
+    /// Ids together with what a header has around them: version, flags, parent.
+    fn find_ids(&self, text: &[u8], edits: &mut Edits) {
+        let before = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+        let behind = |byte: &u8| byte.is_ascii_graphic() && !b"\",:;&{}[]()\\".contains(byte);
+        for id in &self.ids {
+            let mut from = 0;
+            while let Some(at) = text[from..].windows(id.len()).position(|it| it.eq_ignore_ascii_case(id)) {
+                let (at, end) = (from + at, from + at + id.len());
+                let start = at - text[from..at].iter().rev().take_while(|it| before(it)).count();
+                from = end + text[end..].iter().take_while(|it| behind(it)).count();
+                edits.redact(start..from);
+            }
+        }
+    }
+
     fn extend(&mut self, values: Vec<Vec<u8>>) {
         values.iter().for_each(|value| self.add(value));
     }
 
     fn find(&self, view: &View<'_>, edits: &mut Edits) {
+        self.find_ids(view.text(), edits);
         for value in &self.values {
             for at in memchr::memmem::find_iter(view.text(), value) {
                 edits.redact(at..at + value.len());

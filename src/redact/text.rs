@@ -18,6 +18,16 @@ impl<'a> View<'a> {
         View { plain: text, unescaped: is_json.then(|| unescape(text)) }
     }
 
+    /// The text itself, whatever it looks like.
+    pub fn plain(text: &'a [u8]) -> View<'a> {
+        View { plain: text, unescaped: None }
+    }
+
+    /// True when escapes were undone.
+    pub fn is_unescaped(&self) -> bool {
+        self.unescaped.is_some()
+    }
+
     /// What is looked at.
     pub fn text(&self) -> &[u8] {
         self.unescaped.as_ref().map_or(self.plain, |(text, _)| text)

@@ -11,7 +11,7 @@ use super::problem::{Problem, shown};
 use super::tree::Node;
 use super::units::ByteSize;
 use super::{Config, suggest};
-use crate::redact::RedactConfig;
+use crate::redact::{RedactConfig, is_rewritten};
 
 mod sinks;
 mod sources;
@@ -119,6 +119,9 @@ fn redact(redact: &RedactConfig, findings: &mut Findings<'_>) {
             if !letters || !(1..=RedactConfig::NAME_BYTES_MAX).contains(&name.len()) {
                 let message = format!("{} is not a name", shown(name));
                 findings.refuse(&["redact", key, &at.to_string()], message, "write a name alone, such as token");
+            } else if key == "headers" && is_rewritten(name) {
+                let message = format!("{} stays in texts: only its attribute is redacted", shown(name));
+                findings.warn(&["redact", key, &at.to_string()], message);
             }
         }
     }

@@ -8,9 +8,16 @@ use crate::source::SourceConfig;
 pub fn check(config: &Config, findings: &mut Findings<'_>) {
     for (name, source) in &config.sources {
         let at = |key| ["sources", name.as_str(), key];
-        if let Err(error) = source.reader() {
-            let path: Vec<&str> = at("format").into_iter().chain(error.path.iter().map(String::as_str)).collect();
-            findings.refuse(&path, error.message, error.help);
+        match source.reader() {
+            Ok(reader) if reader.is_raw() && !config.redact.headers.is_empty() => findings.warn(
+                &at("format"),
+                "raw takes nothing apart, so redact.headers makes every text that is no JSON object REDACTED as a whole",
+            ),
+            Ok(_) => {}
+            Err(error) => {
+                let path: Vec<&str> = at("format").into_iter().chain(error.path.iter().map(String::as_str)).collect();
+                findings.refuse(&path, error.message, error.help);
+            }
         }
         match source {
             SourceConfig::Lines(lines) => {

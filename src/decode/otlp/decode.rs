@@ -10,7 +10,7 @@ use crate::decode::reader::Reader;
 use crate::decode::wire::{self, Fields, Malformed, Piece};
 use crate::decode::{DEPTH_MAX, Scratch, Visitor};
 use crate::record::{Envelope, Range, Record, RecordRef, Span, Tree, Value};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, Understood};
 
 /// Shows `visitor` the records of a request in their order, each group preceded by its resource
 /// and scope. Groups without records are not shown. A record without an observed time gets
@@ -204,13 +204,17 @@ impl<V: Visitor> Decoder<'_, V> {
                 if record.observed_time_unix_nano == 0 {
                     record.observed_time_unix_nano = self.settings.observed_unix_nano;
                 }
+                let mut understood = Understood::NotAtAll;
                 if !self.settings.reader.is_raw() {
                     let outcome = self.settings.reader.otlp(raw, self.from_envoy, space, record);
                     self.counts.mojibake += u64::from(outcome.applied.mojibake);
                     self.counts.stray_quotes += u64::from(outcome.stray_quotes);
+                    // Of a sender that is no proxy, a text is no access log.
+                    let is_log = !self.from_envoy && outcome.reason.is_none();
+                    understood = if is_log { Understood::Entirely } else { Understood::of(&outcome) };
                 }
                 if let Some(redactor) = self.settings.redactor {
-                    redactor.apply(raw, record);
+                    redactor.apply(raw, record, understood);
                 }
                 let asked = self.visitor.record(RecordRef::new(raw, record, envelope));
                 if asked == ControlFlow::Break(()) {
