@@ -754,6 +754,8 @@ fn policies_that_are_wrong() {
     let policies = |name: &str| format!("policies: '{}'\n{SINK}", at(name));
     check(&policies("wrong.txt"), &["wrong.txt:7:36", "the address `logstash` has no port", "help: write a port"]);
     check(&policies("missing.yaml"), &["logboom.yaml:1:11", "cannot read", "missing.yaml"]);
+    let missing = Config::from_text("logboom.yaml", &policies("missing.yaml")).unwrap_err();
+    assert_eq!(missing.problems().count(), 1, "{missing}");
     check(&policies("*.toml"), &["logboom.yaml:1:11", "no file matches"]);
     check(&policies("empty.json"), &["logboom.yaml:1:1", "these policies send logs to no address"]);
     check(&format!("policies: {{a: b}}\n{SINK}"), &["logboom.yaml:1:1", "a path, or a list of paths"]);

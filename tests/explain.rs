@@ -98,6 +98,18 @@ fn a_line_field_by_field() {
 }
 
 #[test]
+fn what_is_behind_a_line_is_told() {
+    for (behind, found) in [(" extra", "' extra'"), (" ", "' '"), (" 5 bytes extra", "' 5 bytes extra'")] {
+        let expected = format!("kuma-tcp                no: after value 10: the line should end, found {found}\n");
+        check(&[&format!("{KUMA_TCP}{behind}")], "", 1, &[&expected]);
+    }
+    let format = ["--format", "%PROTOCOL% %DURATION%"];
+    check(&[&format[..], &["HTTP/2 5 x"]].concat(), "", 1, &["after value 2: the line should end, found ' x'"]);
+    check(&[&format[..], &["HTTP/2 5x"]].concat(), "", 1, &["%DURATION% does not fit, value 2 of 2"]);
+    check(&["--format", "%DURATION%%%", "5%s"], "", 1, &["after value 1: the line should end, found 's'"]);
+}
+
+#[test]
 fn two_readings_are_told() {
     check(
         &["--format", "\"%REQ(X-A)%\" \"%REQ(X-B)%\"", "\"a\" \"forged\" \"b\""],
@@ -111,6 +123,9 @@ fn two_readings_are_told() {
 fn what_is_not_read_says_why() {
     check(&[r#"{"user_agent":"a"b"}"#], "", 1, &["it is kept as text", "invalid_json: it looks like JSON"]);
     check(&["tcp"], "", 1, &["protocol_name: Kuma 2.11 and later"]);
+    check(&["null"], "", 1, &["no_values: everything in a Json format was absent"]);
+    check(&["{}"], "", 1, &["no_values: everything in a Json format was absent"]);
+    assert!(!explain(&["{}"], b"").0.contains("Its keys"));
     check(
         &["no such format here\u{1b}[2J"],
         "",

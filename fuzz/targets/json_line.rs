@@ -10,8 +10,13 @@ use logboom_fuzz::AllEncodings;
 fuzz_target!(|input: &[u8]| {
     for format in [NamedFormat::Auto, NamedFormat::Raw, NamedFormat::Json] {
         let reader = Reader::compile(&format.into(), Origin::Lines).expect("a format with a name compiles");
-        let settings =
-            LineSettings { reader: &reader, peer_address: Some("127.0.0.1"), peer_port: Some(5000), observed_unix_nano: 1, redactor: None };
+        let settings = LineSettings {
+            reader: &reader,
+            peer_address: Some("127.0.0.1"),
+            peer_port: Some(5000),
+            observed_unix_nano: 1,
+            redactor: None,
+        };
         let mut seen = AllEncodings::new();
         let counts = decode(input, &[], &settings, &mut Scratch::default(), &mut seen);
         assert_eq!(counts.records as usize, seen.records);

@@ -23,7 +23,16 @@ const ADDRESS_KEYS: &[&str] = &["listen", "grpc"];
 /// Reads the files that `policies` names, and puts the sources they ask for into the tree.
 pub fn merge(root: &mut Node, problems: &mut Vec<Problem>) -> Told {
     let Some(entry) = root.entry("policies").cloned() else { return Told::default() };
-    let Some(files) = read(&entry, problems).filter(|files| !files.is_empty()) else { return Told::default() };
+    let Some(files) = read(&entry, problems) else {
+        // Which sources there would be is not known, so that none are missing.
+        if root.entry("sources").is_none() {
+            root.set(&["sources"], Node { span: None, kind: Kind::Broken });
+        }
+        return Told::default();
+    };
+    if files.is_empty() {
+        return Told::default();
+    }
     let written: Vec<(String, Listen)> = root
         .entry("sources")
         .map(|it| it.value.entries())

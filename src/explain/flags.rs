@@ -7,13 +7,13 @@ use crate::config::suggest;
 use crate::semantics::{Blame, FLAGS, flag};
 
 /// Names of flags in words on a command line: all look like names, and one of them at least is one.
-/// `tcp` is a line, and an unfortunate one.
+/// `tcp` and `null` are lines, and unfortunate ones.
 #[must_use]
 pub fn are_flags(words: &[String]) -> bool {
     let mut names = names(words).peekable();
     names.peek().is_some()
         && names.all(|name| name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_'))
-        && words.iter().all(|word| word != "tcp")
+        && words.iter().all(|word| !matches!(word.as_str(), "tcp" | "null"))
 }
 
 fn names(words: &[String]) -> impl Iterator<Item = &str> {

@@ -13,6 +13,8 @@ use crate::semantics::{self, Target};
 
 const OPERATOR_MAX: usize = 46;
 const VALUE_MAX: usize = 32;
+/// Places where a line is tried to end.
+const ENDS_MAX: usize = 16;
 
 /// A value, and the severity a record would have if it said nothing else.
 pub struct Because {
@@ -35,7 +37,7 @@ pub fn line(line: &[u8], reader: &Reader, width: usize) -> (String, bool) {
             let (table, because) = members(&object, &record);
             out.push_str(&table);
             outcome(&record, &because, &mut out);
-            true
+            !object.is_empty()
         }
         None => text(line, reader, &record, width, &mut out),
     };
@@ -60,7 +62,7 @@ fn text(bytes: &[u8], reader: &Reader, record: &Map<String, Value>, width: usize
         let _ = writeln!(out, "No format reads this line, it is kept as text.\n\n{}", ruled(bytes, &[], width));
         outcome(record, &[], out);
     }
-    others(&probes, winner, out);
+    others(bytes, &probes, winner, out);
     winner.is_some()
 }
 
@@ -144,7 +146,7 @@ fn problem(reason: &str) -> &'static str {
     }
 }
 
-fn others(probes: &[(&str, &Format, Reading)], winner: Option<usize>, out: &mut String) {
+fn others(line: &[u8], probes: &[(&str, &Format, Reading)], winner: Option<usize>, out: &mut String) {
     if probes.is_empty() {
         return;
     }
@@ -156,17 +158,32 @@ fn others(probes: &[(&str, &Format, Reading)], winner: Option<usize>, out: &mut 
             let _ = writeln!(out, "  {name:<column$}  would read it too{order}");
             continue;
         };
-        let why = match format.slots().get(*fitted) {
-            Some(slot) => {
-                format!(
-                    "no: {} does not fit, value {} of {}",
-                    short(&format.text()[slot.at.clone()], OPERATOR_MAX),
-                    fitted + 1,
-                    format.slots().len()
-                )
+        let count = format.slots().len();
+        let why = match (surplus(line, format), format.slots().get(*fitted)) {
+            (Some(surplus), _) => {
+                let found = short(&String::from_utf8_lossy(surplus), VALUE_MAX);
+                format!("no: after value {count}: the line should end, found '{found}'")
             }
-            None => "no: the end of the line does not fit".to_owned(),
+            (None, Some(slot)) => {
+                let operator = short(&format.text()[slot.at.clone()], OPERATOR_MAX);
+                format!("no: {operator} does not fit, value {} of {count}", fitted + 1)
+            }
+            (None, None) => "no: the end of the line does not fit".to_owned(),
         };
         let _ = writeln!(out, "  {name:<column$}  {why}");
     }
+}
+
+/// What is behind a line of that format, when it is that alone that does not fit.
+fn surplus<'a>(line: &'a [u8], format: &Format) -> Option<&'a [u8]> {
+    let ending = format.text()[format.slots().last()?.at.end..].trim_end_matches('\n').replace("%%", "%");
+    let mut probe = Probe::new(format);
+    // Behind a value of unknown length only a space says that something else begins.
+    let may_end = |at: &usize| line[..*at].ends_with(ending.as_bytes()) && (!ending.is_empty() || line[*at] == b' ');
+    let at = (0..line.len())
+        .rev()
+        .filter(may_end)
+        .take(ENDS_MAX)
+        .find(|at| !matches!(probe.read(&line[..*at]), Reading::No { .. }))?;
+    Some(&line[at..])
 }

@@ -23,7 +23,7 @@ pub fn members(object: &Map<String, Json>, record: &Map<String, Json>) -> (Strin
     object.keys().filter_map(|key| semantics::known_key(key.as_bytes())).for_each(|known| evidence.add(known));
     let is_access_log = evidence.is_access_log();
     let attributes = record.get("attributes").and_then(Json::as_object);
-    if !is_access_log {
+    if !is_access_log && !object.is_empty() {
         out.push_str("  Its keys are not those of an access log, so all are kept as they are.\n\n");
     }
     let mut raw = Vec::new();

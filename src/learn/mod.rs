@@ -20,7 +20,7 @@ const PROPOSALS_MAX: usize = 4;
 /// An arrangement is a format when so many lines in a hundred have it: what is rarer is damaged.
 const PERCENT_MIN: usize = 2;
 
-/// Values of a format that are named without a doubt.
+/// Values of a format that are named without a doubt, or have a key in front of them in all lines.
 const CERTAIN_MIN: usize = 2;
 
 /// A format that lines seem to be written in.
@@ -60,7 +60,8 @@ pub fn propose(lines: &[&str]) -> Vec<Proposal> {
         let proposal = proposal(&columns::pieces(&group), group.first().map_or("", |(line, _)| line));
         // Nearly anything fits a format of unknown values.
         let certain = proposal.slots.iter().filter(|slot| slot.doubt.is_none()).count();
-        if certain >= CERTAIN_MIN && !proposals.iter().any(|it| it.format == proposal.format) {
+        let keyed = proposal.format.matches("=%REQ(X-FIELD-").count();
+        if certain + keyed >= CERTAIN_MIN && !proposals.iter().any(|it| it.format == proposal.format) {
             proposals.push(proposal);
         }
     }

@@ -2,6 +2,8 @@
 
 use super::columns::Piece;
 use super::shape::{self, Shape};
+use crate::decode::format::{Format, Reading};
+use crate::explain::Probe;
 
 /// An operator, and why it may be another.
 pub type Name = (String, Option<&'static str>);
@@ -83,9 +85,8 @@ impl Naming {
     fn name(&mut self, values: &[&str], before: &str, after: &str) -> Name {
         let shape = shape::of_all(values);
         let (operator, doubt) = self.candidate(shape, values, before, after);
-        if let (Some(shape), true) = (shape, self.used.contains(&operator))
-            && shape != Shape::Time
-        {
+        let is_repeated = shape.is_some_and(|it| it != Shape::Time) && self.used.contains(&operator);
+        if is_repeated || !suits(&operator, shape, values) {
             return self.unknown();
         }
         if operator.starts_with("%RESPONSE_FLAGS") {
@@ -101,7 +102,7 @@ impl Naming {
         if shape == Some(Shape::Time) {
             return self.time(values);
         }
-        if let Some(operator) = by_word(before).filter(|it| !self.used.iter().any(|used| used == it)) {
+        if let Some(operator) = by_word(before).filter(|it| !self.uses(it) && suits(it, shape, values)) {
             return known(operator);
         }
         if values.iter().all(|it| *it == DEFAULT_MESH) && !self.uses("%KUMA_MESH%") {
@@ -183,6 +184,25 @@ impl Naming {
         self.unknown += 1;
         (format!("%REQ(X-FIELD-{})%", self.unknown), Some(UNKNOWN))
     }
+}
+
+/// True when the values are some that the operator writes: a word in front of them may be meant in
+/// another way, and one slot that does not fit makes a format that reads no line.
+fn suits(operator: &str, shape: Option<Shape>, values: &[&str]) -> bool {
+    let Some(shape) = shape else { return true };
+    let looks_so = match operator {
+        "%RESPONSE_FLAGS%" => shape == Shape::Flags,
+        "%RESPONSE_FLAGS_LONG%" => shape == Shape::FlagsLong,
+        "%RESPONSE_CODE%" => shape == Shape::Status,
+        "%REQ(:METHOD)%" => shape == Shape::Method,
+        "%PROTOCOL%" => shape == Shape::Protocol,
+        "%KUMA_TRAFFIC_DIRECTION%" => shape == Shape::Direction,
+        _ => true,
+    };
+    let Ok(format) = Format::compile(operator) else { return false };
+    let mut probe = Probe::new(&format);
+    let mut fits = |value: &&&str| !matches!(probe.read(value.as_bytes()), Reading::No { .. });
+    looks_so && values.iter().filter(&mut fits).count() >= shape::nearly_all(values.len())
 }
 
 /// What the last word in front of a value says: `took `, `"bytes_sent":"`, `method=`.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::semantics::flag;
+
 /// Looks of a value, the more telling ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -55,6 +57,11 @@ pub fn is_absent(value: &str) -> bool {
     matches!(value, "" | "-")
 }
 
+/// So many of that many are enough: some lines are damaged.
+pub fn nearly_all(count: usize) -> usize {
+    count - count / 20
+}
+
 /// The shape that nearly all values have that are not absent; `None` when all are.
 pub fn of_all(values: &[&str]) -> Option<Shape> {
     const ALL: [Shape; 18] = [
@@ -86,7 +93,7 @@ pub fn of_all(values: &[&str]) -> Option<Shape> {
     let enough = |shape: &Shape| {
         let least = match shape {
             Shape::Uuid | Shape::Agent | Shape::Host | Shape::Addresses | Shape::Hex16 => count.div_ceil(2),
-            _ => count - count / 20,
+            _ => nearly_all(count),
         };
         present().filter(|value| has(value, *shape)).count() >= least
     };
@@ -104,10 +111,8 @@ fn has(value: &str, shape: Shape) -> bool {
         Shape::Method => METHODS.contains(&value),
         Shape::Protocol => value.starts_with("HTTP/"),
         Shape::Direction => matches!(value, "INBOUND" | "OUTBOUND" | "UNSPECIFIED"),
-        Shape::Flags => {
-            value.split(',').all(|it| (2..=5).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_uppercase()))
-        }
-        Shape::FlagsLong => value.split(',').all(is_long_flag),
+        Shape::Flags => value.split(',').all(|it| flag(it.as_bytes()).is_some_and(|flag| flag.short == it)),
+        Shape::FlagsLong => value.split(',').all(|it| flag(it.as_bytes()).is_some_and(|flag| flag.long == it)),
         Shape::Status => value.parse().is_ok_and(|it: u16| it == 0 || (100..600).contains(&it)),
         Shape::Number => value.parse::<i64>().is_ok(),
         Shape::Socket => value.parse::<SocketAddr>().is_ok(),
@@ -118,11 +123,11 @@ fn has(value: &str, shape: Shape) -> bool {
         Shape::Hex32 => hex(32),
         Shape::Hex16 => hex(16),
         Shape::Path => value.starts_with('/'),
-        Shape::Agent => value
-            .split([' ', '('])
-            .next()
-            .and_then(|it| it.split_once('/'))
-            .is_some_and(|(name, version)| !name.is_empty() && version.starts_with(|it: char| it.is_ascii_digit())),
+        Shape::Agent => {
+            value.split([' ', '(']).next().and_then(|it| it.split_once('/')).is_some_and(|(name, version)| {
+                name.starts_with(char::is_alphabetic) && version.starts_with(|it: char| it.is_ascii_digit())
+            })
+        }
         Shape::Host => {
             all(|it| it.is_ascii_alphanumeric() || b".-:_[]".contains(it))
                 && value.contains(['.', ':'])
@@ -130,14 +135,6 @@ fn has(value: &str, shape: Shape) -> bool {
         }
         Shape::Text => true,
     }
-}
-
-fn is_long_flag(text: &str) -> bool {
-    let capitals = text.bytes().filter(u8::is_ascii_uppercase).count();
-    text.len() >= 8
-        && text.bytes().all(|it| it.is_ascii_alphabetic())
-        && text.starts_with(|it: char| it.is_ascii_uppercase())
-        && (2..=8).contains(&capitals)
 }
 
 fn is_grouped(text: &str, lengths: &[usize]) -> bool {
@@ -265,6 +262,10 @@ mod tests {
             (&["GET", "-"][..], Some(Shape::Method)),
             (&["-", "UF,URX", "DC"], Some(Shape::Flags)),
             (&["UpstreamOverflow", "-"], Some(Shape::FlagsLong)),
+            (&["3/0", "14/2"], Some(Shape::Text)),
+            (&["INFO", "WARN"], Some(Shape::Text)),
+            (&["UF,NOPE"], Some(Shape::Text)),
+            (&["NoSuchFlagHere"], Some(Shape::Text)),
             (&["200", "0", "503"], Some(Shape::Status)),
             (&["200", "9", "-40"], Some(Shape::Number)),
             (&["10.0.0.1:5", "[::1]:80"], Some(Shape::Socket)),
