@@ -83,3 +83,26 @@ fn what_should_be_known_is_said() {
     assert!(warnings("raw", "user-agent").starts_with("sources.a.format: raw takes nothing apart"));
     assert!(warnings("auto", "grpc-status").starts_with("redact.headers.0: `grpc-status` stays in texts"));
 }
+
+/// Scenario: a proxy sends a text that no format fits, beside an attribute that is known.
+/// Guarantee: what headers the text has nobody knows, so none of it is written.
+#[test]
+fn a_text_of_a_proxy_that_no_format_fits() {
+    let server = Server::start(
+        "sources:\n  otlp: {type: otlp, grpc: 127.0.0.1:0}\nredact: {headers: [user-agent]}\nsinks:\n  \
+         raw: {type: file, path: '{dir}/raw', encoding: raw}",
+    );
+    let mut sent = request(["agent=SECRET"]);
+    let key_value = |key: &str| opentelemetry_proto::tonic::common::v1::KeyValue {
+        key: key.to_owned(),
+        value: sent.resource_logs[0].scope_logs[0].log_records[0].body.clone(),
+        ..Default::default()
+    };
+    let (name, method) = (key_value("log_name"), key_value("http.request.method"));
+    sent.resource_logs[0].resource.get_or_insert_default().attributes.push(name);
+    sent.resource_logs[0].scope_logs[0].log_records[0].attributes.push(method);
+    assert!(util::grpc::Client::connect(server.address("otlp")).export(sent.encode_to_vec()).is_ok());
+    let ended = server.stop();
+    ended.assert_clean();
+    assert_eq!(String::from_utf8(ended.file("raw")).unwrap(), "REDACTED\n");
+}
