@@ -90,7 +90,7 @@ fn escape(text: &[u8], at: usize) -> (Option<char>, usize) {
     }
 }
 
-/// The number of `\uXXXX`.
+/// The number that the four hex digits of a JSON escape are.
 fn unit(text: &[u8], at: usize) -> Option<u32> {
     let escape = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let digits = escape.iter().map(|byte| char::from(*byte).to_digit(16));
