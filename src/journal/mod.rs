@@ -7,13 +7,34 @@
 //! The promise is the [`Mode`]. All file access goes through one [`disk::Disk`], and off the
 //! threads of the runtime.
 
+mod block;
+
+mod cursor;
+mod cursor_file;
+mod damage;
 mod disk;
+mod engine;
+mod entry;
 mod handle;
+mod index;
+mod log;
+mod progress;
+mod queue;
+mod reader;
+mod recover;
+mod reserve;
+mod segment;
 mod settings;
 mod stats;
+mod survey;
+mod sync;
+mod threads;
+mod walk;
 
+pub use cursor::Cursor;
 pub use disk::{Disk, DiskFile, Listed, RealDisk};
-pub use handle::{Cursor, Journal, Read, Reader};
+pub use handle::Journal;
+pub use reader::{Read, Reader};
 pub use settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
 pub use stats::JournalStats;
 
@@ -102,3 +123,6 @@ pub enum AppendError {
     #[error("the journal is closed")]
     Closed,
 }
+
+#[cfg(test)]
+mod tests;
