@@ -78,6 +78,7 @@ fn world() -> World {
         sinks: vec![files_view, upstream_view],
         budget: Shares::new(64 << 20, 16 << 20, Some(16 << 20)),
         memory_bound: vec![("budget".to_owned(), 1000), ("connections".to_owned(), 24)],
+        journal: Some(Arc::default()),
     });
     World { mesh, otlp, files, upstream, files_failing, telemetry }
 }
@@ -162,6 +163,15 @@ const NAMES: &str = "
     logboom_delivered_records_total sink
     logboom_failed_records_total reason,sink
     logboom_filtered_records_total sink
+    logboom_expired_records_total sink reason
+    logboom_recovered_records_total sink
+    logboom_journal_lag_records sink
+    logboom_journal_bytes
+    logboom_journal_entries_total
+    logboom_journal_syncs_total
+    logboom_journal_errors_total reason
+    logboom_journal_corrupt_ranges_total
+    logboom_journal_missing_entries_total
     logboom_inbox_bytes sink
     logboom_retries_total reason,sink
     logboom_file_rotations_total reason,sink

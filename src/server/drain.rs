@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::journal::CatchUps;
 use super::{Request, SOURCES_SHARE};
 use crate::inbox::Inbox;
 use crate::sink::Running;
@@ -20,9 +21,13 @@ pub async fn drain(
     mut tasks: JoinSet<()>,
     inboxes: &[Arc<Inbox>],
     running: &mut Vec<Running>,
+    catch_ups: Option<CatchUps>,
     grace: Duration,
     drain_until: Instant,
 ) {
+    if let Some(catch_ups) = catch_ups {
+        catch_ups.stop().await;
+    }
     let sources_ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(grace.mul_f32(SOURCES_SHARE), sources_ended).await.is_err() {
         tracing::warn!("some connections did not end in time");

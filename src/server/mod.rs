@@ -2,6 +2,7 @@
 //! The only place that knows both sources and sinks.
 
 mod drain;
+mod journal;
 mod open;
 mod sinks;
 mod sources;
@@ -16,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::inbox::Inbox;
+use crate::journal::Journal;
 use crate::sink::Running;
 use crate::telemetry::{Ledger, Telemetry};
 use drain::{drain, stop_again};
+use self::journal::CatchUps;
 use sinks::OpenedSink;
 use sources::OpenSource;
 
@@ -53,6 +56,8 @@ pub struct Server {
     telemetry: Arc<Telemetry>,
     sources: Vec<OpenSource>,
     sinks: Vec<OpenedSink>,
+    /// And the tasks that feed sinks from it.
+    journal: Option<(Journal, CatchUps)>,
     admin: Option<TcpListener>,
     labels: Labels,
 }
@@ -88,7 +93,7 @@ impl Server {
     /// have received reaches the inboxes, then the inboxes, all within the grace period. A second
     /// request to stop ends the drain at once.
     pub async fn run(self, mut requests: tokio::sync::mpsc::Receiver<Request>) -> Finish {
-        let Server { config, telemetry, sources, sinks, admin, .. } = self;
+        let Server { config, telemetry, sources, sinks, journal, admin, .. } = self;
         let grace = config.shutdown.grace.0;
         let stop_sources = CancellationToken::new();
         let stop_admin = CancellationToken::new();
@@ -110,9 +115,14 @@ impl Server {
         let drain_until = Instant::now() + grace;
         tracing::info!(grace = %config.shutdown.grace, "stopping: no new connections, what was received is delivered");
         stop_sources.cancel();
+        let (journal, catch_ups) = journal.unzip();
         tokio::select! {
-            () = drain(tasks, &inboxes, &mut running, grace, drain_until) => {}
+            () = drain(tasks, &inboxes, &mut running, catch_ups, grace, drain_until) => {}
             () = stop_again(&mut requests) => tracing::warn!("stopping at once"),
+        }
+        inboxes.iter().for_each(Inbox::leave);
+        if let Some(journal) = journal {
+            journal.close().await;
         }
         stop_admin.cancel();
         let ledger = telemetry.ledger();

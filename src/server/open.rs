@@ -2,6 +2,7 @@
 
 use tokio::net::TcpListener;
 
+use super::journal::{self, CatchUps};
 use super::sinks::OpenedSink;
 use super::sources::{Common, OpenSource};
 use super::{Labels, Server};
@@ -15,8 +16,9 @@ impl Server {
     pub fn open(checked: &Checked) -> anyhow::Result<Server> {
         let config = checked.config().clone();
         let sinks = config.sinks.iter().map(|(name, sink)| OpenedSink::open(name, sink, checked));
-        let sinks = sinks.collect::<anyhow::Result<Vec<_>>>()?;
-        let common = Common::new(&config, &sinks);
+        let mut sinks = sinks.collect::<anyhow::Result<Vec<_>>>()?;
+        let lanes = journal::open(&config, &mut sinks)?;
+        let common = Common::new(&config, &sinks, lanes);
         let sources = config.sources.iter().map(|(name, source)| OpenSource::open(name, source, &common));
         let sources = sources.collect::<anyhow::Result<Vec<_>>>()?;
         let admin = open_admin(&config)?;
@@ -26,13 +28,16 @@ impl Server {
             admin: admin.as_ref().and_then(|it| it.local_addr().ok()).map(|it| it.to_string()),
         };
         let stats: Vec<_> = sources.iter().map(|source| source.stats.clone()).collect();
+        let catch_ups = common.lanes.as_ref().map(|lanes| CatchUps::start(lanes, &sinks, &common));
         let telemetry = Telemetry::new(TelemetrySettings {
             sinks: sinks.iter().map(|sink| sink.view(&stats)).collect(),
             sources: stats,
             budget: common.shares,
             memory_bound: checked.memory_bound(),
+            journal: common.lanes.as_ref().map(|lanes| lanes.journal().stats()),
         });
-        Ok(Server { config, telemetry, sources, sinks, admin, labels })
+        let journal = common.lanes.map(|lanes| lanes.journal().clone()).zip(catch_ups);
+        Ok(Server { config, telemetry, sources, sinks, journal, admin, labels })
     }
 }
 

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 
 use crate::config::Checked;
 use crate::inbox::{Inbox, InboxSettings};
-use crate::intake::Outlet;
+use crate::intake::{Outlet, Target};
+use crate::journal::lane::Lane;
 use crate::select::{Condition, Selection};
 use crate::sink::{self, OpenSink, SinkConfig};
 use crate::telemetry::{SinkView, SourceStats};
@@ -18,6 +19,8 @@ pub struct OpenedSink {
     pub config: SinkConfig,
     pub sink: OpenSink,
     pub inbox: Arc<Inbox>,
+    /// Its way along the journal, when there is one.
+    pub lane: Option<Arc<Lane>>,
     selection: Option<Arc<Selection>>,
     filtered_records: Arc<AtomicU64>,
 }
@@ -33,17 +36,22 @@ impl OpenedSink {
         });
         let sink = sink::open(config, &inbox).with_context(|| format!("sink {name}"))?;
         let selection = selection(config).with_context(|| format!("sink {name}"))?;
-        Ok(OpenedSink { config: config.clone(), sink, inbox, selection, filtered_records: Arc::default() })
+        let filtered_records = Arc::default();
+        Ok(OpenedSink { config: config.clone(), sink, inbox, lane: None, selection, filtered_records })
     }
 
     /// How an intake hands it records.
     pub fn outlet(&self) -> Outlet {
-        Outlet {
+        let target = Target {
             inbox: Arc::clone(&self.inbox),
+            filtered_records: Arc::clone(&self.filtered_records),
+            lane: self.lane.clone(),
+        };
+        Outlet {
+            target,
             encoding: self.config.kind.encoding(),
             template: self.sink.template(),
             selection: self.selection.clone(),
-            filtered_records: Arc::clone(&self.filtered_records),
         }
     }
 

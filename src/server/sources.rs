@@ -11,6 +11,7 @@ use crate::budget::{Budget, Shares};
 use crate::config::Config;
 use crate::encode::Encoding;
 use crate::intake::Intake;
+use crate::journal::lanes::Lanes;
 use crate::memory;
 use crate::redact::Redactor;
 use crate::source::lines::LinesSource;
@@ -23,16 +24,18 @@ use crate::telemetry::{SourceKind, SourceStats};
 pub struct Common<'a> {
     pub config: &'a Config,
     pub sinks: &'a [OpenedSink],
+    pub lanes: Option<Arc<Lanes>>,
     pub shares: Shares,
+    pub redactor: Option<Arc<Redactor>>,
     unfinished: Budget,
-    redactor: Option<Arc<Redactor>>,
 }
 
 impl<'a> Common<'a> {
-    pub fn new(config: &'a Config, sinks: &'a [OpenedSink]) -> Common<'a> {
+    pub fn new(config: &'a Config, sinks: &'a [OpenedSink], lanes: Option<Arc<Lanes>>) -> Common<'a> {
         Common {
             config,
             sinks,
+            lanes,
             shares: memory::shares(config),
             unfinished: Budget::new(memory::unfinished_lines_bytes(config)),
             redactor: Redactor::new(&config.redact).map(Arc::new),
@@ -68,7 +71,8 @@ impl OpenSource {
         let outlets = common.sinks.iter().filter(|sink| sink.config.takes_from(name)).map(OpenedSink::outlet).collect();
         let reader = source.reader().with_context(|| format!("source {name}"))?;
         let redactor = common.redactor.clone();
-        let intake = Arc::new(Intake::new(Arc::clone(&stats), as_received, reader, redactor, outlets));
+        let intake = Intake::new(Arc::clone(&stats), as_received, reader, redactor, outlets);
+        let intake = Arc::new(intake.with_journal(common.lanes.clone()));
         let kind = match source {
             SourceConfig::Lines(lines) => Kind::Lines(LinesSource::new(
                 lines.clone(),

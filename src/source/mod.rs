@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::decode::reader::{self, Reader, SettingError};
+use crate::telemetry::SourceKind;
 
 pub mod framing;
 pub mod inflate;
@@ -26,6 +27,15 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// What kind it is.
+    #[must_use]
+    pub fn kind(&self) -> SourceKind {
+        match self {
+            SourceConfig::Lines(_) => SourceKind::Lines,
+            SourceConfig::Otlp(_) => SourceKind::Otlp,
+        }
+    }
+
     /// Compiles its `format:`.
     ///
     /// # Errors

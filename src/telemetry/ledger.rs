@@ -1,7 +1,8 @@
 //! The ledger: every record that was received is accounted for at every sink.
 //!
-//! For each sink, `received by the sources that feed it = offered - gap records + filtered + still
-//! in the intake`, and `offered = delivered + failed + shed + in flight`. The second is kept under
+//! For each sink, `received by the sources that feed it = offered - gap records - recovered from the
+//! journal + filtered + still in the intake`, and `offered = delivered + failed + abandoned + shed +
+//! expired + filtered later + kept in the journal + in flight`. The second is kept under
 //! the lock of the inbox. The first spans counters that move while they are read, so equality
 //! cannot be asked for; but a source counts in a fixed order
 //!
@@ -121,9 +122,10 @@ impl SinkLedger {
             || {
                 filtered = sink.filtered_records();
                 tally = sink.inbox.tally();
-                tally.offered.saturating_sub(tally.gaps) + filtered
+                tally.offered.saturating_sub(tally.gaps + tally.recovered) + filtered
             },
         );
+        filtered += tally.filtered;
         let imbalance = unaccounted + tally.imbalance().unsigned_abs();
         SinkLedger { name: Arc::clone(sink.name()), tally, filtered, imbalance }
     }
@@ -164,6 +166,9 @@ impl fmt::Display for Ledger {
             write!(f, "; {name}: delivered {delivered}, shed {shed}, failed {failed}, undelivered {undelivered}")?;
             write_unless_zero(f, "filtered", *filtered)?;
             write_unless_zero(f, "gap records", *gaps)?;
+            write_unless_zero(f, "expired", tally.expired())?;
+            write_unless_zero(f, "from before", tally.recovered)?;
+            write_unless_zero(f, "kept in the journal", tally.deferred)?;
         }
         match self.imbalance() {
             0 => Ok(()),

@@ -9,6 +9,7 @@ use super::ledger::Ledger;
 use super::sink::{SinkState, SinkView};
 use super::source::SourceStats;
 use crate::budget::Shares;
+use crate::journal::JournalStats;
 
 /// What there is to see.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct TelemetrySettings {
     pub budget: Shares,
     /// The memory bound as a sum: each holder of memory and its bytes.
     pub memory_bound: Vec<(String, u64)>,
+    /// The journal, if there is one.
+    pub journal: Option<Arc<JournalStats>>,
 }
 
 /// A running process, seen from outside.
@@ -37,7 +40,7 @@ pub struct Telemetry {
 /// Whether a load balancer should send anything here.
 ///
 /// Ready means: every listener is bound, every sink was opened, the process is not stopping, and
-/// at least one sink takes records. One sink that fails does not make the process unready: the
+/// at least one sink takes records, and the journal, if there is one, can be written. One sink that fails does not make the process unready: the
 /// others still want their records, and taking the collector out of service would lose them too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -49,6 +52,8 @@ pub enum Readiness {
     Stopping,
     /// No sink takes records.
     NoSink,
+    /// The journal cannot be written: what the sources promise does not hold.
+    NoJournal,
 }
 
 impl Telemetry {
@@ -81,6 +86,12 @@ impl Telemetry {
     #[must_use]
     pub fn budget(&self) -> &Shares {
         &self.settings.budget
+    }
+
+    /// The journal, if there is one.
+    #[must_use]
+    pub fn journal(&self) -> Option<&JournalStats> {
+        self.settings.journal.as_deref()
     }
 
     /// The memory bound as a sum.
@@ -126,6 +137,8 @@ impl Telemetry {
             Readiness::Starting
         } else if self.sinks().iter().all(|sink| sink.state() != SinkState::Healthy) {
             Readiness::NoSink
+        } else if self.journal().is_some_and(|journal| !journal.is_healthy()) {
+            Readiness::NoJournal
         } else {
             Readiness::Ready
         }

@@ -110,7 +110,7 @@ impl SinkView {
         self.inbox.sink()
     }
 
-    /// Records filtered so far.
+    /// Records filtered so far, those that were read from the journal not among them.
     #[must_use]
     pub fn filtered_records(&self) -> u64 {
         self.filtered_records.load(Ordering::Acquire)
