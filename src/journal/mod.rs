@@ -7,6 +7,16 @@
 //! The promise is the [`Mode`]. All file access goes through one [`disk::Disk`], and off the
 //! threads of the runtime.
 
+mod disk;
+mod handle;
+mod settings;
+mod stats;
+
+pub use disk::{Disk, DiskFile, Listed, RealDisk};
+pub use handle::{Cursor, Journal, Read, Reader};
+pub use settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
+pub use stats::JournalStats;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
