@@ -237,7 +237,7 @@ impl Lane {
         if next < end {
             return Next::Entry(next);
         }
-        if next < state.left_to {
+        if next < state.left_to || state.behind != Some(next) {
             return Next::Later;
         }
         state.behind = None;
@@ -352,3 +352,7 @@ impl fmt::Debug for Lane {
         f.debug_struct("Lane").field("sink", self.inbox.sink()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

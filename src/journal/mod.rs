@@ -7,8 +7,11 @@
 //! The promise is the [`Mode`]. All file access goes through one [`disk::Disk`], and off the
 //! threads of the runtime.
 
+pub mod catch_up;
 mod disk;
 mod handle;
+pub mod lane;
+pub mod lanes;
 mod settings;
 mod stats;
 
