@@ -40,6 +40,8 @@ struct State {
     behind: Option<Seq>,
     /// One past the last entry that was left to the journal.
     left_to: Seq,
+    /// How many of the steps have a rest.
+    rests: usize,
     /// It was behind for longer than its `wait_max`, with the journal full.
     passed_over: bool,
 }
@@ -94,8 +96,18 @@ impl State {
     /// The first entry to be read from the journal.
     fn next(&self) -> Option<Seq> {
         let behind = self.behind?;
-        let skipped = self.steps.iter().position(|step| step.rest.is_some());
-        Some(skipped.map_or(behind, |at| self.base + at as u64))
+        if self.rests == 0 {
+            return Some(behind);
+        }
+        let set_aside = self.steps.iter().position(|step| step.rest.is_some());
+        Some(set_aside.map_or(behind, |at| self.base + at as u64))
+    }
+
+    /// Sets an entry aside, to be read from the journal, or not any more; returns what was there.
+    fn set_aside(&mut self, seq: Seq, rest: Option<Rest>) -> Option<Rest> {
+        let before = std::mem::replace(&mut self.step(seq)?.rest, rest);
+        self.rests = self.rests + usize::from(rest.is_some()) - usize::from(before.is_some());
+        before
     }
 }
 
@@ -131,7 +143,7 @@ impl Lane {
     pub fn new(inbox: Arc<Inbox>, from: Option<Vec<String>>, cursor: Cursor, end: Seq) -> Arc<Lane> {
         let base = cursor.start();
         let behind = (base < end).then_some(base);
-        let state = State { base, steps: VecDeque::new(), behind, left_to: end, passed_over: false };
+        let state = State { base, steps: VecDeque::new(), behind, left_to: end, rests: 0, passed_over: false };
         let state = Mutex::new(state);
         Arc::new(Lane { inbox, from, cursor, state, fell_behind: Notify::new() })
     }
@@ -181,9 +193,8 @@ impl Lane {
         match state.behind {
             Some(behind) if seq >= behind => state.left_to = state.left_to.max(seq + 1),
             Some(_) => {
-                let step = state.step(seq)?;
-                step.begun = true;
-                step.rest = Some(Rest { done: 0, records });
+                state.step(seq)?.begun = true;
+                state.set_aside(seq, Some(Rest { done: 0, records }));
             }
             None => {
                 let step = state.step(seq)?;
@@ -204,9 +215,7 @@ impl Lane {
             self.inbox.defer(rest.records - rest.done);
         }
         let mut state = self.lock();
-        if let Some(step) = state.step(ticket.seq) {
-            step.rest = Some(rest);
-        }
+        state.set_aside(ticket.seq, Some(rest));
         let first = state.behind.is_none();
         if first {
             state.behind = Some(state.base + state.steps.len() as u64);
@@ -260,9 +269,8 @@ impl Lane {
         if seq > behind {
             return None;
         }
-        let step = state.step(seq)?;
-        let rest = step.rest.take()?;
-        step.tickets += 1;
+        let rest = state.set_aside(seq, None)?;
+        state.step(seq)?.tickets += 1;
         Some((self.ticket(seq), rest.done))
     }
 
@@ -274,9 +282,9 @@ impl Lane {
             if state.behind == Some(seq) {
                 state.behind = Some(seq + 1);
             }
+            state.set_aside(seq, None);
             if let Some(step) = state.step(seq) {
                 step.begun = true;
-                step.rest = None;
             }
             state.pass_settled();
         }
@@ -289,7 +297,8 @@ impl Lane {
         let (base, behind) = (state.base, state.behind.unwrap_or(Seq::MAX));
         let known = usize::try_from(to.saturating_sub(base)).unwrap_or(usize::MAX).min(state.steps.len());
         let steps = state.steps.drain(..known).zip(base..);
-        let set_aside = steps.filter_map(|(step, seq)| Some((seq, step.rest?))).collect();
+        let set_aside: Vec<_> = steps.filter_map(|(step, seq)| Some((seq, step.rest?))).collect();
+        state.rests -= set_aside.len();
         state.base = base.max(to);
         let unread = if behind < to { behind..to } else { to..to };
         if !unread.is_empty() {
