@@ -192,7 +192,14 @@ impl Intake {
         self.decode_lines(&mut work, ways, payload, &marks, records).await;
     }
 
-    async fn decode_lines(&self, work: &mut Work<'_>, ways: PayloadWays<'_>, payload: Bytes, marks: &[Mark], records: u64) {
+    async fn decode_lines(
+        &self,
+        work: &mut Work<'_>,
+        ways: PayloadWays<'_>,
+        payload: Bytes,
+        marks: &[Mark],
+        records: u64,
+    ) {
         let PayloadWays { counted, as_received, mut outputs } = ways;
         work.count(counted, records).await;
         work.pass_on(as_received, &outputs, payload.clone(), records).await;
@@ -313,7 +320,11 @@ impl Intake {
         let new = |product: &Product| Ways::new(&product.targets, from, records);
         let as_received = (!rewritten).then(|| new(&self.as_received));
         let outputs = self.products(rewritten).map(|product| Output::new(product, new(product)));
-        PayloadWays { counted: new(&self.counted), as_received, outputs: outputs.filter(|it| it.ways.is_open()).collect() }
+        PayloadWays {
+            counted: new(&self.counted),
+            as_received,
+            outputs: outputs.filter(|it| it.ways.is_open()).collect(),
+        }
     }
 
     /// Whether what takes this request as it came takes it rewritten.
@@ -405,14 +416,16 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(
-        intake: &'a Intake,
-        origin: Origin,
-        payload: &[u8],
-        held: Reservation,
-        hold_until: Option<Instant>,
-    ) -> Self {
-        Work { intake, origin, payload_bytes: payload.len(), held, hold_until, receipt: Receipt::Accepted, left_behind: false }
+    fn new(intake: &'a Intake, origin: Origin, payload: &[u8], held: Reservation, hold_until: Option<Instant>) -> Self {
+        Work {
+            intake,
+            origin,
+            payload_bytes: payload.len(),
+            held,
+            hold_until,
+            receipt: Receipt::Accepted,
+            left_behind: false,
+        }
     }
 
     /// Gives back what is not needed to wait with so many bytes more than the payload.

@@ -219,7 +219,19 @@ async fn label_values_are_closed_sets_and_configured_names() {
     allowed.insert("result", LineResult::ALL.iter().map(|it| it.as_str()).collect());
     allowed.insert("code", GrpcCode::ALL.iter().map(|it| it.as_str()).collect());
     let reasons = RejectReason::ALL.iter().map(|it| it.as_str()).chain(RepairReason::ALL.iter().map(|it| it.as_str()));
-    let of_sinks = ["full", "damaged", "write", "sync", "hold", "stopped", "size", "no_space", "unavailable", "rejected", "abandoned"];
+    let of_sinks = [
+        "full",
+        "damaged",
+        "write",
+        "sync",
+        "hold",
+        "stopped",
+        "size",
+        "no_space",
+        "unavailable",
+        "rejected",
+        "abandoned",
+    ];
     allowed.insert("reason", reasons.chain(of_sinks).collect());
     for (name, labels, _) in parse(&answer.body).1 {
         for (key, value) in &labels {

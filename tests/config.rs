@@ -198,7 +198,8 @@ fn the_journal() {
     check_top("journal: {dir: data, max: 1MiB}", &["logboom.yaml:5:27", "1MiB is not enough", "max: 16MiB"]);
     check_top("journal: {dir: '', max: 1GiB}", &["logboom.yaml:5:16", "no name"]);
     check_top("journal: {dir: data, mode: memory}", &["logboom.yaml:5:28", "buffered", "durable"]);
-    let checked = accept(&format!("{SOURCE}journal: {{dir: data}}\nsinks: {{s: {{type: otlp, endpoint: http://a:1}}}}\n"));
+    let checked =
+        accept(&format!("{SOURCE}journal: {{dir: data}}\nsinks: {{s: {{type: otlp, endpoint: http://a:1}}}}\n"));
     assert_eq!(checked.wait_max("s"), WaitMax::Forever);
 }
 

@@ -138,7 +138,9 @@ impl Source {
 impl Sink {
     fn read(view: &SinkView) -> Sink {
         let tally = view.inbox.tally();
-        let Tally { offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight, .. } = tally;
+        let Tally {
+            offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight, ..
+        } = tally;
         let state = view.state();
         Sink {
             r#type: view.kind,

@@ -113,7 +113,8 @@ impl Ways {
             let way = self.ways.get_mut(at);
             let (ticket, was_deferred, taken) = match &way {
                 None | Some(Way::Only) => {
-                    let put = if records == 0 { Put::Accepted } else { target.inbox.put(batch.clone(), hold_until).await };
+                    let put =
+                        if records == 0 { Put::Accepted } else { target.inbox.put(batch.clone(), hold_until).await };
                     if put == Put::Shed && target.inbox.settings().wait_max.holds() {
                         all = Put::Shed;
                     }

@@ -361,7 +361,3 @@ impl fmt::Debug for Lane {
         f.debug_struct("Lane").field("sink", self.inbox.sink()).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-#[path = "lane_tests.rs"]
-mod tests;

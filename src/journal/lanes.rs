@@ -78,7 +78,14 @@ impl Lanes {
     #[must_use]
     pub fn new(journal: Journal, mode: Mode) -> Arc<Lanes> {
         let announced = Announced::new(journal.end());
-        Arc::new(Lanes { journal, mode, lanes: RwLock::default(), announced, expiring: tokio::sync::Mutex::new(()), not_stored: Quiet::new() })
+        Arc::new(Lanes {
+            journal,
+            mode,
+            lanes: RwLock::default(),
+            announced,
+            expiring: tokio::sync::Mutex::new(()),
+            not_stored: Quiet::new(),
+        })
     }
 
     /// The journal itself.
@@ -217,14 +224,8 @@ impl Lanes {
                 Vec::new()
             }
         };
-        let missing = |(source, records)| Missing {
-            source,
-            peer: None,
-            records,
-            first_unix_nano: 0,
-            last_unix_nano: 0,
-            reason,
-        };
+        let missing =
+            |(source, records)| Missing { source, peer: None, records, first_unix_nano: 0, last_unix_nano: 0, reason };
         counts.into_iter().map(missing).collect()
     }
 }

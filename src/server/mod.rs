@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::journal::CatchUps;
 use crate::config::Config;
 use crate::inbox::Inbox;
 use crate::journal::Journal;
 use crate::sink::Running;
 use crate::telemetry::{Ledger, Telemetry};
 use drain::{drain, stop_again};
-use self::journal::CatchUps;
 use sinks::OpenedSink;
 use sources::OpenSource;
 
