@@ -25,7 +25,7 @@ use crate::inbox::{Inbox, Put};
 use crate::record::{EnvelopeRef, RecordRef};
 use crate::redact::Redactor;
 use crate::select::{LeftOut, Run as Taking, Selection};
-use crate::telemetry::{LineResult, Quiet, RepairReason, SourceStats};
+use crate::telemetry::{Inflow, LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
 
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
@@ -74,6 +74,7 @@ impl Product {
 /// The way from one source to its sinks.
 #[derive(Debug)]
 pub struct Intake {
+    inflow: Arc<Inflow>,
     stats: Arc<SourceStats>,
     reader: Reader,
     /// Takes secrets out of each record.
@@ -101,19 +102,20 @@ thread_local! {
 }
 
 impl Intake {
-    /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
+    /// The way from the source of `inflow` to `outlets`; payloads arrive in the
     /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`. With a
     /// `redactor` no sink gets a payload as it came.
     #[must_use]
     pub fn new(
-        stats: Arc<SourceStats>,
+        inflow: Arc<Inflow>,
         as_received: Encoding,
         reader: Reader,
         redactor: Option<Arc<Redactor>>,
         outlets: Vec<Outlet>,
     ) -> Intake {
         let mut intake = Intake {
-            stats,
+            stats: Arc::clone(inflow.source()),
+            inflow,
             reader,
             redactor,
             as_received: Product { encoding: Some(as_received), ..Product::default() },
@@ -139,12 +141,6 @@ impl Intake {
         intake
     }
 
-    /// Counters of the source.
-    #[must_use]
-    pub fn stats(&self) -> &Arc<SourceStats> {
-        &self.stats
-    }
-
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
     #[must_use]
     pub fn work_bytes(&self) -> usize {
@@ -157,7 +153,7 @@ impl Intake {
         if records == 0 {
             return;
         }
-        let _moving = self.stats.count_received(records);
+        let _moving = self.inflow.count_received(records);
         let mut work = Work::new(self, origin, payload.len(), held, None);
         work.count(records).await;
         if self.encoded.is_empty() {
@@ -208,7 +204,7 @@ impl Intake {
         held: Reservation,
         hold_until: Instant,
     ) -> Receipt {
-        let _moving = self.stats.count_received(records);
+        let _moving = self.inflow.count_received(records);
         let mut work = Work::new(self, origin, payload.len(), held, Some(hold_until));
         work.count(records).await;
         let rewritten = self.may_rewrite() && (self.reader.has_shapes() || otlp::is_from_envoy(&payload));
