@@ -27,7 +27,7 @@ use crate::journal::{AppendError, Entry, Kind};
 use crate::record::{EnvelopeRef, RecordRef};
 use crate::redact::Redactor;
 use crate::select::{Run as Taking, Selection};
-use crate::telemetry::{LineResult, Quiet, RepairReason, SourceStats};
+use crate::telemetry::{Inflow, LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
 
 mod way;
@@ -78,6 +78,7 @@ impl Product {
 /// The way from one source to its sinks.
 #[derive(Debug)]
 pub struct Intake {
+    inflow: Arc<Inflow>,
     stats: Arc<SourceStats>,
     reader: Reader,
     /// Takes secrets out of each record.
@@ -111,19 +112,20 @@ thread_local! {
 }
 
 impl Intake {
-    /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
+    /// The way from the source of `inflow` to `outlets`; payloads arrive in the
     /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`. With a
     /// `redactor` no sink gets a payload as it came.
     #[must_use]
     pub fn new(
-        stats: Arc<SourceStats>,
+        inflow: Arc<Inflow>,
         as_received: Encoding,
         reader: Reader,
         redactor: Option<Arc<Redactor>>,
         outlets: Vec<Outlet>,
     ) -> Intake {
         let mut intake = Intake {
-            stats,
+            stats: Arc::clone(inflow.source()),
+            inflow,
             reader,
             redactor,
             as_received: Product { encoding: Some(as_received), ..Product::default() },
@@ -155,12 +157,6 @@ impl Intake {
         Intake { lanes, ..self }
     }
 
-    /// Counters of the source.
-    #[must_use]
-    pub fn stats(&self) -> &Arc<SourceStats> {
-        &self.stats
-    }
-
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
     #[must_use]
     pub fn work_bytes(&self) -> usize {
@@ -184,7 +180,7 @@ impl Intake {
                 }
             },
         };
-        let _moving = self.stats.count_received(records);
+        let _moving = self.inflow.count_received(records);
         let from = From::Source(stored.as_ref().map(|stored| stored.seq));
         let mut work = Work::new(self, origin, &payload, held, None);
         let ways = self.ways(&from, records, false);
@@ -258,7 +254,7 @@ impl Intake {
                 }
             }
         };
-        let _moving = self.stats.count_received(records);
+        let _moving = self.inflow.count_received(records);
         let seq = stored.as_ref().map(|stored| stored.seq);
         let mut work = Work::new(self, origin, &payload, held, Some(hold_until));
         let rewritten = self.rewrites(&payload);

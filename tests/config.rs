@@ -204,9 +204,17 @@ fn the_journal() {
 }
 
 #[test]
+fn inherited_sockets() {
+    check_lines("listen: 'systemd:'", &["logboom.yaml:4:13", "FileDescriptorName"]);
+    accept(
+        "sources:\n  mesh: {type: lines, listen: systemd:mesh}\n  otlp: {type: otlp, grpc: systemd:otlp}\n\
+         sinks: {s: {type: stdout}}\nadmin: {listen: systemd:admin}\n",
+    );
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let later = "not supported by this version yet";
-    check_lines("listen: systemd:mesh", &["logboom.yaml:4:13", later]);
     check_lines("listen: 127.0.0.1:1\n    tls: {cert: a, key: b}", &["logboom.yaml:5:5", later]);
     check_otlp_source("http: 127.0.0.1:4318", &["logboom.yaml:5:5", later]);
     check_otlp_source("tls: {}", &["logboom.yaml:5:5", later]);

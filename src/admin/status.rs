@@ -19,12 +19,20 @@ pub struct Status {
     memory_bound: BTreeMap<String, u64>,
     memory_budget_bytes: u64,
     memory_reserved_bytes: u64,
+    reloads: Reloads,
     sources: BTreeMap<String, Source>,
     sinks: BTreeMap<String, Sink>,
     /// Absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<Journal>,
     ledger: Totals,
+}
+
+/// How often the configuration was read again.
+#[derive(Clone, Debug, Serialize)]
+struct Reloads {
+    ok: u64,
+    failed: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -95,8 +103,10 @@ impl Status {
     /// Reads it now. Costs a few locks per sink.
     #[must_use]
     pub fn read(telemetry: &Telemetry) -> Status {
-        let sources = telemetry.sources().iter().map(|stats| (stats.name().to_string(), Source::read(stats)));
-        let sinks = telemetry.sinks().iter().map(|view| (view.name().to_string(), Sink::read(view)));
+        let sources = telemetry.sources();
+        let sources = sources.iter().map(|stats| (stats.name().to_string(), Source::read(stats)));
+        let sinks = telemetry.sinks();
+        let sinks = sinks.iter().map(|view| (view.name().to_string(), Sink::read(view)));
         Status {
             version: env!("CARGO_PKG_VERSION"),
             readiness: match telemetry.readiness() {
@@ -108,12 +118,13 @@ impl Status {
             },
             uptime_seconds: telemetry.uptime().as_secs(),
             memory_bound_bytes: telemetry.memory_bound_bytes(),
-            memory_bound: telemetry.memory_bound().iter().cloned().collect(),
+            memory_bound: telemetry.memory_bound().into_iter().collect(),
             memory_budget_bytes: telemetry.budget().total(),
             memory_reserved_bytes: telemetry.budget().reserved(),
+            reloads: Reloads { ok: telemetry.reloads(true), failed: telemetry.reloads(false) },
             sources: sources.collect(),
             sinks: sinks.collect(),
-            journal: telemetry.journal().map(Journal::read),
+            journal: telemetry.journal().map(|it| Journal::read(&it)),
             ledger: Totals::new(&telemetry.ledger()),
         }
     }
@@ -149,7 +160,7 @@ impl Sink {
                 SinkState::Failing { error } => Some(error),
                 SinkState::Healthy | SinkState::Full => None,
             },
-            from: view.from.iter().map(|source| source.name().to_string()).collect(),
+            from: view.inflows.names().iter().map(ToString::to_string).collect(),
             inbox_bytes: view.inbox.used_bytes() as u64,
             inbox_capacity_bytes: view.inbox.settings().capacity_bytes as u64,
             offered_records: offered,

@@ -106,7 +106,7 @@ fn memory_default() -> ByteSize {
 }
 
 /// How to stop.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
     /// How long draining may take after SIGTERM or SIGINT.

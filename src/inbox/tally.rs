@@ -35,6 +35,28 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Adds what another inbox counted.
+    pub fn add(&mut self, other: &Tally) {
+        let Tally {
+            offered, gaps, recovered, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, ..
+        } = other;
+        self.offered += offered;
+        self.gaps += gaps;
+        self.recovered += recovered;
+        self.delivered += delivered;
+        self.failed += failed;
+        self.abandoned += abandoned;
+        self.shed_full += shed_full;
+        self.shed_hold += shed_hold;
+        self.shed_stopped += shed_stopped;
+        let Tally { expired_full, expired_damaged, filtered, deferred, in_flight, .. } = other;
+        self.expired_full += expired_full;
+        self.expired_damaged += expired_damaged;
+        self.filtered += filtered;
+        self.deferred += deferred;
+        self.in_flight += in_flight;
+    }
+
     /// Records this sink missed.
     #[must_use]
     pub fn shed(&self) -> u64 {

@@ -36,7 +36,7 @@ use crate::decode::line::Mark;
 pub type Seq = u64;
 
 /// The `journal` block of the configuration.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JournalConfig {
     /// The directory, for this process alone. Created when missing, mode 0700.

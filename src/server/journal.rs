@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::sinks::OpenedSink;
-use super::sources::Common;
+use super::sources::{Sinks, Wiring};
 use crate::config::Config;
 use crate::decode::reader::{FormatSetting, Origin, Reader};
 use crate::encode::Encoding;
@@ -16,13 +15,13 @@ use crate::intake::{Intake, Outlet};
 use crate::journal::catch_up::{CatchUp, MakeIntake};
 use crate::journal::lanes::Lanes;
 use crate::journal::{Journal, JournalSettings, Kind, RealDisk};
-use crate::telemetry::{SourceKind, SourceStats};
+use crate::telemetry::{Inflow, SourceKind, SourceStats};
 
 /// Opens the journal, if one is configured, and puts each sink where it stopped.
-pub fn open(config: &Config, sinks: &mut [OpenedSink]) -> anyhow::Result<Option<Arc<Lanes>>> {
+pub fn open(config: &Config, sinks: &mut Sinks) -> anyhow::Result<Option<Arc<Lanes>>> {
     let Some(settings) = &config.journal else { return Ok(None) };
     let place = || format!("journal {}", settings.dir.display());
-    let names = sinks.iter().map(|sink| Arc::clone(sink.inbox.sink())).collect();
+    let names = sinks.keys().map(|name| name.as_str().into()).collect();
     let disk = RealDisk::open(&settings.dir).with_context(place)?;
     let (journal, recovered) =
         Journal::open(JournalSettings::new(settings, names), Arc::new(disk)).with_context(place)?;
@@ -30,9 +29,8 @@ pub fn open(config: &Config, sinks: &mut [OpenedSink]) -> anyhow::Result<Option<
         tracing::warn!(dir = %settings.dir.display(), "journal: {warning}");
     }
     let lanes = Lanes::new(journal, settings.mode);
-    for sink in sinks {
-        let lane = lanes.open_lane(&sink.inbox, sink.config.from.clone()).with_context(place)?;
-        sink.lane = Some(lane);
+    for sink in sinks.values_mut() {
+        sink.read_journal(&lanes).with_context(place)?;
     }
     Ok(Some(lanes))
 }
@@ -45,14 +43,14 @@ pub struct CatchUps {
 }
 
 impl CatchUps {
-    /// Starts them.
-    pub fn start(lanes: &Arc<Lanes>, sinks: &[OpenedSink], common: &Common<'_>) -> CatchUps {
+    /// Starts them, if there is a journal.
+    pub fn start(config: &Config, wiring: &Wiring, sinks: &Sinks) -> CatchUps {
         let turn = Arc::default();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        for sink in sinks {
-            let Some(lane) = &sink.lane else { continue };
-            let make_intake = make_intake(common, sink.outlet());
+        for sink in sinks.values() {
+            let (Some(lanes), Some(lane)) = (&wiring.lanes, sink.lane()) else { continue };
+            let make_intake = make_intake(config, wiring, sink.outlet());
             let catch_up = CatchUp::new(Arc::clone(lanes), Arc::clone(lane), Arc::clone(&turn), make_intake);
             tasks.spawn(catch_up.run(stop.clone()));
         }
@@ -68,9 +66,9 @@ impl CatchUps {
 
 /// Reads what a source received as that source does. One that is no longer configured is read by
 /// the defaults of its type.
-fn make_intake(common: &Common<'_>, outlet: Outlet) -> MakeIntake {
-    let sources = common.config.sources.clone();
-    let redactor = common.redactor.clone();
+fn make_intake(config: &Config, wiring: &Wiring, outlet: Outlet) -> MakeIntake {
+    let sources = config.sources.clone();
+    let redactor = wiring.redactor.clone();
     Box::new(move |name, kind| {
         let (as_received, kind, origin) = match kind {
             Kind::Lines => (Encoding::Raw, SourceKind::Lines, Origin::Lines),
@@ -81,7 +79,7 @@ fn make_intake(common: &Common<'_>, outlet: Outlet) -> MakeIntake {
             None => Reader::compile(&FormatSetting::default(), origin),
         };
         // Its own counters: the source has counted these records when they came.
-        let stats = SourceStats::new(name, kind);
-        Ok(Arc::new(Intake::new(stats, as_received, reader?, redactor.clone(), vec![outlet.clone()])))
+        let inflow = Inflow::new(SourceStats::new(name, kind));
+        Ok(Arc::new(Intake::new(inflow, as_received, reader?, redactor.clone(), vec![outlet.clone()])))
     })
 }

@@ -1,54 +1,76 @@
 //! From a checked configuration to a server: sinks first, then sources, then what shows them.
 
-use tokio::net::TcpListener;
+use std::sync::Arc;
 
-use super::journal::{self, CatchUps};
-use super::sinks::OpenedSink;
-use super::sources::{Common, OpenSource};
-use super::{Labels, Server};
-use crate::config::{Checked, Config};
+use anyhow::{Context as _, anyhow};
+use tokio::task::JoinSet;
+
+use super::sinks::SinkUnit;
+use super::sources::{SourceUnit, Wiring};
+use super::{Server, journal};
+use crate::config::Checked;
 use crate::source::listen::Listener;
-use crate::telemetry::{Telemetry, TelemetrySettings};
+use crate::source::sockets::Sockets;
+use crate::telemetry::{SourceStats, Telemetry, TelemetrySettings};
 
 impl Server {
-    /// Binds and opens everything, or says what could not be and what to do about it. To be
-    /// called within a tokio runtime.
-    pub fn open(checked: &Checked) -> anyhow::Result<Server> {
-        let config = checked.config().clone();
-        let sinks = config.sinks.iter().map(|(name, sink)| OpenedSink::open(name, sink, checked));
-        let mut sinks = sinks.collect::<anyhow::Result<Vec<_>>>()?;
-        let lanes = journal::open(&config, &mut sinks)?;
-        let common = Common::new(&config, &sinks, lanes);
-        let sources = config.sources.iter().map(|(name, source)| OpenSource::open(name, source, &common));
-        let sources = sources.collect::<anyhow::Result<Vec<_>>>()?;
-        let admin = open_admin(&config)?;
-        let labels = Labels {
-            sources: sources.iter().map(|source| source.label.clone()).collect(),
-            sinks: config.sinks.values().map(|sink| sink.kind.label()).collect(),
-            admin: admin.as_ref().and_then(|it| it.local_addr().ok()).map(|it| it.to_string()),
-        };
-        let stats: Vec<_> = sources.iter().map(|source| source.stats.clone()).collect();
-        let catch_ups = common.lanes.as_ref().map(|lanes| CatchUps::start(lanes, &sinks, &common));
-        let telemetry = Telemetry::new(TelemetrySettings {
-            sinks: sinks.iter().map(|sink| sink.view(&stats)).collect(),
-            sources: stats,
-            budget: common.shares,
-            memory_bound: checked.memory_bound(),
-            journal: common.lanes.as_ref().map(|lanes| lanes.journal().stats()),
+    /// Binds and opens everything, or says what could not be and what to do about it. Listeners are
+    /// taken from `sockets` where they are there already. To be called within a tokio runtime.
+    pub fn open(checked: Checked, mut sockets: Sockets) -> anyhow::Result<Server> {
+        let config = checked.config();
+        let sinks = config.sinks.keys().map(|name| Ok((name.clone(), SinkUnit::open(name, &checked)?)));
+        let mut sinks = sinks.collect::<anyhow::Result<_>>()?;
+        let lanes = journal::open(config, &mut sinks)?;
+        let wiring = Wiring::new(config, lanes);
+        let sources = config.sources.iter().map(|(name, source)| {
+            let listener = sockets.listen(source.address()).with_context(|| format!("source {name}"))?;
+            let stats = SourceStats::new(name.as_str(), source.kind());
+            Ok((name.clone(), SourceUnit::new(source, stats, listener, &wiring, &sinks)?))
         });
-        let journal = common.lanes.map(|lanes| lanes.journal().clone()).zip(catch_ups);
-        Ok(Server { config, telemetry, sources, sinks, journal, admin, labels })
+        let sources = sources.collect::<anyhow::Result<_>>()?;
+        let admin = open_admin(&config.admin.listen, &mut sockets)?;
+        // Telemetry is about what there is, so it comes last, and once more after each reload.
+        let telemetry = Telemetry::new(TelemetrySettings {
+            sources: Vec::new(),
+            sinks: Vec::new(),
+            budget: wiring.shares.clone(),
+            memory_bound: Vec::new(),
+            journal: None,
+        });
+        let server = Server {
+            checked,
+            sockets,
+            telemetry,
+            wiring,
+            sources,
+            sinks,
+            admin,
+            catch_ups: None,
+            running: JoinSet::new(),
+            ending: JoinSet::new(),
+        };
+        server.publish();
+        Ok(server)
+    }
+
+    /// Shows what there is now.
+    pub(super) fn publish(&self) {
+        self.telemetry.replace(TelemetrySettings {
+            sources: self.sources.values().map(|source| Arc::clone(source.stats())).collect(),
+            sinks: self.sinks.values().map(|sink| Arc::clone(sink.view())).collect(),
+            budget: self.wiring.shares.clone(),
+            memory_bound: self.checked.memory_bound(),
+            journal: self.wiring.lanes.as_ref().map(|lanes| lanes.journal().stats()),
+        });
     }
 }
 
-fn open_admin(config: &Config) -> anyhow::Result<Option<TcpListener>> {
-    if config.admin.listen == "off" {
+fn open_admin(address: &str, sockets: &mut Sockets) -> anyhow::Result<Option<Listener>> {
+    if address == "off" {
         return Ok(None);
     }
-    match Listener::bind_tcp(&config.admin.listen) {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) => {
-            Err(anyhow::anyhow!("admin: {error:#}; or do without it: admin: {{listen: off}}, or --admin off"))
-        }
-    }
+    let listener = sockets
+        .listen(address)
+        .map_err(|error| anyhow!("admin: {error:#}; or do without it: admin: {{listen: off}}, or --admin off"))?;
+    Ok(Some(listener))
 }

@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
 use super::process::Usage;
 use super::registry::Telemetry;
-use super::sink::{SinkMetric, SinkView};
+use super::sink::{SinkMetric, SinkTotals};
 use super::source::{SourceKind, SourceStats};
 use crate::journal::JournalStats;
 
@@ -46,6 +46,7 @@ pub const METRICS: &[(&str, &str)] = &[
     (JOURNAL_MISSING, "Entries that should be in the journal and are not."),
     (MEMORY_RESERVED, "Bytes of the memory budget in use."),
     (MEMORY_BOUND, "Bytes of memory the process can need at most, by its configuration."),
+    (RELOADS, "Configurations read again, by whether they were taken."),
     (LEDGER_IMBALANCE, "Records unaccounted for; always 0, or there is a bug."),
     (BUILD_INFO, "Always 1; the label says which version runs."),
     (PROCESS_START_TIME, "When the process started, seconds since the epoch."),
@@ -82,6 +83,7 @@ const JOURNAL_CORRUPT: &str = "logboom_journal_corrupt_ranges_total";
 const JOURNAL_MISSING: &str = "logboom_journal_missing_entries_total";
 const MEMORY_RESERVED: &str = "logboom_memory_reserved_bytes";
 const MEMORY_BOUND: &str = "logboom_memory_bound_bytes";
+const RELOADS: &str = "logboom_reloads_total";
 const LEDGER_IMBALANCE: &str = "logboom_ledger_imbalance_records";
 const BUILD_INFO: &str = "logboom_build_info";
 const PROCESS_START_TIME: &str = "process_start_time_seconds";
@@ -115,14 +117,14 @@ impl Exposition {
     /// Reads every counter and writes the text.
     #[must_use]
     pub fn render(&self, telemetry: &Telemetry) -> String {
-        for source in telemetry.sources() {
-            self.source(source);
+        for source in telemetry.all_sources() {
+            self.source(&source);
         }
-        for sink in telemetry.sinks() {
-            self.sink(sink);
+        for (name, totals) in telemetry.sink_totals() {
+            self.sink(name, &totals);
         }
         if let Some(journal) = telemetry.journal() {
-            self.journal(journal);
+            self.journal(&journal);
         }
         self.process(telemetry);
         self.handle.render()
@@ -158,25 +160,23 @@ impl Exposition {
         }
     }
 
-    fn sink(&self, view: &SinkView) {
-        let sink = Label::new("sink", Arc::clone(view.name()));
+    fn sink(&self, name: Arc<str>, totals: &SinkTotals) {
+        let sink = Label::new("sink", name);
         let only = || vec![sink.clone()];
         let with = |reason: &'static str| vec![sink.clone(), Label::new("reason", reason)];
-        // Tally before samples: a sink counts why a record failed before it settles it, so the
-        // remainder below is never too high.
-        let tally = view.inbox.tally();
+        let tally = &totals.tally;
         self.counter(DELIVERED_RECORDS, only(), tally.delivered);
         self.counter(SHED_RECORDS, with("full"), tally.shed_full);
         self.counter(SHED_RECORDS, with("hold"), tally.shed_hold);
         self.counter(SHED_RECORDS, with("stopped"), tally.shed_stopped);
-        self.counter(FILTERED_RECORDS, only(), view.filtered_records() + tally.filtered);
+        self.counter(FILTERED_RECORDS, only(), totals.filtered_records + tally.filtered);
         self.counter(EXPIRED_RECORDS, with("full"), tally.expired_full);
         self.counter(EXPIRED_RECORDS, with("damaged"), tally.expired_damaged);
         self.counter(RECOVERED_RECORDS, only(), tally.recovered);
         self.gauge(JOURNAL_LAG, only(), tally.deferred as f64);
-        self.gauge(INBOX_BYTES, only(), view.inbox.used_bytes() as f64);
+        self.gauge(INBOX_BYTES, only(), totals.inbox_bytes as f64);
         let mut failed_for_other_reasons = tally.failed;
-        for sample in (view.samples)() {
+        for sample in &totals.samples {
             let name = match sample.metric {
                 SinkMetric::FileRotations => FILE_ROTATIONS,
                 SinkMetric::WriteErrors => WRITE_ERRORS,
@@ -208,6 +208,9 @@ impl Exposition {
         self.gauge(BUILD_INFO, vec![Label::new("version", env!("CARGO_PKG_VERSION"))], 1.0);
         self.gauge(MEMORY_RESERVED, vec![], telemetry.budget().reserved() as f64);
         self.gauge(MEMORY_BOUND, vec![], telemetry.memory_bound_bytes() as f64);
+        for (result, ok) in [("ok", true), ("failed", false)] {
+            self.counter(RELOADS, vec![Label::new("result", result)], telemetry.reloads(ok));
+        }
         self.gauge(LEDGER_IMBALANCE, vec![], telemetry.ledger().imbalance() as f64);
         let since_epoch = telemetry.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.gauge(PROCESS_START_TIME, vec![], since_epoch.as_secs_f64());
