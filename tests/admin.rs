@@ -171,6 +171,7 @@ const NAMES: &str = "
     logboom_write_errors_total reason,sink
     logboom_memory_reserved_bytes
     logboom_memory_bound_bytes
+    logboom_reloads_total result
     logboom_ledger_imbalance_records
     logboom_build_info version
     process_start_time_seconds
@@ -209,7 +210,7 @@ async fn label_values_are_closed_sets_and_configured_names() {
     allowed.insert("source", ["mesh", "otlp"].into());
     allowed.insert("sink", ["files", "upstream"].into());
     allowed.insert("version", [env!("CARGO_PKG_VERSION")].into());
-    allowed.insert("result", LineResult::ALL.iter().map(|it| it.as_str()).collect());
+    allowed.insert("result", LineResult::ALL.iter().map(|it| it.as_str()).chain(["failed"]).collect());
     allowed.insert("code", GrpcCode::ALL.iter().map(|it| it.as_str()).collect());
     let reasons = RejectReason::ALL.iter().map(|it| it.as_str()).chain(RepairReason::ALL.iter().map(|it| it.as_str()));
     let of_sinks = ["full", "hold", "stopped", "size", "no_space", "unavailable", "rejected", "abandoned"];
