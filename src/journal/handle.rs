@@ -1,19 +1,30 @@
 //! The journal as its users see it.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use super::cursor::Cursor;
 use super::disk::Disk;
+use super::engine::Engine;
+use super::reader::{self, Reader};
 use super::settings::{JournalSettings, OpenError, Recovered};
 use super::stats::JournalStats;
+use super::threads::{Shared, Threads};
 use super::{AppendError, Entry, Seq};
 
-/// An open journal. Cheap to clone.
+/// An open journal. Cheap to clone. When the last one is dropped without [`Journal::close`], the
+/// threads end, and what was not on the disk is where the end of the process would have left it.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    stats: Arc<JournalStats>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    threads: Mutex<Option<Threads>>,
 }
 
 impl Journal {
@@ -22,9 +33,17 @@ impl Journal {
     /// # Errors
     /// When another process has it, a newer version wrote it, or the directory cannot be used.
     /// Never because of what is in the files.
-    pub fn open(settings: JournalSettings, disk: Arc<dyn Disk>) -> Result<(Journal, Recovered), OpenError> {
-        let _ = (settings, disk);
-        Err(OpenError::Locked)
+    pub fn open(settings: &JournalSettings, disk: Arc<dyn Disk>) -> Result<(Journal, Recovered), OpenError> {
+        let (engine, recovered) = Engine::open(settings, disk)?;
+        let shared = Arc::new(Shared::new(engine, settings.mode));
+        let threads = Threads::start(&shared)
+            .map_err(|error| OpenError::Disk { what: "start the threads of the journal", error })?;
+        let inner = Inner { shared, threads: Mutex::new(Some(threads)) };
+        Ok((Journal { inner: Arc::new(inner) }, recovered))
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.inner.shared.engine
     }
 
     /// Appends an entry. When this returns its number it is written: it survives the end of the process.
@@ -32,10 +51,9 @@ impl Journal {
     /// not be written.
     ///
     /// # Errors
-    /// The entry is not in the journal then.
+    /// The entry is not in the journal then, and will not be.
     pub async fn append(&self, entry: Entry, until: Option<Instant>) -> Result<Seq, AppendError> {
-        let _ = (entry, until);
-        Err(AppendError::Closed)
+        self.inner.shared.queue.append(entry, until).await
     }
 
     /// Waits until an appended entry survives power loss.
@@ -43,32 +61,30 @@ impl Journal {
     /// # Errors
     /// When the disk refused, also on a second segment. The entry may still be delivered.
     pub async fn synced(&self, seq: Seq) -> Result<(), AppendError> {
-        let _ = seq;
-        Err(AppendError::Closed)
+        self.engine().progress.synced_past(seq).await
     }
 
     /// One past the last entry written.
     #[must_use]
     pub fn end(&self) -> Seq {
-        1
+        self.engine().progress.written()
     }
 
-    /// Waits until there is an entry at `seen` or behind it, or the journal is closed. Can be cancelled.
+    /// Waits until `end()` is above `seen`, or the journal is closed. Can be cancelled.
     pub async fn grown(&self, seen: Seq) {
-        let _ = seen;
+        self.engine().progress.written_past(seen).await;
     }
 
     /// A reader with a position of its own. Its calls block.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader { _private: () }
+        self.engine().reader()
     }
 
     /// The cursor of a sink that was named in the settings; `None` for any other.
     #[must_use]
     pub fn cursor(&self, sink: &str) -> Option<Cursor> {
-        let _ = sink;
-        None
+        self.engine().cursors.iter().find(|cursor| **cursor.sink() == *sink).cloned()
     }
 
     /// Records in the entries `from..to`, by source; damaged entries are left out. Blocks: whole
@@ -77,90 +93,53 @@ impl Journal {
     /// # Errors
     /// When a segment cannot be read.
     pub fn count(&self, from: Seq, to: Seq) -> io::Result<Vec<(Arc<str>, u64)>> {
-        let _ = (from, to);
-        Ok(Vec::new())
+        let tallies = reader::count(&*self.engine().disk, &self.engine().index, &(from..to))?;
+        Ok(tallies.0.into_iter().map(|tally| (tally.source, tally.records)).collect())
     }
 
     /// One past the last entry of the oldest segment: what has to be settled, or to expire, for
-    /// room. `None` while the oldest is the one that is written to.
+    /// room. `None` when there is none, or the oldest is the one that is written to.
     #[must_use]
     pub fn oldest_segment_end(&self) -> Option<Seq> {
-        None
+        self.engine().index.oldest().filter(|oldest| oldest.is_sealed).map(|oldest| oldest.end)
     }
 
     /// Since when there is no room; `None` while there is.
     #[must_use]
     pub fn full_since(&self) -> Option<Instant> {
-        None
+        self.inner.shared.full_since()
     }
 
     /// Counters and gauges.
     #[must_use]
     pub fn stats(&self) -> Arc<JournalStats> {
-        Arc::clone(&self.stats)
+        Arc::clone(&self.engine().stats)
     }
 
     /// Writes what waits, forces everything and the cursors to the disk, ends the threads and
-    /// releases the directory. Appends that wait for room get [`AppendError::Closed`].
-    pub async fn close(self) {}
-}
-
-/// Something read.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Read {
-    /// An entry as it was appended.
-    Entry(Seq, Entry),
-    /// Entries that are damaged, or whose segment is gone.
-    Lost {
-        /// The first.
-        from: Seq,
-        /// One past the last.
-        to: Seq,
-        /// Records in them, where that can still be read.
-        records: Option<u64>,
-    },
-}
-
-/// Reads entries in order.
-#[derive(Debug)]
-pub struct Reader {
-    _private: (),
-}
-
-impl Reader {
-    /// What there is from `from` on: without holes, in order, up to about `bytes_max` bytes but at
-    /// least one entry; nothing when `from` is the end. Blocks.
-    ///
-    /// # Errors
-    /// When a segment cannot be read; a later call may work.
-    pub fn next(&mut self, from: Seq, bytes_max: usize) -> io::Result<Vec<Read>> {
-        let _ = (from, bytes_max);
-        Ok(Vec::new())
+    /// releases the directory, also when there are other clones. Appends that wait for room get
+    /// [`AppendError::Closed`].
+    pub async fn close(self) {
+        // A runtime that is shutting down does not run it; then dropping does what it can.
+        let _ = tokio::task::spawn_blocking(move || self.inner.shut_down()).await;
     }
 }
 
-/// Where a sink stands. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Cursor {
-    start: Seq,
+impl Inner {
+    fn shut_down(&self) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(threads) = threads {
+            threads.join(&self.shared);
+            self.shared.engine.finish();
+        }
+        self.shared.engine.progress.close();
+    }
 }
 
-impl Cursor {
-    /// The first entry the sink had not settled when the journal was opened.
-    #[must_use]
-    pub fn start(&self) -> Seq {
-        self.start
-    }
-
-    /// Where it stands now.
-    #[must_use]
-    pub fn position(&self) -> Seq {
-        self.start
-    }
-
-    /// Everything before `next` is settled. Never moves back; costs an atomic. On the disk at most
-    /// 250 ms or 4 MiB later.
-    pub fn advance(&self, next: Seq) {
-        let _ = next;
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Nobody is left who could wait for them.
+        self.shared.queue.close();
+        self.shared.end();
     }
 }

@@ -361,3 +361,7 @@ impl fmt::Debug for Lane {
         f.debug_struct("Lane").field("sink", self.inbox.sink()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

@@ -20,7 +20,7 @@ fn lane(start: Seq, end: Seq) -> (Arc<Lane>, Cursor) {
         wait_max: WaitMax::Forever,
         encoding: Some(Encoding::Raw),
     });
-    let cursor = Cursor::detached(start);
+    let cursor = Cursor::new("s".into(), start);
     (Lane::new(inbox, None, cursor.clone(), end), cursor)
 }
 

@@ -7,16 +7,36 @@
 //! The promise is the [`Mode`]. All file access goes through one [`disk::Disk`], and off the
 //! threads of the runtime.
 
+mod block;
 pub mod catch_up;
+mod cursor;
+mod cursor_file;
+mod damage;
 mod disk;
+mod engine;
+mod entry;
 mod handle;
+mod index;
 pub mod lane;
 pub mod lanes;
+mod log;
+mod progress;
+mod queue;
+mod reader;
+mod recover;
+mod reserve;
+mod segment;
 mod settings;
 mod stats;
+mod survey;
+mod sync;
+mod threads;
+mod walk;
 
+pub use cursor::Cursor;
 pub use disk::{Disk, DiskFile, Listed, RealDisk};
-pub use handle::{Cursor, Journal, Read, Reader};
+pub use handle::Journal;
+pub use reader::{Read, Reader};
 pub use settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
 pub use stats::JournalStats;
 
@@ -105,3 +125,6 @@ pub enum AppendError {
     #[error("the journal is closed")]
     Closed,
 }
+
+#[cfg(test)]
+mod tests;

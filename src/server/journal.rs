@@ -24,7 +24,7 @@ pub fn open(config: &Config, sinks: &mut Sinks) -> anyhow::Result<Option<Arc<Lan
     let names = sinks.keys().map(|name| name.as_str().into()).collect();
     let disk = RealDisk::open(&settings.dir).with_context(place)?;
     let (journal, recovered) =
-        Journal::open(JournalSettings::new(settings, names), Arc::new(disk)).with_context(place)?;
+        Journal::open(&JournalSettings::new(settings, names), Arc::new(disk)).with_context(place)?;
     for warning in &recovered.warnings {
         tracing::warn!(dir = %settings.dir.display(), "journal: {warning}");
     }
