@@ -8,7 +8,7 @@
 //! threads of the runtime.
 
 mod block;
-
+pub mod catch_up;
 mod cursor;
 mod cursor_file;
 mod damage;
@@ -17,6 +17,8 @@ mod engine;
 mod entry;
 mod handle;
 mod index;
+pub mod lane;
+pub mod lanes;
 mod log;
 mod progress;
 mod queue;
@@ -54,7 +56,7 @@ use crate::decode::line::Mark;
 pub type Seq = u64;
 
 /// The `journal` block of the configuration.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JournalConfig {
     /// The directory, for this process alone. Created when missing, mode 0700.
