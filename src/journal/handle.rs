@@ -47,8 +47,8 @@ impl Journal {
     }
 
     /// Appends an entry. When this returns its number it is written: it survives the end of the process.
-    /// Waits for room until `until`, without one for ever. Dropped before that, the entry may or may
-    /// not be written.
+    /// Waits for room until `until`, without one for ever; a disk that takes a second for a write counts
+    /// as full too. Dropped before that, the entry may or may not be written.
     ///
     /// # Errors
     /// The entry is not in the journal then, and will not be.
@@ -107,7 +107,7 @@ impl Journal {
     /// Since when there is no room; `None` while there is.
     #[must_use]
     pub fn full_since(&self) -> Option<Instant> {
-        self.inner.shared.full_since()
+        self.inner.shared.queue.full_since()
     }
 
     /// Counters and gauges.

@@ -14,6 +14,8 @@ use super::{AppendError, Entry, Seq};
 
 /// Most appends in the queue; more wait in front of it.
 const WAITING_MAX: usize = 256;
+/// How long a disk may take for what is in the queue before that counts as having no room.
+const STALL_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub struct Queue {
@@ -27,6 +29,7 @@ struct State {
     waiting: VecDeque<Pending>,
     is_closed: bool,
     has_room: bool,
+    full_since: Option<Instant>,
 }
 
 /// An append that waits.
@@ -112,7 +115,7 @@ impl Queue {
 
     /// Waits in the queue, and until the entry is written.
     pub async fn append(&self, entry: Entry, until: Option<Instant>) -> Result<Seq, AppendError> {
-        let slot = before(until, Arc::clone(&self.slots).acquire_owned()).await;
+        let slot = self.before(until, Arc::clone(&self.slots).acquire_owned()).await;
         let slot = slot.ok_or(AppendError::Full)?.map_err(|_| AppendError::Closed)?;
         let (reply, mut result) = oneshot::channel();
         let claim = Arc::new(Claim(AtomicU8::new(WAITING)));
@@ -125,7 +128,7 @@ impl Queue {
             state.waiting.push_back(Pending { entry, claim: Arc::clone(&claim), reply, _slot: slot });
         }
         self.changed.notify_one();
-        let answer = match before(until, &mut result).await {
+        let answer = match self.before(until, &mut result).await {
             Some(answer) => answer,
             None if claim.give_up() => return Err(AppendError::Full),
             None => result.await,
@@ -170,12 +173,24 @@ impl Queue {
         self.state().is_closed = true;
         self.changed.notify_one();
     }
-}
 
-/// `None` when it took too long.
-async fn before<T>(until: Option<Instant>, what: impl Future<Output = T>) -> Option<T> {
-    match until {
-        Some(until) => tokio::time::timeout_at(until, what).await.ok(),
-        None => Some(what.await),
+    /// Since when appends find no room.
+    pub fn full_since(&self) -> Option<Instant> {
+        self.state().full_since
+    }
+
+    pub fn set_full(&self, is_full: bool) {
+        let since = &mut self.state().full_since;
+        *since = is_full.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// `None` when it took too long. Whoever does not want to wait for room still waits for the disk.
+    async fn before<T>(&self, until: Option<Instant>, what: impl Future<Output = T>) -> Option<T> {
+        let Some(until) = until else { return Some(what.await) };
+        let mut what = std::pin::pin!(what);
+        match tokio::time::timeout_at(until, &mut what).await {
+            Err(_) if self.full_since().is_none() => tokio::time::timeout(STALL_MAX, what).await.ok(),
+            done => done.ok(),
+        }
     }
 }

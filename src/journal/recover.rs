@@ -59,7 +59,7 @@ pub fn recover(survey: &mut Survey, disk: &dyn super::Disk, damage: &Damage, sta
     let durable_end = survey.cursors.iter().filter_map(|(_, slot)| *slot).map(|slot| slot.durable_end).max();
     // Numbers that somebody may have seen are not given again, even when their entries are gone.
     let seen = survey.cursors.iter().filter_map(|(_, slot)| *slot).map(|slot| slot.next).max();
-    let mut next = durable_end.max(seen).unwrap_or(1).max(1);
+    let mut next = durable_end.max(seen).unwrap_or(1).max(survey.next_free).max(1);
     let mut torn_bytes = 0;
     while let Some(last) = survey.segments.last_mut() {
         next = next.max(last.base);

@@ -15,6 +15,8 @@ use super::sync::NEW_SUFFIX;
 pub struct Survey {
     /// Oldest first.
     pub segments: Vec<Found>,
+    /// No segment can be created below this number.
+    pub next_free: Seq,
     /// File name, and what is in it; `None` when it is damaged.
     pub cursors: Vec<(String, Option<Slot>)>,
     /// Files that were being made when the process ended.
@@ -55,8 +57,10 @@ impl Survey {
         let mut survey = Survey::default();
         for file in disk.list("").map_err(failed("list the directory of the journal"))? {
             if let Some(base) = segment::base_of(&file.name) {
-                if let Some(found) = found(disk, base, &file.name, write).map_err(failed("read a segment"))? {
-                    survey.segments.push(refuse_newer(found, &file.name)?);
+                match found(disk, base, &file.name, write).map_err(failed("read a segment"))? {
+                    Some(found) => survey.segments.push(refuse_newer(found, &file.name)?),
+                    // It is left alone, so its name cannot be used.
+                    None => survey.next_free = survey.next_free.max(base + 1),
                 }
             } else if file.name.ends_with(NEW_SUFFIX) && is_ours(file.name.trim_end_matches(NEW_SUFFIX)) {
                 survey.unfinished.push(file.name);

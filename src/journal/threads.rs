@@ -30,7 +30,6 @@ pub struct Shared {
     mode: Mode,
     flags: Mutex<Flags>,
     changed: Condvar,
-    full_since: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,22 +42,12 @@ impl Shared {
     pub fn new(engine: Engine, mode: Mode) -> Shared {
         // What was found may not have reached the disk.
         let flags = Mutex::new(Flags { is_dirty: true, is_ending: false });
-        Shared { engine, queue: Queue::new(), mode, flags, changed: Condvar::new(), full_since: Mutex::default() }
+        Shared { engine, queue: Queue::new(), mode, flags, changed: Condvar::new() }
     }
 
     fn flags(&self) -> MutexGuard<'_, Flags> {
         // Nothing under this lock panics.
         self.flags.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Since when appends find no room.
-    pub fn full_since(&self) -> Option<Instant> {
-        *self.full_since.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_full(&self, is_full: bool) {
-        let mut since = self.full_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = is_full.then(|| since.unwrap_or_else(Instant::now));
     }
 
     /// Ends the threads that neither read from the queue nor end with it.
@@ -79,7 +68,7 @@ impl Shared {
                 let appended = self.engine.log().append(batch.make_contiguous());
                 if appended.written > 0 {
                     backoff = None;
-                    self.set_full(false);
+                    self.queue.set_full(false);
                     self.engine.progress.set_written(self.engine.end());
                     for (pending, seq) in batch.drain(..appended.written).zip(appended.first..) {
                         pending.resolve(Ok(seq));
@@ -104,7 +93,7 @@ impl Shared {
 
     /// Gives the batch back until there may be room; what was given up meanwhile goes.
     fn wait_for_room(&self, batch: &mut VecDeque<Pending>) {
-        self.set_full(true);
+        self.queue.set_full(true);
         for pending in std::mem::take(batch) {
             if pending.unclaim() {
                 batch.push_back(pending);

@@ -288,3 +288,48 @@ fn what_inspection_says() {
     assert_eq!(inspection.cursors().map(|cursor| cursor.next).collect::<Vec<_>>(), [Some(1); 2]);
     assert_eq!(disk.files(), before);
 }
+
+#[test]
+fn any_bytes_as_a_segment() {
+    // Headers with a good checksum and anything in them, so that more than the checksum is tried.
+    let block = |random: &mut fastrand::Rng, magic: &[u8]| {
+        let mut block: Vec<u8> = (0..64).map(|_| random.u8(..) & random.choice([0, 1, 0xff]).unwrap()).collect();
+        block[..magic.len()].copy_from_slice(magic);
+        block[4] = if magic.len() == 4 { 1 } else { block[4] };
+        let checksum = crc32fast::hash(&block[..60]);
+        block[60..].copy_from_slice(&checksum.to_le_bytes());
+        block
+    };
+    let whole = disk_with(20, true).files();
+    let (name, segment) = whole.iter().rfind(|(name, _)| name.ends_with(".seg")).unwrap();
+    for seed in 0..3000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = if seed % 2 == 0 { segment[..segment.len().min(4000)].to_vec() } else { Vec::new() };
+        for _ in 0..random.u32(0..20) {
+            let piece = match random.u32(0..5) {
+                0 => block(&mut random, b"LOGBJSEG\x01\0\0\0"),
+                1 | 2 => block(&mut random, b"\xb5LBe"),
+                3 => segment[segment.len() - random.usize(0..200)..].to_vec(),
+                _ => vec![random.u8(..); random.usize(0..300)],
+            };
+            bytes.extend(piece);
+        }
+        let disk = SimDisk::new(seed);
+        disk.plant(name, &bytes);
+        disk.plant("00000000000000f0.seg", &bytes);
+        disk.plant("a.cursor", &block(&mut random, b"LOGBJCUR\x01\0\0\0"));
+        let _ = Inspection::of(&disk).unwrap();
+        let engine = open(&disk);
+        let (mut reader, mut at) = (engine.reader(), 1);
+        while at < engine.end() {
+            for read in reader.next(at, 5000).unwrap() {
+                at = match read {
+                    Read::Entry(seq, _) => seq + 1,
+                    Read::Lost { to, .. } => to,
+                };
+            }
+        }
+        let appended = engine.log().append(&[entry(1)]);
+        assert!(appended.written == 1 || engine.end() > 1 << 61, "{appended:?}");
+    }
+}

@@ -94,11 +94,13 @@ async fn a_full_journal_waits_for_the_cursors() {
     journal.cursor("b").unwrap().advance(journal.oldest_segment_end().unwrap());
     assert_eq!(journal.append(entry(written + 1), None).await.unwrap(), written + 1);
     assert!(journal.full_since().is_none());
+    // Whoever does not wait for room is not refused while there is some.
+    assert!(journal.append(entry(written + 2), Some(Instant::now())).await.is_ok());
     check_entries(&journal, journal.cursor("b").unwrap().position(), |seq| seq);
     journal.close().await;
     // Cursors are where they were.
     let (journal, recovered) = open(dir.path(), &settings).unwrap();
-    assert_eq!(recovered.end, written + 2);
+    assert_eq!(recovered.end, written + 3);
     assert_eq!(journal.cursor("a").unwrap().start(), written + 1);
     assert!(journal.cursor("b").unwrap().start() > 1);
     assert!(journal.cursor("c").is_none());
