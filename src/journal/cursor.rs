@@ -68,10 +68,11 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// `found` is what its file says. Without it, or without a file, one is written at the next
-    /// chance.
-    pub fn new(disk: &dyn Disk, cursor: Cursor, found: Option<Slot>) -> Kept {
-        let file = found.and_then(|_| disk.open(&file_name(&cursor.sink), true).ok());
+    /// `found` is what its file says. Without it, or with a name that a power cut may take back, a new
+    /// file is written at the next chance.
+    pub fn new(disk: &dyn Disk, cursor: Cursor, found: Option<Slot>, is_name_durable: bool) -> Kept {
+        let found_file = found.filter(|_| is_name_durable);
+        let file = found_file.and_then(|_| disk.open(&file_name(&cursor.sink), true).ok());
         Kept { cursor, file, written: found.unwrap_or_default(), durable: 0 }
     }
 

@@ -77,7 +77,8 @@ impl Engine {
                     .push(format!("entries {start} to {last}, which sink '{sink}' has not had, are missing"));
                 damage.lost(start..oldest);
             }
-            kept.push(Kept::new(&*disk, Cursor::new(Arc::clone(sink), start), found));
+            let cursor = Cursor::new(Arc::clone(sink), start);
+            kept.push(Kept::new(&*disk, cursor, found, recovery.are_names_durable));
         }
         for (name, _) in &survey.cursors {
             if !settings.cursors.iter().any(|sink| file_name(sink) == *name) {
