@@ -68,12 +68,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// `found` is what its file says. Without it, or with a name that a power cut may take back, a new
-    /// file is written at the next chance.
-    pub fn new(disk: &dyn Disk, cursor: Cursor, found: Option<Slot>, is_name_durable: bool) -> Kept {
-        let found_file = found.filter(|_| is_name_durable);
-        let file = found_file.and_then(|_| disk.open(&file_name(&cursor.sink), true).ok());
-        Kept { cursor, file, written: found.unwrap_or_default(), durable: 0 }
+    /// `found` is what its file says. That file is replaced at the next chance: whether what it
+    /// says has reached the disk is not known, and in place of what has, nothing may be written.
+    pub fn new(cursor: Cursor, found: Option<Slot>) -> Kept {
+        Kept { cursor, file: None, written: found.unwrap_or_default(), durable: 0 }
     }
 
     /// What will not be asked for again, not even after a power cut.

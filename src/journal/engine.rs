@@ -78,7 +78,7 @@ impl Engine {
                 damage.lost(start..oldest);
             }
             let cursor = Cursor::new(Arc::clone(sink), start);
-            kept.push(Kept::new(&*disk, cursor, found, recovery.are_names_durable));
+            kept.push(Kept::new(cursor, found));
         }
         for (name, _) in &survey.cursors {
             if !settings.cursors.iter().any(|sink| file_name(sink) == *name) {

@@ -32,8 +32,6 @@ pub struct Recovery {
     pub next: Seq,
     pub torn_bytes: u64,
     pub warnings: Vec<String>,
-    /// What the directory shows is what it shows after a power cut.
-    pub are_names_durable: bool,
 }
 
 /// What the end of the last segment looks like.
@@ -102,11 +100,10 @@ pub fn recover(survey: &mut Survey, disk: &dyn super::Disk, damage: &Damage, sta
     if torn_bytes > 0 {
         warnings.push(format!("{torn_bytes} bytes behind the last whole entry were cut off"));
     }
-    let names = disk.sync_dir();
-    if let Err(error) = &names {
-        stats.failed("cannot sync the directory", error);
+    if let Err(error) = disk.sync_dir() {
+        stats.failed("cannot sync the directory", &error);
     }
-    Recovery { segments, unsynced, next, torn_bytes, warnings, are_names_durable: names.is_ok() }
+    Recovery { segments, unsynced, next, torn_bytes, warnings }
 }
 
 /// The segments as readers see them: a later one ends an earlier one.
