@@ -141,7 +141,7 @@ fn forget_places(node: &mut Node) {
     }
 }
 
-const KEYS: &[&str] = &["sources", "sinks", "policies", "redact", "memory", "admin", "shutdown", "tests"];
+const KEYS: &[&str] = &["sources", "sinks", "policies", "redact", "memory", "admin", "shutdown", "takeover", "tests"];
 
 /// What could be read. What could not has its default, and the problem says so.
 fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
@@ -165,6 +165,7 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
         memory: read_part(root, "memory", problems).unwrap_or_else(memory_default),
         admin: read_part(root, "admin", problems).unwrap_or_default(),
         shutdown: read_part(root, "shutdown", problems).unwrap_or_default(),
+        takeover: read_part(root, "takeover", problems),
         tests: read_part(root, "tests", problems).unwrap_or_default(),
     };
     (config, scope)

@@ -95,6 +95,6 @@ fn is_same_sink(before: &SinkConfig, now: &SinkConfig) -> bool {
 }
 
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let differs = [("admin", old.admin != new.admin)];
+    let differs = [("admin", old.admin != new.admin), ("takeover", old.takeover != new.takeover)];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

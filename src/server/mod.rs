@@ -3,6 +3,7 @@
 
 mod change;
 mod drain;
+mod handover;
 mod open;
 mod reload;
 mod sinks;
@@ -17,15 +18,26 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Checked, ConfigErrors};
+use crate::handover::{Successor, Wanted};
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
+use crate::source::stream::Stream;
 use crate::telemetry::{Ledger, Telemetry};
 use drain::stop_again;
+pub use handover::{TakenOver, take_over};
 use sinks::SinkUnit;
 use sources::{Sinks, SourceEnd, SourceUnit, Wiring};
 
 /// Share of the grace period that sources may use up; the rest is for the sinks.
 const SOURCES_SHARE: f32 = 0.5;
+
+/// Who listens, where it is no source.
+const ADMIN: &str = "admin";
+const TAKEOVER: &str = "takeover";
+
+fn owner_of_source(name: &str) -> String {
+    format!("source {name}")
+}
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,17 +73,23 @@ pub struct Server {
     sources: BTreeMap<String, SourceUnit>,
     sinks: Sinks,
     admin: Option<Listener>,
+    takeover: Option<Listener>,
+    /// A process that wants to take over.
+    meeting: JoinSet<anyhow::Result<(Successor, Wanted)>>,
     /// Sources at work.
     running: JoinSet<SourceEnd>,
     /// What a reload has replaced, until it has ended.
     ending: JoinSet<()>,
+    /// A sink did not end in time.
+    has_late_sinks: bool,
 }
 
 /// Why serving ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Outcome {
     Stopped,
     Crashed,
+    HandedOver(Successor),
 }
 
 impl Server {
@@ -113,6 +131,10 @@ impl Server {
         self.telemetry.set_stopping();
         let grace = self.checked.config().shutdown.grace;
         let drain_until = Instant::now() + grace.0;
+        if let Outcome::HandedOver(_) = outcome {
+            // Who asks is to ask the next process.
+            stop_admin.cancel();
+        }
         tracing::info!(%grace, "stopping: no new connections, what was received is delivered");
         self.sources.values().for_each(SourceUnit::drain);
         tokio::select! {
@@ -123,7 +145,17 @@ impl Server {
         let ledger = self.telemetry.ledger();
         // IMPORTANT: not before the ledger was read: what they have in hand would not be in it.
         self.running.detach_all();
-        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed: outcome == Outcome::Crashed }
+        let crashed = matches!(outcome, Outcome::Crashed);
+        if let Outcome::HandedOver(mut successor) = outcome {
+            if self.has_late_sinks {
+                // They have their files still: the next process is to wait until this one has
+                // ended, which closes the conversation.
+                std::mem::forget(successor);
+            } else {
+                successor.release();
+            }
+        }
+        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed }
     }
 
     /// Does what is requested until it is to stop, or until a part has crashed.
@@ -154,12 +186,24 @@ impl Server {
                     }
                 },
                 Some(_) = self.ending.join_next() => {}
+                Ok(stream) = accepted(self.takeover.as_ref()), if self.meeting.is_empty() => self.meet(stream),
+                Some(met) = self.meeting.join_next() => if let Some(successor) = self.hand_over(met).await {
+                    return Outcome::HandedOver(successor);
+                },
                 sink = crashed_sink(&mut self.sinks) => {
                     tracing::error!(sink, "a sink has crashed, stopping");
                     return Outcome::Crashed;
                 }
             }
         }
+    }
+}
+
+/// The next process that connects to the socket.
+async fn accepted(takeover: Option<&Listener>) -> std::io::Result<Stream> {
+    match takeover {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
     }
 }
 

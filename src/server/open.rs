@@ -1,13 +1,15 @@
 //! From a checked configuration to a server: sinks first, then sources, then what shows them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
 
-use super::Server;
 use super::sinks::SinkUnit;
 use super::sources::{SourceUnit, Wiring};
+use super::{ADMIN, Server, TAKEOVER, owner_of_source};
 use crate::config::Checked;
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
@@ -22,12 +24,14 @@ impl Server {
         let sinks = sinks.collect::<anyhow::Result<_>>()?;
         let wiring = Wiring::new(config);
         let sources = config.sources.iter().map(|(name, source)| {
-            let listener = sockets.listen(source.address()).with_context(|| format!("source {name}"))?;
+            let listener =
+                sockets.listen(&owner_of_source(name), source.address()).with_context(|| format!("source {name}"))?;
             let stats = SourceStats::new(name.as_str(), source.kind());
             Ok((name.clone(), SourceUnit::new(source, stats, listener, &wiring, &sinks)?))
         });
         let sources = sources.collect::<anyhow::Result<_>>()?;
         let admin = open_admin(&config.admin.listen, &mut sockets)?;
+        let takeover = open_takeover(&checked, &mut sockets)?;
         // Telemetry is about what there is, so it comes last, and once more after each reload.
         let telemetry = Telemetry::new(TelemetrySettings {
             sources: Vec::new(),
@@ -43,8 +47,11 @@ impl Server {
             sources,
             sinks,
             admin,
+            takeover,
+            meeting: JoinSet::new(),
             running: JoinSet::new(),
             ending: JoinSet::new(),
+            has_late_sinks: false,
         };
         server.publish();
         Ok(server)
@@ -66,7 +73,17 @@ fn open_admin(address: &str, sockets: &mut Sockets) -> anyhow::Result<Option<Lis
         return Ok(None);
     }
     let listener = sockets
-        .listen(address)
+        .listen(ADMIN, address)
         .map_err(|error| anyhow!("admin: {error:#}; or do without it: admin: {{listen: off}}, or --admin off"))?;
+    Ok(Some(listener))
+}
+
+/// Where the next process may ask for what this one has.
+fn open_takeover(checked: &Checked, sockets: &mut Sockets) -> anyhow::Result<Option<Listener>> {
+    let Some(takeover) = &checked.config().takeover else { return Ok(None) };
+    let listener = sockets.listen(TAKEOVER, &takeover.address()).context("takeover")?;
+    // Who connects is looked at as well, see `handover::wire`.
+    std::fs::set_permissions(&takeover.socket, Permissions::from_mode(0o600))
+        .context("takeover: cannot restrict the socket to this user")?;
     Ok(Some(listener))
 }

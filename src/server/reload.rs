@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::change::Change;
 use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
-use super::{Load, SOURCES_SHARE, Server};
+use super::{Load, SOURCES_SHARE, Server, owner_of_source};
 use crate::config::Checked;
 use crate::source::listen::Listener;
 use crate::telemetry::{SinkView, Telemetry};
@@ -104,10 +104,11 @@ impl Server {
         for name in &change.sources_bound {
             let Some(source) = next.config().sources.get(name) else { continue };
             let address = source.address();
-            let there = self.sources.values().find(|it| it.config().address() == address);
-            let listener = match there {
+            // Port 0 is another one each time.
+            let is_there = |it: &&SourceUnit| it.config().address() == address && !address.ends_with(":0");
+            let listener = match self.sources.values().find(is_there) {
                 Some(source) => source.listener().try_clone(),
-                None => self.sockets.listen(address),
+                None => self.sockets.listen(&owner_of_source(name), address),
             };
             listeners.insert(name.clone(), listener.with_context(|| format!("source {name}"))?);
         }

@@ -1,0 +1,211 @@
+//! Handing over to the next process, and taking over from the one before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, ensure};
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+use super::{ADMIN, SOURCES_SHARE, Server, TAKEOVER, owner_of_source};
+use crate::config::{Checked, Config};
+use crate::handover::predecessor::{Predecessor, Received};
+use crate::handover::{Arrived, Offer, Offered, Successor, Wanted};
+use crate::source::SourceConfig;
+use crate::source::lines::Connection;
+use crate::source::listen::Listener;
+use crate::source::sockets::Sockets;
+use crate::source::stream::Stream;
+
+impl Server {
+    /// Talks to a process that has connected, while everything goes on.
+    pub(super) fn meet(&mut self, stream: Stream) {
+        let listeners = listeners(self.checked.config());
+        let offer = Offer { listeners, grace: self.checked.config().shutdown.grace.0 };
+        self.meeting.spawn_blocking(move || {
+            let stream = stream.into_std_unix().context("it is no unix socket")??;
+            Successor::meet(stream, &offer)
+        });
+    }
+
+    /// Hands over what is wanted, or goes on as before.
+    pub(super) async fn hand_over(
+        &mut self,
+        met: Result<anyhow::Result<(Successor, Wanted)>, JoinError>,
+    ) -> Option<Successor> {
+        let (mut successor, wanted) = match met.unwrap_or_else(|crash| Err(crash.into())) {
+            Ok(met) => met,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "nothing is handed over");
+                return None;
+            }
+        };
+        tracing::info!("handing over: reading pauses");
+        let grace = self.checked.config().shutdown.grace.0;
+        let given = match self.park(Instant::now() + grace.mul_f32(SOURCES_SHARE)).await {
+            Ok(()) => self.give(successor, wanted).await,
+            Err(error) => {
+                successor.refuse(&format!("{error:#}"));
+                Err(error)
+            }
+        };
+        let error = match given {
+            Ok(successor) => return Some(successor),
+            Err(error) => error,
+        };
+        tracing::error!(error = format!("{error:#}"), "nothing is handed over, reading goes on");
+        for source in self.sources.values_mut() {
+            self.running.spawn(source.run());
+        }
+        None
+    }
+
+    /// All sources stop between two reads. An error is that some could not in time.
+    async fn park(&mut self, until: Instant) -> anyhow::Result<()> {
+        self.sources.values().for_each(|source| source.park(until));
+        let mut missing = self.sources.len();
+        let mut late = 0;
+        while missing > 0 {
+            // Those that a reload has removed end here as well. Each that is parked ends in time.
+            let Some(ended) = self.running.join_next().await else { break };
+            let end = ended.context("a source has crashed")?;
+            if let (Some(parked), Some(source)) = (end.parked, self.sources.get_mut(&*end.name)) {
+                missing -= 1;
+                late += parked.late.len();
+                source.unpark(parked);
+            }
+        }
+        ensure!(late == 0, "{late} connections wait for a sink that is full, try again later");
+        Ok(())
+    }
+
+    async fn give(&mut self, mut successor: Successor, wanted: Wanted) -> anyhow::Result<Successor> {
+        let mut given = Vec::new();
+        for Offered { owner, .. } in &wanted.listeners {
+            let listener = self.listener(owner).with_context(|| format!("{owner} does not listen any more"))?;
+            given.push((owner.clone(), listener));
+        }
+        let mut connections: Vec<(String, Connection)> = Vec::new();
+        for (name, source) in &mut self.sources {
+            if wanted.sources.contains(name) {
+                connections.extend(source.take_parked().into_iter().map(|it| (name.clone(), it)));
+            }
+        }
+        let blocking = tokio::task::spawn_blocking(move || {
+            let listeners: Vec<_> = given.iter().map(|(owner, listener)| (owner.as_str(), &**listener)).collect();
+            let open: Vec<_> = connections.iter().map(|(source, it)| (source.as_str(), it)).collect();
+            let result = successor.give(&listeners, &open);
+            (successor, result, given, connections)
+        });
+        let (successor, result, given, connections) = blocking.await?;
+        if let Err(error) = result {
+            for (name, connection) in connections {
+                if let Some(source) = self.sources.get_mut(&name) {
+                    source.unpark_one(connection);
+                }
+            }
+            return Err(error);
+        }
+        given.iter().for_each(|(_, listener)| listener.hand_over());
+        tracing::info!(listeners = given.len(), connections = connections.len(), "handed over to the next process");
+        for (name, source) in self.sources.iter_mut().filter(|(_, source)| source.has_parked()) {
+            tracing::info!(source = name, "the next process has no such source, its connections are closed");
+            self.running.spawn(source.run());
+        }
+        Ok(successor)
+    }
+
+    fn listener(&self, owner: &str) -> Option<Arc<Listener>> {
+        let shared = |listener: &Option<Listener>| Some(Arc::new(listener.as_ref()?.try_clone().ok()?));
+        match owner {
+            ADMIN => shared(&self.admin),
+            TAKEOVER => shared(&self.takeover),
+            _ => self.sources.iter().find(|(name, _)| owner_of_source(name) == owner).map(|(_, it)| it.listener()),
+        }
+    }
+
+    /// Goes on with connections that another process had, once it runs.
+    pub async fn adopt(&mut self, connections: Vec<Arrived>) {
+        let count = connections.len();
+        for arrived in connections {
+            let adopted = async {
+                let source = self.sources.get_mut(&arrived.source).context("there is no such source")?;
+                let (fd, state) = arrived.parts()?;
+                source.adopt(Stream::from_fd(fd)?, state).await;
+                anyhow::Ok(())
+            };
+            if let Err(error) = adopted.await {
+                tracing::error!(source = arrived.source, %error, "a connection that was handed over is lost");
+            }
+        }
+        tracing::info!(connections = count, "taken over");
+    }
+}
+
+/// Everything that a process of this configuration listens on.
+fn listeners(config: &Config) -> Vec<Offered> {
+    let sources = config.sources.iter().map(|(name, source)| (owner_of_source(name), source.address().to_owned()));
+    let admin = Some(&config.admin.listen).filter(|it| *it != "off").map(|it| (ADMIN.to_owned(), it.clone()));
+    let takeover = config.takeover.as_ref().map(|it| (TAKEOVER.to_owned(), it.address()));
+    sources.chain(admin).chain(takeover).map(|(owner, address)| Offered { owner, address }).collect()
+}
+
+/// What was taken from the process before this one.
+#[derive(Debug)]
+pub struct TakenOver {
+    predecessor: Predecessor,
+    connections: Vec<Arrived>,
+}
+
+impl TakenOver {
+    /// Waits until the process before this one has closed its files.
+    #[must_use]
+    pub fn released(self) -> Vec<Arrived> {
+        self.predecessor.released();
+        self.connections
+    }
+}
+
+/// Takes the sockets of the running process into `sockets`; `None` when none runs. What it does not
+/// have is bound before it is disturbed. To be called within a tokio runtime; it blocks.
+pub fn take_over(checked: &Checked, sockets: &mut Sockets) -> anyhow::Result<Option<TakenOver>> {
+    let config = checked.config();
+    let takeover = config.takeover.as_ref();
+    let path =
+        &takeover.ok_or_else(|| anyhow!("--take-over needs `takeover: {{socket: PATH}}` in the configuration"))?.socket;
+    let met = Predecessor::meet(path).with_context(|| format!("cannot take over by {}", path.display()))?;
+    let Some(mut predecessor) = met else {
+        tracing::warn!(socket = %path.display(), "there is nothing to take over, starting as usual");
+        return Ok(None);
+    };
+    let mut own = BTreeMap::new();
+    let mut wanted = Wanted { sources: lines_sources(config), ..Wanted::default() };
+    for Offered { owner, address } in listeners(config) {
+        let free: Vec<&Offered> =
+            predecessor.listeners.iter().filter(|it| it.address == address && !own.contains_key(&it.owner)).collect();
+        // Port 0 is another one each time, so of these only the own.
+        let same = free.iter().find(|it| it.owner == owner);
+        match same.or_else(|| free.first().filter(|_| !address.ends_with(":0"))) {
+            Some(offered) => {
+                own.insert(offered.owner.clone(), owner);
+                wanted.listeners.push((*offered).clone());
+            }
+            None => {
+                let listener = sockets.listen(&owner, &address).with_context(|| owner.clone())?;
+                sockets.give(owner, listener);
+            }
+        }
+    }
+    let Received { listeners, connections } = predecessor.take(wanted).context("nothing was taken over")?;
+    for (owner, listener) in listeners {
+        if let Some(owner) = own.remove(&owner) {
+            sockets.give(owner, listener);
+        }
+    }
+    Ok(Some(TakenOver { predecessor, connections }))
+}
+
+fn lines_sources(config: &Config) -> Vec<String> {
+    let lines = config.sources.iter().filter(|(_, source)| matches!(source, SourceConfig::Lines(_)));
+    lines.map(|(name, _)| name.clone()).collect()
+}
