@@ -72,6 +72,7 @@ pub mod grpc;
 pub mod handover;
 pub mod inbox;
 pub mod intake;
+pub mod journal;
 pub mod learn;
 pub mod memory;
 pub mod policy;

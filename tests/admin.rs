@@ -81,6 +81,7 @@ fn world() -> World {
         sinks: vec![Arc::new(files_view), Arc::new(upstream_view)],
         budget: Shares::new(64 << 20, 16 << 20, Some(16 << 20)),
         memory_bound: vec![("budget".to_owned(), 1000), ("connections".to_owned(), 24)],
+        journal: Some(Arc::default()),
     });
     World { mesh, otlp, mesh_in, otlp_in, files, upstream, files_failing, telemetry }
 }
@@ -165,13 +166,22 @@ const NAMES: &str = "
     logboom_delivered_records_total sink
     logboom_failed_records_total reason,sink
     logboom_filtered_records_total sink
+    logboom_expired_records_total reason,sink
+    logboom_recovered_records_total sink
+    logboom_journal_lag_records sink
+    logboom_journal_bytes
+    logboom_journal_entries_total
+    logboom_journal_syncs_total
+    logboom_journal_errors_total reason
+    logboom_journal_corrupt_ranges_total
+    logboom_journal_missing_entries_total
     logboom_inbox_bytes sink
+    logboom_reloads_total result
     logboom_retries_total reason,sink
     logboom_file_rotations_total reason,sink
     logboom_write_errors_total reason,sink
     logboom_memory_reserved_bytes
     logboom_memory_bound_bytes
-    logboom_reloads_total result
     logboom_ledger_imbalance_records
     logboom_build_info version
     process_start_time_seconds
@@ -210,10 +220,22 @@ async fn label_values_are_closed_sets_and_configured_names() {
     allowed.insert("source", ["mesh", "otlp"].into());
     allowed.insert("sink", ["files", "upstream"].into());
     allowed.insert("version", [env!("CARGO_PKG_VERSION")].into());
-    allowed.insert("result", LineResult::ALL.iter().map(|it| it.as_str()).chain(["failed"]).collect());
+    allowed.insert("result", LineResult::ALL.iter().map(|it| it.as_str()).chain(["ok", "failed"]).collect());
     allowed.insert("code", GrpcCode::ALL.iter().map(|it| it.as_str()).collect());
     let reasons = RejectReason::ALL.iter().map(|it| it.as_str()).chain(RepairReason::ALL.iter().map(|it| it.as_str()));
-    let of_sinks = ["full", "hold", "stopped", "size", "no_space", "unavailable", "rejected", "abandoned"];
+    let of_sinks = [
+        "full",
+        "damaged",
+        "write",
+        "sync",
+        "hold",
+        "stopped",
+        "size",
+        "no_space",
+        "unavailable",
+        "rejected",
+        "abandoned",
+    ];
     allowed.insert("reason", reasons.chain(of_sinks).collect());
     for (name, labels, _) in parse(&answer.body).1 {
         for (key, value) in &labels {

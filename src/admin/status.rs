@@ -1,10 +1,12 @@
 //! `/status`: everything at a glance, for people and for `logboom status`.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
 use crate::inbox::Tally;
+use crate::journal::JournalStats;
 use crate::telemetry::{Ledger, Readiness, SinkState, SinkView, SourceStats, Telemetry};
 
 /// The body of `/status`. Fields may be added; those that are here stay.
@@ -20,6 +22,9 @@ pub struct Status {
     reloads: Reloads,
     sources: BTreeMap<String, Source>,
     sinks: BTreeMap<String, Sink>,
+    /// Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<Journal>,
     ledger: Totals,
 }
 
@@ -63,6 +68,25 @@ struct Sink {
     shed_stopped_records: u64,
     in_flight_records: u64,
     filtered_records: u64,
+    recovered_records: u64,
+    expired_records: u64,
+    deferred_records: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Journal {
+    healthy: bool,
+    /// What the disk refused last, also after it has recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    bytes: u64,
+    entries: u64,
+    syncs: u64,
+    sync_failures: u64,
+    write_failures: u64,
+    corrupt_ranges: u64,
+    quarantined_bytes: u64,
+    missing_entries: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -90,6 +114,7 @@ impl Status {
                 Readiness::Starting => "starting",
                 Readiness::Stopping => "stopping",
                 Readiness::NoSink => "no_sink",
+                Readiness::NoJournal => "no_journal",
             },
             uptime_seconds: telemetry.uptime().as_secs(),
             memory_bound_bytes: telemetry.memory_bound_bytes(),
@@ -99,6 +124,7 @@ impl Status {
             reloads: Reloads { ok: telemetry.reloads(true), failed: telemetry.reloads(false) },
             sources: sources.collect(),
             sinks: sinks.collect(),
+            journal: telemetry.journal().map(|it| Journal::read(&it)),
             ledger: Totals::new(&telemetry.ledger()),
         }
     }
@@ -122,8 +148,10 @@ impl Source {
 
 impl Sink {
     fn read(view: &SinkView) -> Sink {
-        let Tally { offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight } =
-            view.inbox.tally();
+        let tally = view.inbox.tally();
+        let Tally {
+            offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight, ..
+        } = tally;
         let state = view.state();
         Sink {
             r#type: view.kind,
@@ -144,7 +172,28 @@ impl Sink {
             shed_hold_records: shed_hold,
             shed_stopped_records: shed_stopped,
             in_flight_records: in_flight,
-            filtered_records: view.filtered_records(),
+            filtered_records: view.filtered_records() + tally.filtered,
+            recovered_records: tally.recovered,
+            expired_records: tally.expired(),
+            deferred_records: tally.deferred,
+        }
+    }
+}
+
+impl Journal {
+    fn read(stats: &JournalStats) -> Journal {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Journal {
+            healthy: stats.is_healthy(),
+            last_error: stats.last_error().map(|it| it.to_string()),
+            bytes: get(&stats.bytes),
+            entries: get(&stats.entries),
+            syncs: get(&stats.syncs),
+            sync_failures: get(&stats.sync_failures),
+            write_failures: get(&stats.write_failures),
+            corrupt_ranges: get(&stats.corrupt_ranges),
+            quarantined_bytes: get(&stats.quarantined_bytes),
+            missing_entries: get(&stats.missing_entries),
         }
     }
 }

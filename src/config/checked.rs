@@ -24,7 +24,7 @@ impl Checked {
         let chosen_inboxes = unwritten.map(|(name, _)| name.clone()).collect();
         let inbox = default_inbox(&config);
         for sink in config.sinks.values_mut() {
-            sink.wait_max.get_or_insert(default_wait_max(&sink.kind));
+            sink.wait_max.get_or_insert(default_wait_max(&sink.kind, config.journal.is_some()));
             sink.inbox.get_or_insert(inbox);
         }
         Checked { config, warnings, chosen_inboxes }
@@ -115,10 +115,12 @@ fn default_inbox(config: &Config) -> ByteSize {
 }
 
 /// A local disk that stalls recovers in seconds, so it is worth waiting for; an upstream or a
-/// reader of standard output may be away for hours.
-fn default_wait_max(kind: &SinkKind) -> WaitMax {
-    WaitMax::Bounded(match kind {
-        SinkKind::File(_) => Duration::from_secs(5),
-        SinkKind::Stdout(_) | SinkKind::Otlp(_) | SinkKind::Null(_) => Duration::ZERO,
-    })
+/// reader of standard output may be away for hours. With a journal, what an upstream has not got is
+/// given up by nobody but the user.
+fn default_wait_max(kind: &SinkKind, journal: bool) -> WaitMax {
+    match kind {
+        SinkKind::File(_) => WaitMax::Bounded(Duration::from_secs(5)),
+        SinkKind::Otlp(_) if journal => WaitMax::Forever,
+        SinkKind::Stdout(_) | SinkKind::Otlp(_) | SinkKind::Null(_) => WaitMax::Bounded(Duration::ZERO),
+    }
 }

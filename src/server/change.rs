@@ -25,6 +25,8 @@ pub struct Change {
     pub sinks_replaced: BTreeSet<String>,
     /// Sinks that only take something else.
     pub sinks_rewired: BTreeSet<String>,
+    /// Of these, those that take from other sources.
+    pub sinks_from_others: BTreeSet<String>,
     /// Added or replacing sinks that write where one of before still writes: that one has to
     /// end first.
     pub sinks_waiting: BTreeSet<String>,
@@ -49,6 +51,12 @@ impl Change {
     /// True when everything is as it was.
     pub fn is_nothing(&self) -> bool {
         *self == Change::default()
+    }
+
+    /// True when sinks have to be given other places in the journal.
+    pub fn concerns_cursors(&self) -> bool {
+        let sets = [&self.sinks_added, &self.sinks_removed, &self.sinks_replaced, &self.sinks_from_others];
+        sets.into_iter().any(|names| !names.is_empty())
     }
 
     fn sources(&mut self, old: &BTreeMap<String, SourceConfig>, new: &BTreeMap<String, SourceConfig>) {
@@ -76,7 +84,12 @@ impl Change {
             match old.get(&name) {
                 None => self.sinks_added.insert(name),
                 Some(before) if before == sink => continue,
-                Some(before) if is_same_sink(before, sink) => self.sinks_rewired.insert(name),
+                Some(before) if is_same_sink(before, sink) => {
+                    if before.from != sink.from {
+                        self.sinks_from_others.insert(name.clone());
+                    }
+                    self.sinks_rewired.insert(name)
+                }
                 Some(_) => self.sinks_replaced.insert(name),
             };
         }
@@ -95,6 +108,10 @@ fn is_same_sink(before: &SinkConfig, now: &SinkConfig) -> bool {
 }
 
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let differs = [("admin", old.admin != new.admin), ("takeover", old.takeover != new.takeover)];
+    let differs = [
+        ("admin", old.admin != new.admin),
+        ("journal", old.journal != new.journal),
+        ("takeover", old.takeover != new.takeover),
+    ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

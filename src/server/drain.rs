@@ -16,6 +16,9 @@ impl Server {
     /// sinks.
     pub(super) async fn drain(&mut self, until: Instant) {
         let grace = self.checked.config().shutdown.grace.0;
+        if let Some(catch_ups) = self.catch_ups.take() {
+            catch_ups.stop().await;
+        }
         let sources_ended = async { while self.running.join_next().await.is_some() {} };
         if tokio::time::timeout(grace.mul_f32(SOURCES_SHARE), sources_ended).await.is_err() {
             tracing::warn!("some connections did not end in time");

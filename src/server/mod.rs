@@ -4,6 +4,7 @@
 mod change;
 mod drain;
 mod handover;
+mod journal;
 mod open;
 mod reload;
 mod sinks;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::journal::CatchUps;
 use crate::config::{Checked, ConfigErrors};
 use crate::handover::{Successor, Wanted};
 use crate::source::listen::Listener;
@@ -76,6 +78,8 @@ pub struct Server {
     takeover: Option<Listener>,
     /// A process that wants to take over.
     meeting: JoinSet<anyhow::Result<(Successor, Wanted)>>,
+    /// They feed sinks from the journal; `None` before the start.
+    catch_ups: Option<CatchUps>,
     /// Sources at work.
     running: JoinSet<SourceEnd>,
     /// What a reload has replaced, until it has ended.
@@ -118,6 +122,7 @@ impl Server {
     pub async fn run(mut self, mut requests: Receiver<Request>, load: Option<Box<Load>>) -> Finish {
         let stop_admin = CancellationToken::new();
         self.sinks.values_mut().for_each(SinkUnit::start);
+        self.catch_ups = Some(CatchUps::start(self.checked.config(), &self.wiring, &self.sinks));
         for source in self.sources.values_mut() {
             self.running.spawn(source.run());
         }
@@ -140,6 +145,9 @@ impl Server {
         tokio::select! {
             () = self.drain(drain_until) => {}
             () = stop_again(&mut requests) => tracing::warn!("stopping at once"),
+        }
+        if let Some(lanes) = self.wiring.lanes.take() {
+            lanes.journal().clone().close().await;
         }
         stop_admin.cancel();
         let ledger = self.telemetry.ledger();

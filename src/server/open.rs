@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::sinks::SinkUnit;
 use super::sources::{SourceUnit, Wiring};
-use super::{ADMIN, Server, TAKEOVER, owner_of_source};
+use super::{ADMIN, Server, TAKEOVER, journal, owner_of_source};
 use crate::config::Checked;
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
@@ -21,8 +21,9 @@ impl Server {
     pub fn open(checked: Checked, mut sockets: Sockets) -> anyhow::Result<Server> {
         let config = checked.config();
         let sinks = config.sinks.keys().map(|name| Ok((name.clone(), SinkUnit::open(name, &checked)?)));
-        let sinks = sinks.collect::<anyhow::Result<_>>()?;
-        let wiring = Wiring::new(config);
+        let mut sinks = sinks.collect::<anyhow::Result<_>>()?;
+        let lanes = journal::open(config, &mut sinks)?;
+        let wiring = Wiring::new(config, lanes);
         let sources = config.sources.iter().map(|(name, source)| {
             let listener =
                 sockets.listen(&owner_of_source(name), source.address()).with_context(|| format!("source {name}"))?;
@@ -38,6 +39,7 @@ impl Server {
             sinks: Vec::new(),
             budget: wiring.shares.clone(),
             memory_bound: Vec::new(),
+            journal: None,
         });
         let server = Server {
             checked,
@@ -49,6 +51,7 @@ impl Server {
             admin,
             takeover,
             meeting: JoinSet::new(),
+            catch_ups: None,
             running: JoinSet::new(),
             ending: JoinSet::new(),
             has_late_sinks: false,
@@ -64,6 +67,7 @@ impl Server {
             sinks: self.sinks.values().map(|sink| Arc::clone(sink.view())).collect(),
             budget: self.wiring.shares.clone(),
             memory_bound: self.checked.memory_bound(),
+            journal: self.wiring.lanes.as_ref().map(|lanes| lanes.journal().stats()),
         });
     }
 }

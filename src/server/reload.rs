@@ -15,6 +15,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::time::Instant;
 
 use super::change::Change;
+use super::journal::CatchUps;
 use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
 use super::{Load, SOURCES_SHARE, Server, owner_of_source};
@@ -76,6 +77,11 @@ impl Server {
         if change.is_nothing() {
             return Ok(change);
         }
+        if self.wiring.lanes.is_some() && change.concerns_cursors() {
+            let why = "with a journal, sinks are added, removed, replaced or given other sources by a restart, because each has \
+                       its place in the journal: `logboom run --take-over` loses nothing";
+            return Err(Failure::Refused(anyhow!(why)));
+        }
         let listeners = self.bind(&change, &next)?;
         let mut sinks = Sinks::new();
         for name in change.sinks_added.union(&change.sinks_replaced).filter(|it| !change.sinks_waiting.contains(*it)) {
@@ -93,6 +99,10 @@ impl Server {
             }
         }
         self.put_into_force(&change, next, listeners, sinks, &mut retired).map_err(Failure::Lost)?;
+        if let Some(catch_ups) = self.catch_ups.take() {
+            catch_ups.stop().await;
+        }
+        self.catch_ups = Some(CatchUps::start(self.checked.config(), &self.wiring, &self.sinks));
         self.retire(retired);
         Ok(change)
     }
@@ -172,7 +182,7 @@ impl Server {
         }
         sinks.values_mut().for_each(SinkUnit::start);
         self.sinks.append(&mut sinks);
-        self.wiring = Wiring::new(config);
+        self.wiring = Wiring::new(config, self.wiring.lanes.take());
         let removed: Vec<SourceUnit> = change.sources_removed.iter().filter_map(|it| self.sources.remove(it)).collect();
         for name in &change.sources_changed {
             if let (Some(source), Some(config)) = (self.sources.get_mut(name), config.sources.get(name)) {

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use crate::config::Checked;
 use crate::inbox::{Inbox, InboxSettings};
-use crate::intake::Outlet;
+use crate::intake::{Outlet, Target};
+use crate::journal::lane::Lane;
+use crate::journal::lanes::Lanes;
 use crate::select::{Condition, Selection};
 use crate::sink::{self, OpenSink, Running, SinkConfig};
 use crate::telemetry::SinkView;
@@ -19,6 +21,8 @@ use crate::template::Template;
 pub struct SinkUnit {
     config: SinkConfig,
     inbox: Arc<Inbox>,
+    /// Its way along the journal, when there is one.
+    lane: Option<Arc<Lane>>,
     view: Arc<SinkView>,
     template: Option<Template>,
     selection: Option<Arc<Selection>>,
@@ -51,6 +55,7 @@ impl SinkUnit {
             state: State::Open(sink),
             config,
             inbox,
+            lane: None,
             selection,
         })
     }
@@ -74,14 +79,28 @@ impl SinkUnit {
         Ok(())
     }
 
+    /// Goes on in the journal where it stopped.
+    pub fn read_journal(&mut self, lanes: &Lanes) -> std::io::Result<()> {
+        self.lane = Some(lanes.open_lane(&self.inbox, self.config.from.clone())?);
+        Ok(())
+    }
+
+    /// Its way along the journal, when there is one.
+    pub fn lane(&self) -> Option<&Arc<Lane>> {
+        self.lane.as_ref()
+    }
+
     /// How an intake hands it records.
     pub fn outlet(&self) -> Outlet {
         Outlet {
-            inbox: Arc::clone(&self.inbox),
+            target: Target {
+                inbox: Arc::clone(&self.inbox),
+                filtered_records: Arc::clone(&self.view.filtered_records),
+                lane: self.lane.clone(),
+            },
             encoding: self.config.kind.encoding(),
             template: self.template.clone(),
             selection: self.selection.clone(),
-            filtered_records: Arc::clone(&self.view.filtered_records),
         }
     }
 
@@ -108,13 +127,15 @@ impl SinkUnit {
         self.inbox.close();
     }
 
-    /// Waits until it has ended, at most until then. False when it has not.
+    /// Waits until it has ended, at most until then. False when it has not. What it has left is
+    /// abandoned, or stays in the journal.
     pub async fn ended(self, until: Instant) -> bool {
         let State::Running(running) = self.state else { return true };
         let ended = tokio::time::timeout_at(until, running.ended()).await.is_ok();
         if !ended {
             tracing::warn!(sink = %self.inbox.sink(), "a sink did not end in time");
         }
+        Inbox::leave(&self.inbox);
         ended
     }
 

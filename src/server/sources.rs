@@ -13,6 +13,7 @@ use crate::budget::{Budget, Shares};
 use crate::config::Config;
 use crate::encode::Encoding;
 use crate::intake::Intake;
+use crate::journal::lanes::Lanes;
 use crate::memory;
 use crate::redact::Redactor;
 use crate::source::accept::Acceptor;
@@ -32,15 +33,17 @@ use crate::telemetry::{Inflow, SourceStats};
 pub struct Wiring {
     /// The budget, divided.
     pub shares: Shares,
+    pub redactor: Option<Arc<Redactor>>,
+    pub lanes: Option<Arc<Lanes>>,
     unfinished: Budget,
-    redactor: Option<Arc<Redactor>>,
     drain_max: Duration,
 }
 
 impl Wiring {
-    /// What the sources of `config` need.
-    pub fn new(config: &Config) -> Wiring {
+    /// What the sources of `config` need, which write to the journal of `lanes`.
+    pub fn new(config: &Config, lanes: Option<Arc<Lanes>>) -> Wiring {
         Wiring {
+            lanes,
             shares: memory::shares(config),
             unfinished: Budget::new(memory::unfinished_lines_bytes(config)),
             redactor: Redactor::new(&config.redact).map(Arc::new),
@@ -63,6 +66,7 @@ impl Wiring {
         };
         let outlets = takers.into_iter().map(SinkUnit::outlet).collect();
         let intake = Intake::new(Arc::clone(inflow), as_received, reader, self.redactor.clone(), outlets);
+        let intake = intake.with_journal(self.lanes.clone());
         Ok(match config {
             SourceConfig::Lines(lines) => Stage::Lines(LinesStage {
                 intake,

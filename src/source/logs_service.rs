@@ -169,6 +169,9 @@ impl LogsService {
             Ok(Receipt::Accepted) => Ok(rejected),
             // The records were received, and the sink has counted what it missed.
             Ok(Receipt::Missed) => Err(Refusal { records: 0, ..overloaded("a sink has no room") }),
+            Ok(Receipt::NotStored(error)) => Err(Refusal { records, ..overloaded(&error.to_string()) }),
+            // They count as received, and a sink may have them.
+            Ok(Receipt::NotKept(error)) => Err(Refusal { records: 0, ..overloaded(&error.to_string()) }),
             Err(error) => Err(Refusal::new(Code::Internal, RejectReason::Other, &error.to_string())),
         }
     }

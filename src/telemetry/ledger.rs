@@ -1,7 +1,8 @@
 //! The ledger: every record that was received is accounted for at every sink.
 //!
-//! For each sink, `received by the sources that feed it = offered - gap records + filtered + still
-//! in the intake`, and `offered = delivered + failed + shed + in flight`. The second is kept under
+//! For each sink, `received by the sources that feed it = offered - gap records - recovered from the
+//! journal + filtered + still in the intake`, and `offered = delivered + failed + abandoned + shed +
+//! expired + filtered later + kept in the journal + in flight`. The second is kept under
 //! the lock of the inbox. The first spans counters that move while they are read, so equality
 //! cannot be asked for; but a source counts in a fixed order
 //!
@@ -120,7 +121,7 @@ impl SinkLedger {
         SinkLedger {
             name: Arc::clone(name),
             tally: totals.tally,
-            filtered: totals.filtered_records,
+            filtered: totals.filtered_records + totals.tally.filtered,
             imbalance: totals.imbalance_records,
         }
     }
@@ -161,6 +162,9 @@ impl fmt::Display for Ledger {
             write!(f, "; {name}: delivered {delivered}, shed {shed}, failed {failed}, undelivered {undelivered}")?;
             write_unless_zero(f, "filtered", *filtered)?;
             write_unless_zero(f, "gap records", *gaps)?;
+            write_unless_zero(f, "expired", tally.expired())?;
+            write_unless_zero(f, "from before", tally.recovered)?;
+            write_unless_zero(f, "kept in the journal", tally.deferred)?;
         }
         match self.imbalance() {
             0 => Ok(()),

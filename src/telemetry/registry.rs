@@ -10,6 +10,7 @@ use super::ledger::Ledger;
 use super::sink::{SinkState, SinkTotals, SinkView};
 use super::source::{SourceKind, SourceStats};
 use crate::budget::Shares;
+use crate::journal::JournalStats;
 
 /// What there is to see.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct TelemetrySettings {
     pub budget: Shares,
     /// The memory bound as a sum: each holder of memory and its bytes.
     pub memory_bound: Vec<(String, u64)>,
+    /// The journal, if there is one.
+    pub journal: Option<Arc<JournalStats>>,
 }
 
 /// A running process, seen from outside.
@@ -47,9 +50,10 @@ struct Parts {
 
 /// Whether a load balancer should send anything here.
 ///
-/// Ready means: every listener is bound, every sink was opened, the process is not stopping, and
-/// at least one sink takes records. One sink that fails does not make the process unready: the
-/// others still want their records, and taking the collector out of service would lose them too.
+/// Ready means: every listener is bound, every sink was opened, the process is not stopping, at
+/// least one sink takes records, and the journal, if there is one, can be written. One sink that
+/// fails does not make the process unready: the others still want their records, and taking the
+/// collector out of service would lose them too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// Yes.
@@ -60,6 +64,8 @@ pub enum Readiness {
     Stopping,
     /// No sink takes records.
     NoSink,
+    /// The journal cannot be written: what the sources promise does not hold.
+    NoJournal,
 }
 
 impl Telemetry {
@@ -156,6 +162,12 @@ impl Telemetry {
         self.read().now.budget.clone()
     }
 
+    /// The journal, if there is one.
+    #[must_use]
+    pub fn journal(&self) -> Option<Arc<JournalStats>> {
+        self.read().now.journal.clone()
+    }
+
     /// The memory bound as a sum.
     #[must_use]
     pub fn memory_bound(&self) -> Vec<(String, u64)> {
@@ -199,6 +211,8 @@ impl Telemetry {
             Readiness::Starting
         } else if self.sinks().iter().all(|sink| sink.state() != SinkState::Healthy) {
             Readiness::NoSink
+        } else if self.journal().is_some_and(|it| !it.is_healthy()) {
+            Readiness::NoJournal
         } else {
             Readiness::Ready
         }

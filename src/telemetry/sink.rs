@@ -111,7 +111,7 @@ impl SinkView {
         self.inbox.sink()
     }
 
-    /// Records filtered so far.
+    /// Records filtered so far, those that were read from the journal not among them.
     #[must_use]
     pub fn filtered_records(&self) -> u64 {
         self.filtered_records.load(Ordering::Acquire)
@@ -158,7 +158,7 @@ impl SinkTotals {
             || {
                 filtered_records = view.filtered_records();
                 tally = view.inbox.tally();
-                tally.offered.saturating_sub(tally.gaps) + filtered_records
+                tally.offered.saturating_sub(tally.gaps + tally.recovered) + filtered_records
             },
         );
         SinkTotals {
@@ -175,7 +175,7 @@ impl SinkTotals {
     /// Adds what another one counted.
     pub fn add(&mut self, other: &SinkTotals) {
         let SinkTotals { tally, filtered_records, inbox_bytes, samples, imbalance_records } = other;
-        add(&mut self.tally, tally);
+        self.tally.add(tally);
         self.filtered_records += filtered_records;
         self.inbox_bytes += inbox_bytes;
         self.imbalance_records += imbalance_records;
@@ -187,19 +187,6 @@ impl SinkTotals {
             }
         }
     }
-}
-
-fn add(into: &mut Tally, other: &Tally) {
-    let Tally { offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight } = other;
-    into.offered += offered;
-    into.gaps += gaps;
-    into.delivered += delivered;
-    into.failed += failed;
-    into.abandoned += abandoned;
-    into.shed_full += shed_full;
-    into.shed_hold += shed_hold;
-    into.shed_stopped += shed_stopped;
-    into.in_flight += in_flight;
 }
 
 impl fmt::Debug for SinkView {
