@@ -38,7 +38,13 @@ fn sorted(text: &[u8]) -> Vec<String> {
 /// with exit code 0; only this user may ask for it.
 #[test]
 fn a_line_across_two_processes() {
-    let first = Server::start(YAML);
+    for yaml in [YAML.to_owned(), format!("{YAML}journal: {{dir: '{{dir}}/journal'}}\n")] {
+        a_line_across(&yaml);
+    }
+}
+
+fn a_line_across(yaml: &str) {
+    let first = Server::start(yaml);
     let mode = std::fs::metadata(first.path("takeover.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let (mut tcp, mut unix) = (first.connect("mesh"), first.connect("local"));
@@ -47,7 +53,7 @@ fn a_line_across_two_processes() {
     eventually("it has come", || {
         first.source("mesh", "received_bytes") == 6 && first.source("local", "received_bytes") == 7
     });
-    let second = first.take_over(YAML);
+    let second = first.take_over(yaml);
     let ended = first.end();
     ended.assert_clean();
     assert_eq!(ended.count("received", "received"), 2);
