@@ -152,13 +152,23 @@ impl Server {
             Ok(sinks) => return Ok(sinks),
             Err(error) => error,
         };
-        let again = open_all(&ended, &self.checked)
-            .with_context(|| format!("a reload was refused ({refused:#}), and what ran before cannot be opened again"));
-        let mut again = again.map_err(Failure::Lost)?;
-        again.values_mut().for_each(SinkUnit::start);
-        self.sinks.append(&mut again);
+        let mut lost = None;
+        for name in ended {
+            match SinkUnit::open(&name, &self.checked) {
+                Ok(mut sink) => {
+                    sink.start();
+                    self.sinks.insert(name, sink);
+                }
+                Err(error) => lost = Some(error),
+            }
+        }
+        // Whatever is left: what is held has to go somewhere.
         self.publish();
         self.rewire(retired).map_err(Failure::Lost)?;
+        if let Some(error) = lost {
+            let why = format!("a reload was refused ({refused:#}), and what ran before cannot be opened again");
+            return Err(Failure::Lost(error.context(why)));
+        }
         Err(Failure::Refused(refused))
     }
 
