@@ -27,6 +27,11 @@ fn send(client: &mut Client, text: &str) {
     client.write_all(text.as_bytes()).unwrap();
 }
 
+/// Without a journal, and with one.
+fn both() -> [String; 2] {
+    [YAML.to_owned(), format!("{YAML}journal: {{dir: '{{dir}}/journal'}}\n")]
+}
+
 fn sorted(text: &[u8]) -> Vec<String> {
     let mut lines: Vec<String> = String::from_utf8(text.to_vec()).unwrap().lines().map(str::to_owned).collect();
     lines.sort_unstable();
@@ -38,7 +43,7 @@ fn sorted(text: &[u8]) -> Vec<String> {
 /// with exit code 0; only this user may ask for it.
 #[test]
 fn a_line_across_two_processes() {
-    for yaml in [YAML.to_owned(), format!("{YAML}journal: {{dir: '{{dir}}/journal'}}\n")] {
+    for yaml in both() {
         a_line_across(&yaml);
     }
 }
@@ -165,23 +170,35 @@ fn taken_over_again_and_again_under_load() {
 /// running process goes on with all it has.
 #[test]
 fn a_successor_that_dies() {
-    let server = Server::start(YAML);
+    for yaml in both() {
+        survives_successors(&yaml);
+    }
+}
+
+fn survives_successors(yaml: &str) {
+    let server = Server::start(yaml);
     let mut tcp = server.connect("mesh");
     let patience = Duration::from_secs(60);
     let hello = json!({"hello": {"protocol": 1, "version": "test"}});
     let take = json!({"take": {
         "listeners": [{"owner": "source mesh", "address": "127.0.0.1:0"}], "sources": ["mesh"],
     }});
-    for step in 0..6 {
+    for step in 0..8 {
         send(&mut tcp, &format!("{step} be"));
         let mut stream = UnixStream::connect(server.path("takeover.sock")).unwrap();
         if step == 0 {
             stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         }
         let mut channel = Channel::new(stream, patience).unwrap();
+        let wait_for = |channel: &mut Channel, what: &str| loop {
+            let message = channel.receive::<serde_json::Value>().unwrap().message;
+            if message == what || message.get(what).is_some() {
+                break;
+            }
+        };
         if step > 1 {
             channel.send(&hello, &[], &[]).unwrap();
-            assert!(channel.receive::<serde_json::Value>().unwrap().message.get("offer").is_some());
+            wait_for(&mut channel, "offer");
         }
         if step > 2 {
             channel.send(&take, &[], &[]).unwrap();
@@ -191,31 +208,48 @@ fn a_successor_that_dies() {
             assert_eq!(listeners.fds.len(), 1);
         }
         if step > 4 {
-            while channel.receive::<serde_json::Value>().unwrap().message.get("complete").is_none() {}
+            wait_for(&mut channel, "complete");
+        }
+        if step > 5 {
+            channel.send(&"taken", &[], &[]).unwrap();
+        }
+        if step > 6 {
+            wait_for(&mut channel, "released");
         }
         drop(channel);
         send(&mut tcp, "gun\n");
-        eventually("it goes on", || server.sink("lines", "delivered_records") == step + 1);
+        eventually("it goes on", || {
+            server.metric("logboom_delivered_records_total{sink=\"lines\"}") == f64::from(step + 1)
+        });
     }
     let mut channel = Channel::new(UnixStream::connect(server.path("takeover.sock")).unwrap(), patience).unwrap();
     channel.send(&json!({"hello": {"protocol": 99, "version": "9"}}), &[], &[]).unwrap();
     let answer = channel.receive::<serde_json::Value>().unwrap().message;
     assert!(answer["refused"]["why"].as_str().unwrap().contains("restart instead"), "{answer}");
     // And somebody who means it.
-    let next = server.take_over(YAML);
+    let next = server.take_over(yaml);
     server.end().assert_clean();
     tcp.finish();
     let ended = next.stop();
     ended.assert_clean();
-    assert_eq!(sorted(&ended.file("lines")), (0..6).map(|it| format!("{it} begun")).collect::<Vec<_>>());
+    assert_eq!(sorted(&ended.file("lines")), (0..8).map(|it| format!("{it} begun")).collect::<Vec<_>>());
 }
 
-/// Scenario: the next process cannot be what it is to be. Guarantee: it says why and ends, and the
-/// running one has not noticed.
+/// Scenario: the next process cannot be what it is to be: its configuration is wrong, or a port is
+/// taken, or, when the running one has closed its files already, a sink cannot be opened. Guarantee: it
+/// says why and ends, and the running one goes on with all it has.
 #[test]
 fn a_successor_that_is_refused() {
-    let server = Server::start(YAML);
+    for yaml in both() {
+        survives_mistakes(&yaml);
+    }
+}
+
+fn survives_mistakes(yaml: &str) {
+    let server = Server::start(yaml);
     let mut tcp = server.connect("mesh");
+    send(&mut tcp, "still");
+    eventually("it has come", || server.source("mesh", "received_bytes") == 5);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let check = |yaml: &str, code: i32, expected: &str| {
@@ -223,18 +257,24 @@ fn a_successor_that_is_refused() {
         assert_eq!(ended.code, code, "{}", ended.stderr);
         assert!(ended.stderr.contains(expected), "no {expected:?} in\n{}", ended.stderr);
     };
-    check(&YAML.replace("encoding: raw", "encodign: raw"), 2, "encodign");
-    check(&YAML.replace("takeover:", "#"), 1, "--take-over needs `takeover: {socket: PATH}`");
-    check(
-        &YAML.replace("{type: lines, listen: 127.0.0.1:0}", &format!("{{type: lines, listen: '{address}'}}")),
-        1,
-        "is in use",
-    );
-    send(&mut tcp, "still here\n");
+    check(&yaml.replace("encoding: raw", "encodign: raw"), 2, "encodign");
+    check(&yaml.replace("takeover:", "#"), 1, "--take-over needs `takeover: {socket: PATH}`");
+    let listen = "{type: lines, listen: 127.0.0.1:0}";
+    check(&yaml.replace(listen, &format!("{{type: lines, listen: '{address}'}}")), 1, "is in use");
+    let unopened = "sinks:\n  more: {type: file, path: '{dir}/logboom.yaml/below'}\n";
+    for _ in 0..3 {
+        check(&yaml.replace("sinks:\n", unopened), 1, "sink more");
+        server.wait_for_log("the next process has failed");
+    }
+    eventually("it goes on", || server.page("/readyz") == "ready\n");
+    server.grpc("otlp").export(encoded(["here".to_owned()])).unwrap();
+    send(&mut tcp, " here\n");
     tcp.finish();
+    server.send("local", b"and here\n");
     let ended = server.stop();
     ended.assert_clean();
-    assert_eq!(ended.file("lines"), b"still here\n");
+    assert_eq!(sorted(&ended.file("lines")), ["and here", "still here"]);
+    assert_eq!((ended.count("received", "received"), ended.count("otlp: ", "delivered")), (3, 1));
 }
 
 /// Scenario: the next configuration has another source, and lacks one. Guarantee: what stays is handed

@@ -1,5 +1,6 @@
 //! `run`, and no subcommand: collect logs until told to stop.
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -72,10 +73,10 @@ async fn open(
 ) -> anyhow::Result<(Server, mpsc::Receiver<Request>)> {
     let taken = if is_taking_over { take_over(&checked, &mut sockets)? } else { None };
     let requests = signals()?;
-    let Some(taken) = taken else { return Ok((Server::open(checked, sockets)?, requests)) };
-    let connections = taken.released();
+    let Some(mut taken) = taken else { return Ok((Server::open(checked, sockets)?, requests)) };
+    taken.released().context("nothing was taken over")?;
     let mut server = Server::open(checked, sockets)?;
-    server.adopt(connections).await;
+    taken.hand_to(&mut server).await.context("nothing was taken over")?;
     Ok((server, requests))
 }
 

@@ -9,15 +9,17 @@
 //!                    ◀────────────────  Listeners, Connections with what they are in the middle of
 //!                    ◀────────────────  Complete
 //!   Taken            ────────────────▶
-//!                    ◀────────────────  Yours
 //!                                       delivers what it has, closes its files
-//!                    ◀────────────────  Released; ends
-//!   opens its sinks, reads on
+//!                    ◀────────────────  Released
+//!   opens its sinks
+//!   Ready            ────────────────▶
+//!                    ◀────────────────  Yours; ends
+//!   reads on
 //! ```
 //!
-//! Until `Taken` both have the sockets and the running one goes on if the next one fails. From
-//! `Yours` on they belong to the next. Meanwhile what is sent waits in the kernel's buffers, and who
-//! connects waits in its backlog.
+//! Until `Yours` both have the sockets, and neither reads. If the next process fails at any step, the
+//! running one opens its sinks again and reads on; if the running one dies, the next goes on.
+//! Meanwhile what is sent waits in the kernel's buffers, and who connects waits in its backlog.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -41,6 +43,8 @@ const PROTOCOL: u32 = 1;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the next process may take to bind what is not handed over.
 const BIND_PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take to open its sinks: nobody reads meanwhile.
+const OPEN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the next process finds the running one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -70,8 +74,9 @@ enum Message {
     Connection(HandedConnection),
     Complete { connections: usize },
     Taken,
-    Yours,
     Released,
+    Ready,
+    Yours,
 }
 
 /// A listener that can be had.
@@ -172,7 +177,7 @@ impl Successor {
         let _ = self.channel.send(&Message::Refused { why: why.to_owned() }, &[], &[]);
     }
 
-    /// Sends everything and waits until it has it. After an error nothing was handed over.
+    /// Sends everything and waits until it has it.
     pub fn give(&mut self, listeners: &[(&str, &Listener)], connections: &[(&str, &Connection)]) -> anyhow::Result<()> {
         for some in listeners.chunks(FDS_MAX) {
             let handed = |(owner, listener): &(&str, &Listener)| HandedListener {
@@ -189,13 +194,16 @@ impl Successor {
         }
         self.channel.send(&Message::Complete { connections: connections.len() }, &[], &[])?;
         ensure!(matches!(said(&mut self.channel)?, Message::Taken), "it does not say that it has everything");
-        // It does not begin without this: where it cannot be sent, nothing was handed over.
-        self.channel.send(&Message::Yours, &[], &[])
+        Ok(())
     }
 
-    /// Tells it that nothing of this process is left.
-    pub fn release(&mut self) {
-        let _ = self.channel.send(&Message::Released, &[], &[]);
+    /// Tells it that the files are free, and waits until it has opened its own.
+    pub fn release(&mut self) -> anyhow::Result<()> {
+        self.channel.send(&Message::Released, &[], &[])?;
+        self.channel.be_patient(OPEN_PATIENCE)?;
+        ensure!(matches!(said(&mut self.channel)?, Message::Ready), "it does not say that it is ready");
+        // It does not read without this: where it cannot be sent, the sockets are still ours.
+        self.channel.send(&Message::Yours, &[], &[])
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::wire::{Channel, Frame};
+use super::wire::{self, Channel, Frame};
 use super::{Arrived, Message, Offered, PATIENCE, PROTOCOL, Wanted, said};
 use crate::source::listen::Listener;
 
@@ -17,7 +17,6 @@ pub struct Predecessor {
     channel: Channel,
     /// What it listens on.
     pub listeners: Vec<Offered>,
-    grace: Duration,
 }
 
 /// What it has handed over.
@@ -48,7 +47,7 @@ impl Predecessor {
         let grace = Duration::from_millis(grace_ms);
         // It stops reading within its grace, and then delivers within it.
         channel.be_patient(grace + PATIENCE)?;
-        Ok(Some(Predecessor { channel, listeners, grace }))
+        Ok(Some(Predecessor { channel, listeners }))
     }
 
     /// Takes what is wanted. After an error the other process goes on as before. To be called within a
@@ -64,7 +63,7 @@ impl Predecessor {
                     for handed in listeners {
                         let fd = fds.pop_front().context("a listener is missing")?;
                         let listener = Listener::from_fd(fd, handed.path)?;
-                        // It is the other's until all is taken.
+                        // It is the other's until that says otherwise.
                         listener.hand_over();
                         received.listeners.push((handed.owner, listener));
                     }
@@ -82,20 +81,34 @@ impl Predecessor {
             }
         }
         self.channel.send(&Message::Taken, &[], &[])?;
-        ensure!(matches!(said(&mut self.channel)?, Message::Yours), "it does not let go");
-        received.listeners.iter().for_each(|(_, listener)| listener.keep());
         Ok(received)
     }
 
-    /// Waits until the other process has delivered what it had, and has closed its files.
-    pub fn released(mut self) {
-        if let Err(error) = said(&mut self.channel) {
-            let grace = self.grace;
-            tracing::warn!(
-                error = format!("{error:#}"),
-                ?grace,
-                "the process before this one has not said that it is done, going on"
-            );
+    /// Waits until the other process has delivered what it had, and has closed its files. An error
+    /// is that it goes on itself.
+    pub fn released(&mut self) -> anyhow::Result<()> {
+        self.hear(|message| matches!(message, Message::Released))
+    }
+
+    /// Tells it that everything is open here. Then the sockets belong to this process; or an error
+    /// says that the other one goes on.
+    pub fn ready(&mut self) -> anyhow::Result<()> {
+        // If it has died, this fails, and nobody else is there to go on.
+        let _ = self.channel.send(&Message::Ready, &[], &[]);
+        self.hear(|message| matches!(message, Message::Yours))
+    }
+
+    fn hear(&mut self, expected: impl Fn(&Message) -> bool) -> anyhow::Result<()> {
+        match self.channel.receive::<Message>() {
+            Ok(Frame { message: Message::Refused { why }, .. }) => bail!("refused: {why}"),
+            Ok(Frame { message, .. }) => {
+                ensure!(expected(&message), "it says something unexpected");
+            }
+            Err(error) if wire::is_end(&error) => {
+                tracing::warn!("the process before this one has died, going on without it");
+            }
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 }

@@ -27,6 +27,18 @@ const BYTES_MAX: usize = 64 << 20;
 const MAGIC: [u8; 4] = *b"LBH1";
 const HEAD_BYTES: usize = 16;
 
+/// The other process has hung up.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the other process has ended, or has hung up")]
+struct End;
+
+/// True when it is the end of the conversation, between two frames or in one.
+#[must_use]
+pub fn is_end(error: &anyhow::Error) -> bool {
+    let is_reset = |it: &io::Error| matches!(it.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof);
+    error.is::<End>() || error.downcast_ref::<io::Error>().is_some_and(is_reset)
+}
+
 /// One end of a conversation. Blocks, at most for its patience.
 #[derive(Debug)]
 pub struct Channel {
@@ -99,7 +111,9 @@ impl Channel {
         let mut filled = 0;
         while filled < HEAD_BYTES {
             let count = self.receive_some(&mut head[filled..], &mut fds)?;
-            ensure!(count > 0, "the other process has ended, or has hung up");
+            if count == 0 {
+                return Err(End.into());
+            }
             filled += count;
         }
         let word = |at: usize| head[at..at + 4].try_into().map_or(0, u32::from_le_bytes) as usize;

@@ -27,7 +27,7 @@ impl Server {
             sink.stop(until);
         }
         while let Some((_, sink)) = self.sinks.pop_first() {
-            self.has_late_sinks |= !sink.ended(until).await;
+            sink.ended(until).await;
         }
         let replaced_ended = async { while self.ending.join_next().await.is_some() {} };
         let _late = tokio::time::timeout_at(until, replaced_ended).await;

@@ -17,6 +17,22 @@ use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::source::stream::Stream;
 
+/// What the next process has, and this one until that can go on.
+#[derive(Debug)]
+pub struct HandedOver {
+    successor: Successor,
+    listeners: Vec<(String, Arc<Listener>)>,
+    connections: Vec<(String, Connection)>,
+}
+
+/// Why the next process does not go on.
+pub enum Failure {
+    /// It has failed, and this one goes on.
+    GoesOn(anyhow::Error),
+    /// This one cannot go on either.
+    Lost(anyhow::Error),
+}
+
 impl Server {
     /// Talks to a process that has connected, while everything goes on.
     pub(super) fn meet(&mut self, stream: Stream) {
@@ -32,7 +48,7 @@ impl Server {
     pub(super) async fn hand_over(
         &mut self,
         met: Result<anyhow::Result<(Successor, Wanted)>, JoinError>,
-    ) -> Option<Successor> {
+    ) -> Option<HandedOver> {
         let (mut successor, wanted) = match met.unwrap_or_else(|crash| Err(crash.into())) {
             Ok(met) => met,
             Err(error) => {
@@ -50,7 +66,7 @@ impl Server {
             }
         };
         let error = match given {
-            Ok(successor) => return Some(successor),
+            Ok(handed_over) => return Some(handed_over),
             Err(error) => error,
         };
         tracing::error!(error = format!("{error:#}"), "nothing is handed over, reading goes on");
@@ -79,7 +95,7 @@ impl Server {
         Ok(())
     }
 
-    async fn give(&mut self, mut successor: Successor, wanted: Wanted) -> anyhow::Result<Successor> {
+    async fn give(&mut self, mut successor: Successor, wanted: Wanted) -> anyhow::Result<HandedOver> {
         let mut given = Vec::new();
         for Offered { owner, .. } in &wanted.listeners {
             let listener = self.listener(owner).with_context(|| format!("{owner} does not listen any more"))?;
@@ -98,21 +114,55 @@ impl Server {
             (successor, result, given, connections)
         });
         let (successor, result, given, connections) = blocking.await?;
+        let handed_over = HandedOver { successor, listeners: given, connections };
         if let Err(error) = result {
-            for (name, connection) in connections {
-                if let Some(source) = self.sources.get_mut(&name) {
-                    source.unpark_one(connection);
-                }
-            }
+            self.take_back(handed_over);
             return Err(error);
         }
-        given.iter().for_each(|(_, listener)| listener.hand_over());
-        tracing::info!(listeners = given.len(), connections = connections.len(), "handed over to the next process");
         for (name, source) in self.sources.iter_mut().filter(|(_, source)| source.has_parked()) {
             tracing::info!(source = name, "the next process has no such source, its connections are closed");
             self.running.spawn(source.run());
         }
-        Ok(successor)
+        Ok(handed_over)
+    }
+
+    /// The files are free: the next process is to open its own. When it has, everything is its own;
+    /// otherwise all is as it was before, and this process goes on.
+    pub(super) async fn let_go(&mut self, mut handed_over: HandedOver) -> Result<(), Failure> {
+        let blocking = tokio::task::spawn_blocking(move || {
+            let result = handed_over.successor.release();
+            if let Err(error) = &result {
+                handed_over.successor.refuse(&format!("{error:#}"));
+            }
+            (handed_over, result)
+        });
+        let (handed_over, result) = match blocking.await {
+            Ok(done) => done,
+            Err(crash) => return Err(Failure::Lost(crash.into())),
+        };
+        let Err(error) = result else {
+            handed_over.listeners.iter().for_each(|(_, listener)| listener.hand_over());
+            let HandedOver { listeners, connections, .. } = handed_over;
+            tracing::info!(
+                listeners = listeners.len(),
+                connections = connections.len(),
+                "handed over to the next process"
+            );
+            return Ok(());
+        };
+        self.take_back(handed_over);
+        self.reopen()
+            .map_err(|lost| Failure::Lost(lost.context(format!("the next process has failed ({error:#})"))))?;
+        Err(Failure::GoesOn(error))
+    }
+
+    /// Connections go on here with the next run.
+    fn take_back(&mut self, handed_over: HandedOver) {
+        for (name, connection) in handed_over.connections {
+            if let Some(source) = self.sources.get_mut(&name) {
+                source.unpark_one(connection);
+            }
+        }
     }
 
     fn listener(&self, owner: &str) -> Option<Arc<Listener>> {
@@ -125,7 +175,7 @@ impl Server {
     }
 
     /// Goes on with connections that another process had, once it runs.
-    pub async fn adopt(&mut self, connections: Vec<Arrived>) {
+    async fn adopt(&mut self, connections: Vec<Arrived>) {
         let count = connections.len();
         for arrived in connections {
             let adopted = async {
@@ -139,6 +189,12 @@ impl Server {
             }
         }
         tracing::info!(connections = count, "taken over");
+    }
+
+    /// Everything that is listened on belongs to this process.
+    fn keep_listeners(&self) {
+        self.sources.values().for_each(|source| source.listener().keep());
+        self.admin.iter().chain(&self.takeover).for_each(Listener::keep);
     }
 }
 
@@ -158,11 +214,17 @@ pub struct TakenOver {
 }
 
 impl TakenOver {
-    /// Waits until the process before this one has closed its files.
-    #[must_use]
-    pub fn released(self) -> Vec<Arrived> {
-        self.predecessor.released();
-        self.connections
+    /// Waits until the process before this one has closed its files. An error is that it goes on.
+    pub fn released(&mut self) -> anyhow::Result<()> {
+        self.predecessor.released()
+    }
+
+    /// `server` is open: takes its place. An error is that the process before goes on.
+    pub async fn hand_to(mut self, server: &mut Server) -> anyhow::Result<()> {
+        server.adopt(self.connections).await;
+        self.predecessor.ready()?;
+        server.keep_listeners();
+        Ok(())
     }
 }
 

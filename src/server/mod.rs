@@ -26,6 +26,7 @@ use crate::source::sockets::Sockets;
 use crate::source::stream::Stream;
 use crate::telemetry::{Ledger, Telemetry};
 use drain::stop_again;
+use handover::{Failure, HandedOver};
 pub use handover::{TakenOver, take_over};
 use sinks::SinkUnit;
 use sources::{Sinks, SourceEnd, SourceUnit, Wiring};
@@ -84,8 +85,7 @@ pub struct Server {
     running: JoinSet<SourceEnd>,
     /// What a reload has replaced, until it has ended.
     ending: JoinSet<()>,
-    /// A sink did not end in time.
-    has_late_sinks: bool,
+    stop_admin: CancellationToken,
 }
 
 /// Why serving ended.
@@ -93,7 +93,7 @@ pub struct Server {
 enum Outcome {
     Stopped,
     Crashed,
-    HandedOver(Successor),
+    HandedOver(HandedOver),
 }
 
 impl Server {
@@ -120,50 +120,57 @@ impl Server {
     /// have received reaches the inboxes, then the inboxes, all within the grace period. A second
     /// request to stop ends the drain at once. Without `load` a reload only opens files anew.
     pub async fn run(mut self, mut requests: Receiver<Request>, load: Option<Box<Load>>) -> Finish {
-        let stop_admin = CancellationToken::new();
+        self.begin();
+        let crashed = loop {
+            let outcome = self.serve(&mut requests, load.as_deref()).await;
+            self.telemetry.set_stopping();
+            let grace = self.checked.config().shutdown.grace;
+            let drain_until = Instant::now() + grace.0;
+            if matches!(outcome, Outcome::HandedOver(_)) {
+                // Who asks waits for the next process.
+                self.stop_admin.cancel();
+            }
+            tracing::info!(%grace, "stopping: no new connections, what was received is delivered");
+            self.sources.values().for_each(SourceUnit::drain);
+            tokio::select! {
+                () = self.drain(drain_until) => {}
+                () = stop_again(&mut requests) => tracing::warn!("stopping at once"),
+            }
+            if let Some(lanes) = self.wiring.lanes.take() {
+                lanes.journal().clone().close().await;
+            }
+            let Outcome::HandedOver(handed_over) = outcome else { break matches!(outcome, Outcome::Crashed) };
+            match self.let_go(handed_over).await {
+                Ok(()) => break false,
+                Err(Failure::GoesOn(error)) => {
+                    tracing::error!(error = format!("{error:#}"), "the next process has failed, reading goes on here");
+                }
+                Err(Failure::Lost(error)) => {
+                    tracing::error!(error = format!("{error:#}"), "nothing can be opened again");
+                    break true;
+                }
+            }
+        };
+        self.stop_admin.cancel();
+        let ledger = self.telemetry.ledger();
+        // IMPORTANT: not before the ledger was read: what they have in hand would not be in it.
+        self.running.detach_all();
+        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed }
+    }
+
+    /// Everything is open: goes to work.
+    fn begin(&mut self) {
         self.sinks.values_mut().for_each(SinkUnit::start);
         self.catch_ups = Some(CatchUps::start(self.checked.config(), &self.wiring, &self.sinks));
         for source in self.sources.values_mut() {
             self.running.spawn(source.run());
         }
+        self.stop_admin = CancellationToken::new();
         if let Some(listener) = self.admin.as_ref().and_then(|it| it.try_clone().ok()?.into_tcp()) {
             // Not among the sources: it answers until the very end.
-            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), stop_admin.clone()));
+            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), self.stop_admin.clone()));
         }
         self.telemetry.set_ready();
-
-        let outcome = self.serve(&mut requests, load.as_deref()).await;
-        self.telemetry.set_stopping();
-        let grace = self.checked.config().shutdown.grace;
-        let drain_until = Instant::now() + grace.0;
-        if let Outcome::HandedOver(_) = outcome {
-            // Who asks is to ask the next process.
-            stop_admin.cancel();
-        }
-        tracing::info!(%grace, "stopping: no new connections, what was received is delivered");
-        self.sources.values().for_each(SourceUnit::drain);
-        tokio::select! {
-            () = self.drain(drain_until) => {}
-            () = stop_again(&mut requests) => tracing::warn!("stopping at once"),
-        }
-        if let Some(lanes) = self.wiring.lanes.take() {
-            lanes.journal().clone().close().await;
-        }
-        stop_admin.cancel();
-        let ledger = self.telemetry.ledger();
-        // IMPORTANT: not before the ledger was read: what they have in hand would not be in it.
-        self.running.detach_all();
-        let crashed = matches!(outcome, Outcome::Crashed);
-        if let Outcome::HandedOver(mut successor) = outcome {
-            if self.has_late_sinks {
-                // They have their files still: the next process is to wait until this one has
-                // ended, which closes the conversation.
-                std::mem::forget(successor);
-            } else {
-                successor.release();
-            }
-        }
-        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed }
     }
 
     /// Does what is requested until it is to stop, or until a part has crashed.
@@ -195,8 +202,8 @@ impl Server {
                 },
                 Some(_) = self.ending.join_next() => {}
                 Ok(stream) = accepted(self.takeover.as_ref()), if self.meeting.is_empty() => self.meet(stream),
-                Some(met) = self.meeting.join_next() => if let Some(successor) = self.hand_over(met).await {
-                    return Outcome::HandedOver(successor);
+                Some(met) = self.meeting.join_next() => if let Some(handed_over) = self.hand_over(met).await {
+                    return Outcome::HandedOver(handed_over);
                 },
                 sink = crashed_sink(&mut self.sinks) => {
                     tracing::error!(sink, "a sink has crashed, stopping");

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use super::sinks::SinkUnit;
+use super::reload::{Retired, open_all};
 use super::sources::{SourceUnit, Wiring};
 use super::{ADMIN, Server, TAKEOVER, journal, owner_of_source};
 use crate::config::Checked;
@@ -20,8 +21,7 @@ impl Server {
     /// taken from `sockets` where they are there already. To be called within a tokio runtime.
     pub fn open(checked: Checked, mut sockets: Sockets) -> anyhow::Result<Server> {
         let config = checked.config();
-        let sinks = config.sinks.keys().map(|name| Ok((name.clone(), SinkUnit::open(name, &checked)?)));
-        let mut sinks = sinks.collect::<anyhow::Result<_>>()?;
+        let mut sinks = open_all(config.sinks.keys(), &checked)?;
         let lanes = journal::open(config, &mut sinks)?;
         let wiring = Wiring::new(config, lanes);
         let sources = config.sources.iter().map(|(name, source)| {
@@ -54,10 +54,26 @@ impl Server {
             catch_ups: None,
             running: JoinSet::new(),
             ending: JoinSet::new(),
-            has_late_sinks: false,
+            stop_admin: CancellationToken::new(),
         };
         server.publish();
         Ok(server)
+    }
+
+    /// Opens the sinks and the journal again after all was drained, and goes to work.
+    pub(super) fn reopen(&mut self) -> anyhow::Result<()> {
+        let drained = self.telemetry.sinks();
+        let config = self.checked.config();
+        let mut sinks = open_all(config.sinks.keys(), &self.checked)?;
+        let lanes = journal::open(config, &mut sinks)?;
+        self.wiring = Wiring::new(config, lanes);
+        self.sinks = sinks;
+        self.publish();
+        let mut retired = Retired::of(drained);
+        self.rewire(&mut retired)?;
+        self.retire(retired);
+        self.begin();
+        Ok(())
     }
 
     /// Shows what there is now.

@@ -83,10 +83,8 @@ impl Server {
             return Err(Failure::Refused(anyhow!(why)));
         }
         let listeners = self.bind(&change, &next)?;
-        let mut sinks = Sinks::new();
-        for name in change.sinks_added.union(&change.sinks_replaced).filter(|it| !change.sinks_waiting.contains(*it)) {
-            sinks.insert(name.clone(), SinkUnit::open(name, &next)?);
-        }
+        let new = change.sinks_added.union(&change.sinks_replaced);
+        let mut sinks = open_all(new.filter(|name| !change.sinks_waiting.contains(*name)), &next)?;
         let mut retired = Retired::default();
         if !change.sinks_waiting.is_empty() {
             let opened = self.open_waiting(&change, &next, &mut retired).await;
@@ -148,7 +146,7 @@ impl Server {
                 ended.insert(name.clone());
             }
         }
-        let refused = match open_all(&change.sinks_waiting, next) {
+        let refused = match open_all(change.sinks_waiting.iter(), next) {
             Ok(sinks) => return Ok(sinks),
             Err(error) => error,
         };
@@ -224,7 +222,7 @@ impl Server {
     }
 
     /// Wires all sources to the sinks of now.
-    fn rewire(&mut self, retired: &mut Retired) -> anyhow::Result<()> {
+    pub(super) fn rewire(&mut self, retired: &mut Retired) -> anyhow::Result<()> {
         for source in self.sources.values_mut() {
             retired.replaced.extend(source.rewire(&self.wiring, &self.sinks)?);
         }
@@ -232,7 +230,7 @@ impl Server {
     }
 
     /// Lets what was replaced come to its end, in its own time.
-    fn retire(&mut self, retired: Retired) {
+    pub(super) fn retire(&mut self, retired: Retired) {
         let until = Instant::now() + self.checked.config().shutdown.grace.0;
         let views = self.sinks.values().map(|sink| Arc::clone(sink.view())).collect();
         self.ending.spawn(retired.end(until, views, Arc::clone(&self.telemetry)));
@@ -241,7 +239,7 @@ impl Server {
 
 /// What a reload has replaced.
 #[derive(Debug, Default)]
-struct Retired {
+pub(super) struct Retired {
     /// Ways that nothing new goes.
     replaced: Vec<Replaced>,
     /// Sinks that end once nothing is under way to them.
@@ -251,6 +249,11 @@ struct Retired {
 }
 
 impl Retired {
+    /// Sinks that have ended.
+    pub(super) fn of(views: Vec<Arc<SinkView>>) -> Retired {
+        Retired { views, ..Retired::default() }
+    }
+
     /// Ends the sinks, by `until` at the latest; then nothing is left of it but what was counted.
     /// `views` are the sinks that stay.
     async fn end(mut self, until: Instant, views: Vec<Arc<SinkView>>, telemetry: Arc<Telemetry>) {
@@ -271,8 +274,8 @@ impl Retired {
 }
 
 /// Opens the sinks with these names.
-fn open_all(names: &BTreeSet<String>, checked: &Checked) -> anyhow::Result<Sinks> {
-    names.iter().map(|name| Ok((name.clone(), SinkUnit::open(name, checked)?))).collect()
+pub(super) fn open_all<'a>(names: impl Iterator<Item = &'a String>, checked: &Checked) -> anyhow::Result<Sinks> {
+    names.map(|name| Ok((name.clone(), SinkUnit::open(name, checked)?))).collect()
 }
 
 /// Says what is different now.
