@@ -6,14 +6,16 @@ mod util;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use logboom::handover::wire::Channel;
 use serde_json::json;
+use tempfile::TempDir;
 use util::otlp::{encoded, otlp_json, records};
 use util::{Client, Server, eventually};
 
@@ -275,6 +277,59 @@ fn survives_mistakes(yaml: &str) {
     ended.assert_clean();
     assert_eq!(sorted(&ended.file("lines")), ["and here", "still here"]);
     assert_eq!((ended.count("received", "received"), ended.count("otlp: ", "delivered")), (3, 1));
+}
+
+/// Scenario: the running process dies after it has sent everything, or takes it back. Guarantee: the next
+/// one goes on with what it got, or ends without touching it.
+#[test]
+fn a_predecessor_that_dies() {
+    for takes_back in [false, true] {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let socket = UnixListener::bind(dir.path().join("takeover.sock")).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (connection, peer) = listener.accept().unwrap();
+        let sent = std::thread::spawn(move || {
+            let mut channel = Channel::new(socket.accept().unwrap().0, Duration::from_secs(60)).unwrap();
+            drop(socket);
+            channel.receive::<serde_json::Value>().unwrap();
+            let mesh = json!({"owner": "source mesh", "address": "127.0.0.1:0"});
+            let offer = json!({"offer": {"version": "0", "process": 1, "grace_ms": 1000, "listeners": [mesh]}});
+            channel.send(&offer, &[], &[]).unwrap();
+            let take = channel.receive::<serde_json::Value>().unwrap().message;
+            assert_eq!(take["take"]["listeners"], json!([mesh]));
+            let handed = json!({"listeners": {"listeners": [{"owner": "source mesh", "path": null}]}});
+            channel.send(&handed, &[], &[listener.as_fd()]).unwrap();
+            let account = json!({"bytes": 4, "lines": 0, "blank": 0, "truncated": 0, "partial": 0});
+            let handed = json!({"source": "mesh", "peer": peer, "is_skipping": false, "account": account});
+            channel.send(&json!({"connection": handed}), b"half", &[connection.as_fd()]).unwrap();
+            channel.send(&json!({"complete": {"connections": 1}}), &[], &[]).unwrap();
+            assert_eq!(channel.receive::<serde_json::Value>().unwrap().message, "taken");
+            if takes_back {
+                channel.send(&json!({"refused": {"why": "changed my mind"}}), &[], &[]).unwrap();
+            }
+            connection
+        });
+        if takes_back {
+            let ended = Server::taking_over_refused(dir, YAML);
+            assert_eq!(ended.code, 1, "{}", ended.stderr);
+            assert!(ended.stderr.contains("changed my mind"), "{}", ended.stderr);
+            client.write_all(b"untouched").unwrap();
+            let mut bytes = [0; 9];
+            sent.join().unwrap().read_exact(&mut bytes).unwrap();
+            assert_eq!(&bytes, b"untouched");
+            continue;
+        }
+        let server = Server::taking_over(dir, YAML);
+        server.wait_for_log("has died");
+        drop(sent.join().unwrap());
+        client.write_all(b" and half\n").unwrap();
+        drop(client);
+        eventually("it is written", || server.sink("lines", "delivered_records") == 1);
+        let ended = server.stop();
+        ended.assert_clean();
+        assert_eq!(ended.file("lines"), b"half and half\n");
+    }
 }
 
 /// Scenario: the next configuration has another source, and lacks one. Guarantee: what stays is handed

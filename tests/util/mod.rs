@@ -100,14 +100,24 @@ impl Server {
 
     /// Another one in the same directory, which takes over what this one has.
     pub fn take_over(&self, yaml: &str) -> Server {
-        let config = write_config(&self.dir, yaml);
-        Server::start_as(self.dir(), program(&config).arg("--take-over"))
+        Server::taking_over(self.dir(), yaml)
     }
 
     /// The same, with a configuration of which nothing comes.
     pub fn take_over_refused(&self, yaml: &str) -> Ended {
-        let config = write_config(&self.dir, yaml);
-        Server::ending(self.dir(), program(&config).arg("--take-over"))
+        Server::taking_over_refused(self.dir(), yaml)
+    }
+
+    /// One that takes over from whoever listens for it.
+    pub fn taking_over(dir: Arc<TempDir>, yaml: &str) -> Server {
+        let config = write_config(&dir, yaml);
+        Server::start_as(dir, program(&config).arg("--take-over"))
+    }
+
+    /// The same for one that is expected to end by itself.
+    pub fn taking_over_refused(dir: Arc<TempDir>, yaml: &str) -> Ended {
+        let config = write_config(&dir, yaml);
+        Server::ending(dir, program(&config).arg("--take-over"))
     }
 
     /// Starts with sockets that are passed by number, as systemd does it: `sockets` is a part of a shell
