@@ -166,6 +166,7 @@ fn what_is_refused_changes_nothing() {
         (format!("{BEFORE}memory: 1MiB\n"), vec!["is not enough"]),
         (format!("{BEFORE}${{env:LOGBOOM_TEST_NOT_SET}}: 1\n"), vec![]),
     ];
+    eventually("it is accepted", || server.source("mesh", "connections") == 1);
     let descriptors = server.descriptors();
     for (at, (yaml, why)) in cases.iter().enumerate() {
         refused(&server, yaml, why);
