@@ -114,8 +114,11 @@ impl Server {
             (successor, result, given, connections)
         });
         let (successor, result, given, connections) = blocking.await?;
-        let handed_over = HandedOver { successor, listeners: given, connections };
+        let mut handed_over = HandedOver { successor, listeners: given, connections };
         if let Err(error) = result {
+            // IMPORTANT: it may have everything and only be slow to say so. Unless it hears this it
+            // would take the end of the conversation for the end of this process, and read as well.
+            handed_over.successor.refuse(&format!("{error:#}"));
             self.take_back(handed_over);
             return Err(error);
         }
