@@ -304,6 +304,9 @@ impl Intake {
         let rewritten = kind == Kind::Otlp && self.rewrites(&payload);
         let ways = self.ways(&from, records, rewritten);
         drop(from);
+        // Entries are read in chunks; one that waits in an inbox must not keep a whole chunk.
+        let waits = !rewritten && !self.as_received.targets.is_empty();
+        let payload = if waits { Bytes::copy_from_slice(&payload) } else { payload };
         match kind {
             Kind::Lines => self.decode_lines(&mut work, ways, payload, &marks, records).await,
             Kind::Otlp => self.decode_otlp(&mut work, ways, payload, records).await,

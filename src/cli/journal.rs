@@ -1,13 +1,14 @@
 //! `journal check` and `journal dump`: what a journal holds.
 
 use std::io::{self, BufWriter, Write};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use super::{Exit, complain, input, print, refuse};
 use crate::config::units::ByteSize;
@@ -239,36 +240,50 @@ fn dump(inspection: &Inspection, args: &DumpArgs) -> Exit {
     }
 }
 
+/// An entry as a line. Without a payload there is one in base64: what is not text is not made to look like it.
+#[derive(Serialize)]
+struct Row<'a> {
+    seq: Seq,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
+    received: String,
+    kind: &'static str,
+    records: u64,
+    /// Offsets of lines whose end is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    truncated: Vec<u32>,
+    /// Offsets of lines in which the connection ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    partial: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
+}
+
 fn write(out: &mut impl Write, seq: Seq, entry: &Entry, is_raw: bool) -> io::Result<()> {
     if is_raw {
         return out.write_all(&entry.payload);
     }
     let received = i128::from(entry.received_unix_nano);
     let received = jiff::Timestamp::from_nanosecond(received).map(|time| time.to_string()).unwrap_or_default();
-    let mut row = Map::new();
-    row.insert("seq".to_owned(), json!(seq));
-    row.insert("source".to_owned(), json!(&*entry.source));
-    if let Some(peer) = entry.peer {
-        row.insert("peer".to_owned(), json!(peer.to_string()));
-    }
-    row.insert("received".to_owned(), json!(received));
-    let kind = match entry.kind {
-        Kind::Lines => "lines",
-        Kind::Otlp => "otlp",
+    let text = std::str::from_utf8(&entry.payload).ok().filter(|_| entry.kind == Kind::Lines);
+    let row = Row {
+        seq,
+        source: &entry.source,
+        peer: entry.peer,
+        received,
+        kind: match entry.kind {
+            Kind::Lines => "lines",
+            Kind::Otlp => "otlp",
+        },
+        records: entry.records,
+        truncated: entry.marks.iter().filter(|mark| mark.truncated).map(|mark| mark.start).collect(),
+        partial: entry.marks.iter().filter(|mark| mark.partial).map(|mark| mark.start).collect(),
+        payload: text,
+        payload_base64: text.is_none().then(|| STANDARD.encode(&entry.payload)),
     };
-    row.insert("kind".to_owned(), json!(kind));
-    row.insert("records".to_owned(), json!(entry.records));
-    if !entry.marks.is_empty() {
-        let marks = entry
-            .marks
-            .iter()
-            .map(|mark| json!({"start": mark.start, "truncated": mark.truncated, "partial": mark.partial}));
-        row.insert("marks".to_owned(), Value::Array(marks.collect()));
-    }
-    match std::str::from_utf8(&entry.payload) {
-        Ok(text) if entry.kind == Kind::Lines => row.insert("payload".to_owned(), json!(text)),
-        _ => row.insert("payload_base64".to_owned(), json!(STANDARD.encode(&entry.payload))),
-    };
-    serde_json::to_writer(&mut *out, &Value::Object(row))?;
+    serde_json::to_writer(&mut *out, &row)?;
     out.write_all(b"\n")
 }

@@ -1,9 +1,13 @@
 //! The power goes at every call, and at random ones, on a disk that fails and fills up.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::entry;
 use super::model::{Model, SINKS};
 use super::sim::{Faults, SimDisk};
+use crate::journal::engine::Engine;
+use crate::journal::{AppendError, Seq};
 
 /// A run of the journal until the power goes, or to its end.
 fn live(model: &mut Model, disk: &SimDisk, random: &mut fastrand::Rng, steps: u32) {
@@ -107,4 +111,82 @@ fn random_life(seed: u64) -> u64 {
     }
     drop(model.open(&disk));
     lives
+}
+
+fn outcomes(engine: &Engine, seqs: Range<Seq>) -> Vec<bool> {
+    seqs.map(|seq| engine.progress.outcome(seq).is_ok()).collect()
+}
+
+#[test]
+fn a_sync_that_fails_once_loses_nothing() {
+    for synced_before in [0, 3] {
+        let disk = SimDisk::new(8);
+        let mut model = Model::new(MAX_BYTES, SEGMENT_BYTES);
+        let engine = model.open(&disk);
+        model.append(&engine, synced_before);
+        model.sync(&engine);
+        model.append(&engine, 5);
+        disk.fail_syncs(1);
+        engine.sync();
+        assert_eq!(engine.stats.sync_failures.load(Relaxed), 1);
+        // With seed 8 the system has the pages still, so that there is something to save.
+        assert_eq!(outcomes(&engine, 1..synced_before + 6), vec![true; synced_before as usize + 5]);
+        assert_eq!(engine.progress.synced(), synced_before + 6);
+        assert!(engine.stats.is_healthy());
+        drop(engine);
+        disk.restart(true);
+        let engine = model.open(&disk);
+        assert_eq!(model.read(&engine).len() as u64, synced_before + 5);
+    }
+}
+
+#[test]
+fn a_sync_that_fails_twice_is_told() {
+    let disk = SimDisk::new(8);
+    let mut model = Model::new(MAX_BYTES, SEGMENT_BYTES);
+    let engine = model.open(&disk);
+    model.append(&engine, 2);
+    model.sync(&engine);
+    model.append(&engine, 3);
+    disk.fail_syncs(2);
+    engine.sync();
+    assert_eq!(outcomes(&engine, 1..6), [true, true, false, false, false]);
+    assert!(!engine.stats.is_healthy());
+    assert!(engine.stats.last_error().is_some());
+    // The disk is well again, and so is the journal.
+    model.append(&engine, 2);
+    model.sync(&engine);
+    assert_eq!(outcomes(&engine, 1..8), [true, true, false, false, false, true, true]);
+    assert!(engine.stats.is_healthy());
+    drop(engine);
+    disk.restart(true);
+    drop(model.open(&disk));
+}
+
+/// True when there was room.
+fn is_appended(engine: &Engine) -> bool {
+    match engine.log().append(&[entry(1)]).error {
+        None => true,
+        Some((AppendError::Full, 1)) => false,
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_full_disk_is_left_by_delivering() {
+    let disk = SimDisk::new(2);
+    let mut model = Model::new(10 * MAX_BYTES, SEGMENT_BYTES);
+    let engine = model.open(&disk);
+    disk.set_capacity(100_000);
+    while is_appended(&engine) {}
+    let end = engine.end();
+    assert!(end > 10);
+    assert!(!is_appended(&engine));
+    for cursor in &engine.cursors {
+        cursor.advance(end);
+    }
+    engine.sync();
+    assert!(engine.keep(false), "cursors are written and segments deleted on a full disk");
+    assert!(is_appended(&engine));
+    assert_eq!(engine.end(), end + 1);
 }

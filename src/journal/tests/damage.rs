@@ -2,12 +2,14 @@
 //! lost, and that is counted.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::sim::SimDisk;
 use super::{entry, settings};
 use crate::journal::engine::Engine;
+use crate::journal::inspect::{Inspection, Piece};
 use crate::journal::{Entry, OpenError, Read, Seq};
 
 const SINKS: [&str; 2] = ["a", "b"];
@@ -250,4 +252,39 @@ fn an_entry_inside_a_payload_is_not_taken_for_one() {
     let engine = open(&disk);
     let reads = engine.reader().next(1, 100_000).unwrap();
     assert_eq!(reads, [Read::Lost { from: 1, to: 2, records: None }, Read::Entry(2, entry(9))]);
+}
+
+#[test]
+fn what_inspection_says() {
+    let disk = disk_with(150, true);
+    let last = last_segment(&disk);
+    disk.change("0000000000000001.seg", |bytes| bytes[64 + 100] ^= 1);
+    let data_end = last.1.iter().rposition(|byte| *byte != 0).unwrap();
+    disk.change(&last.0, |bytes| bytes.truncate(data_end - 20));
+    let before = disk.files();
+    let inspection = Inspection::of(&disk).unwrap();
+    let (mut whole, mut spoilt, mut tail) = (BTreeSet::new(), Vec::new(), 0);
+    for segment in inspection.segments() {
+        assert_eq!(segment.is_sealed, !segment.is_last);
+        assert_eq!(inspection.gap_behind(&segment), None);
+        inspection
+            .walk(&segment, |piece| {
+                match piece {
+                    Piece::Entry(seq, found) => {
+                        assert_eq!(found, entry(seq));
+                        whole.insert(seq);
+                    }
+                    Piece::Spoilt { seq, records } => spoilt.push((seq, records)),
+                    Piece::Tail(bytes) => tail = bytes,
+                    piece => panic!("{piece:?}"),
+                }
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+    }
+    assert_eq!(spoilt, [(1, entry(1).records)]);
+    assert_eq!(whole, (2..=*whole.last().unwrap()).collect());
+    assert!(whole.len() > 100 && tail > 0);
+    assert_eq!(inspection.cursors().map(|cursor| cursor.next).collect::<Vec<_>>(), [Some(1); 2]);
+    assert_eq!(disk.files(), before);
 }

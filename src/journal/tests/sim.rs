@@ -36,6 +36,8 @@ struct World {
     /// The call at which the power goes.
     ends_at: u64,
     faults: Faults,
+    /// So many syncs of files fail next.
+    failing_syncs: u32,
     capacity: usize,
     clock: u64,
 }
@@ -45,6 +47,8 @@ struct SimFile {
     live: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
+    /// A sync failed. The system does not say what of it is on the disk, whatever it says later.
+    is_poisoned: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +102,7 @@ impl SimDisk {
             calls: 0,
             ends_at: u64::MAX,
             faults: Faults::default(),
+            failing_syncs: 0,
             capacity: usize::MAX,
             clock: 0,
         })))
@@ -109,6 +114,10 @@ impl SimDisk {
 
     pub fn set_faults(&self, faults: Faults) {
         self.world().faults = faults;
+    }
+
+    pub fn fail_syncs(&self, count: u32) {
+        self.world().failing_syncs = count;
     }
 
     pub fn set_capacity(&self, bytes: usize) {
@@ -148,6 +157,7 @@ impl SimDisk {
             }
             names.clone_from(durable_names);
         }
+        world.files.iter_mut().for_each(|file| file.is_poisoned = false);
         world.is_locked = false;
         world.life += 1;
         world.ends_at = u64::MAX;
@@ -175,7 +185,7 @@ impl SimDisk {
     pub fn plant(&self, name: &str, bytes: &[u8]) {
         let mut world = self.world();
         let (live, durable) = (bytes.to_vec(), bytes.to_vec());
-        world.files.push(SimFile { live, durable, pending: Vec::new() });
+        world.files.push(SimFile { live, durable, ..SimFile::default() });
         let file = world.files.len() - 1;
         world.names.insert(name.to_owned(), file);
         world.durable_names.insert(name.to_owned(), file);
@@ -216,6 +226,7 @@ fn cut(file: &mut SimFile, random: &mut fastrand::Rng) {
         }
     }
     file.live = file.durable.clone();
+    file.is_poisoned = false;
 }
 
 fn change_names(names: &mut BTreeMap<String, usize>, change: NameChange) {
@@ -398,11 +409,13 @@ impl DiskFile for Handle {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut world = self.world()?;
-        let fails = world.faults.sync_fails;
+        let fails = if world.failing_syncs > 0 { 1000 } else { world.faults.sync_fails };
+        world.failing_syncs = world.failing_syncs.saturating_sub(1);
         let called = world.call(fails);
         let is_power_gone = world.calls >= world.ends_at;
         let World { files, random, .. } = &mut *world;
         let file = &mut files[self.file];
+        assert!(!file.is_poisoned, "a file is synced again whose sync has failed");
         match called {
             Ok(()) => {
                 for change in file.pending.drain(..) {
@@ -414,6 +427,7 @@ impl DiskFile for Handle {
                 // The pages count as clean from now on, written or not; perhaps they are read anew.
                 let live = file.live.clone();
                 cut(file, random);
+                file.is_poisoned = true;
                 if random.u32(0..3) > 0 {
                     file.live = live;
                 }
