@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -58,9 +58,19 @@ struct Product {
     selection: Option<Arc<Selection>>,
     inboxes: Vec<Arc<Inbox>>,
     filtered_records: Vec<Arc<AtomicU64>>,
+    /// Bytes that 16 bytes of the last payload became, to guess what the next needs; 0 at first.
+    expansion: AtomicUsize,
 }
 
 impl Product {
+    /// What so many bytes are likely to become.
+    fn likely_bytes(&self, bytes: usize) -> usize {
+        match self.expansion.load(Ordering::Relaxed) {
+            0 => 2 * bytes,
+            expansion => bytes.saturating_mul(expansion) / 16,
+        }
+    }
+
     fn makes(&self, outlet: &Outlet) -> bool {
         let selects = match (&self.selection, &outlet.selection) {
             (None, None) => true,
@@ -180,7 +190,7 @@ impl Intake {
             let end = slice_end(&payload, start);
             let slice = &payload[start..end];
             let marks = marks_within(&marks, start, end);
-            reserve(&mut outputs, slice.len());
+            reserve(&mut outputs, payload.len() - start);
             let counts = SCRATCH.with_borrow_mut(|scratch| {
                 line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
             });
@@ -195,6 +205,7 @@ impl Intake {
                 work.hand_on(&mut outputs, start == payload.len()).await;
             }
         }
+        learn(&outputs, payload.len());
         self.count_repeated_keys(&outputs);
     }
 
@@ -233,6 +244,7 @@ impl Intake {
             from = next.unwrap_or(from);
             work.hand_on(&mut outputs, done).await;
         }
+        learn(&outputs, payload.len());
         self.count_repeated_keys(&outputs);
         self.stats.count_repaired(RepairReason::Mojibake, counts.mojibake);
         self.stats.count_repaired(RepairReason::StrayQuotes, counts.stray_quotes);
@@ -265,13 +277,23 @@ impl Intake {
     }
 }
 
-/// Room for what so many bytes are likely to become, or for a piece.
+/// Room for what so many bytes are likely to become, or for a piece: a buffer that grows is copied.
 fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
     // Of a selection nobody knows what is left.
     for output in outputs.iter_mut().filter(|output| output.run.is_none()) {
+        let likely = output.product.likely_bytes(bytes);
         if let Some(encoder) = &mut output.encoder {
-            encoder.reserve((2 * bytes).min(PIECE_BYTES + PIECE_BYTES / 8));
+            let room = (likely + likely / 8).min((PIECE_BYTES + PIECE_BYTES / 4).saturating_sub(encoder.len()));
+            encoder.reserve(room);
         }
+    }
+}
+
+/// Remembers what so many bytes became.
+fn learn(outputs: &[Output<'_>], bytes: usize) {
+    for output in outputs {
+        let expansion = 16 * output.taken_bytes / bytes.max(1);
+        output.product.expansion.store(expansion + 1, Ordering::Relaxed);
     }
 }
 
@@ -379,6 +401,8 @@ struct Output<'a> {
     /// Lines that had to end before the payload does.
     ended: Vec<u8>,
     records: u64,
+    /// Bytes of the pieces so far.
+    taken_bytes: usize,
     route: String,
     routes: Routes,
     /// Where each path stands in `routes`.
@@ -394,6 +418,7 @@ impl<'a> Output<'a> {
             group_begun: false,
             ended: Vec::new(),
             records: 0,
+            taken_bytes: 0,
             route: String::new(),
             routes: Routes::default(),
             paths: HashMap::new(),
@@ -437,6 +462,7 @@ impl<'a> Output<'a> {
         self.end_lines();
         self.paths.clear();
         let payload = Bytes::from(std::mem::take(&mut self.ended));
+        self.taken_bytes += payload.len();
         let routes = self.product.template.is_some().then(|| {
             let mut routes = std::mem::take(&mut self.routes);
             if let Some(run) = routes.runs.last_mut() {

@@ -28,7 +28,8 @@ const WORD: usize = 8;
 const EACH: u64 = u64::from_ne_bytes([1; WORD]);
 const HIGH: u64 = EACH << 7;
 const BLOCK: usize = 16;
-const BUFFER: usize = 128;
+/// Bytes that are escaped between two looks at the room.
+const CHUNK: usize = 512;
 
 /// Most strings are plain and leave in one piece.
 #[inline]
@@ -66,59 +67,86 @@ fn plain_len<const QUOTED: bool>(bytes: &[u8]) -> usize {
     if is_all { bytes.len() } else { blocks.len() * BLOCK }
 }
 
-/// A handful of vector instructions, because nothing ends it early; the signed comparison finds
-/// controls and what is not ASCII.
-#[inline]
-fn is_plain_block<const QUOTED: bool>(block: &[u8; BLOCK]) -> bool {
-    !block.iter().fold(false, |found, &byte| {
+/// A handful of vector instructions, because nothing ends it early, and because counting is what the
+/// compiler makes the shortest code of; the signed comparison finds controls and what is not ASCII.
+#[inline(always)]
+pub(super) fn is_plain_block<const QUOTED: bool>(block: &[u8; BLOCK]) -> bool {
+    let mut plain = 0u8;
+    for &byte in block {
         let quoted = QUOTED && (byte == b'"') | (byte == b'\\');
-        found | ((byte as i8) < 0x20) | (byte == 0x7F) | quoted
-    })
+        plain = plain.wrapping_add(u8::from(((byte as i8) >= 0x20) & (byte != 0x7F) & !quoted));
+    }
+    usize::from(plain) == BLOCK
 }
 
-/// Eight bytes at a time: the word is copied first and looked at after, so that a text full of
-/// quotes costs no call of `memcpy` per quote; and copied to an array, because a vector would look
-/// at its capacity and length for every word.
+/// What is not plain all through; a text with quotes, as most bodies are, mostly in one go.
 fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
-    out.reserve(rest.len() + rest.len() / 8);
-    let mut buffer = [0; BUFFER];
-    let mut filled = 0;
     while !rest.is_empty() {
-        let Some(place) = buffer.get_mut(filled..).and_then(|it| it.first_chunk_mut()) else {
-            out.extend_from_slice(&buffer[..filled]);
-            filled = 0;
-            continue;
-        };
-        let (word, len) =
-            rest.first_chunk().map_or_else(|| (last_word(rest), rest.len()), |it| (u64::from_le_bytes(*it), WORD));
-        *place = word.to_le_bytes();
-        let found = special::<QUOTED>(word);
-        if found == 0 {
-            filled += len;
-            rest = &rest[len..];
-            continue;
-        }
-        let plain = found.trailing_zeros() as usize / 8;
-        filled += plain;
-        rest = &rest[plain..];
-        let place = buffer.get_mut(filled..).and_then(|it| it.first_chunk_mut());
-        if let (Some(place), [quoted @ (b'"' | b'\\'), behind @ ..]) = (place, rest) {
-            *place = [b'\\', *quoted];
-            filled += 2;
-            rest = behind;
-        } else {
-            out.extend_from_slice(&buffer[..filled]);
-            filled = 0;
-            rest = escape_first::<REPAIR>(rest, out);
+        let chunk = &rest[..rest.len().min(CHUNK)];
+        let start = out.len();
+        out.resize(start + 2 * chunk.len() + WORD, 0);
+        let (read, written) = escape_quotes::<QUOTED>(chunk, &mut out[start..]);
+        out.truncate(start + written);
+        rest = &rest[read..];
+        if read < chunk.len() {
+            let word = rest.first_chunk().map_or_else(|| last_word(rest), |it| u64::from_le_bytes(*it));
+            let plain = (special::<QUOTED>(word).trailing_zeros() / 8) as usize;
+            let (plain, special) = rest.split_at(plain.min(rest.len()));
+            out.extend_from_slice(plain);
+            rest = if special.is_empty() { special } else { escape_first::<REPAIR>(special, out) };
         }
     }
-    out.extend_from_slice(&buffer[..filled]);
+}
+
+/// Eight bytes at a time: the word is copied first and looked at after, and moved behind a backslash
+/// for each quote in it; so a text full of quotes costs no call per quote. Ends before a word with a
+/// byte that needs another escape, or an escape where quotes need none. Returns how many bytes it
+/// read, and wrote.
+///
+/// `out` has room for twice the text and a word. Sums do not wrap: they are within one of the two.
+fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8]) -> (usize, usize) {
+    let (mut read, mut written) = (0usize, 0usize);
+    while let Some(rest) = text.get(read..).filter(|it| !it.is_empty()) {
+        let (word, len) =
+            rest.first_chunk().map_or_else(|| (last_word(rest), rest.len()), |it| (u64::from_le_bytes(*it), WORD));
+        let Some(place) = out.get_mut(written..).and_then(|it| it.first_chunk_mut()) else { break };
+        *place = word.to_le_bytes();
+        let mut quotes = if QUOTED { quotes(word) } else { 0 };
+        if special::<false>(word) | backslash::<QUOTED>(word) != 0 {
+            break;
+        }
+        let mut before = 0usize;
+        while quotes != 0 {
+            let plain = quotes.trailing_zeros() / 8;
+            let at = written.wrapping_add(before).wrapping_add(plain as usize);
+            let Some([escape, place @ ..]) = out.get_mut(at..).and_then(|it| it.first_chunk_mut::<9>()) else { break };
+            *escape = b'\\';
+            *place = (word >> (8 * plain)).to_le_bytes();
+            before = before.wrapping_add(1);
+            quotes &= quotes.wrapping_sub(1);
+        }
+        (read, written) = (read.wrapping_add(len), written.wrapping_add(len).wrapping_add(before));
+    }
+    (read, written)
+}
+
+/// Marks each quote in the high bit of its byte, and nothing else.
+#[inline(always)]
+fn quotes(word: u64) -> u64 {
+    let it = word ^ (EACH * 0x22);
+    !((it & !HIGH).wrapping_add(!HIGH) | it) & HIGH
+}
+
+/// Not zero when there is a backslash.
+#[inline(always)]
+fn backslash<const QUOTED: bool>(word: u64) -> u64 {
+    if QUOTED { (word ^ (EACH * 0x5C)).wrapping_sub(EACH) & !word & HIGH } else { 0 }
 }
 
 /// One to seven bytes as a word, filled up with spaces; overlapping loads, because a copy of
 /// unknown length costs more than all the rest for the short strings that keys are.
 #[inline]
-fn last_word(bytes: &[u8]) -> u64 {
+pub(super) fn last_word(bytes: &[u8]) -> u64 {
     let len = bytes.len();
     let at = |index: usize| u64::from(bytes[index]) << (8 * index);
     let word = match (bytes.first_chunk(), bytes.last_chunk()) {
@@ -134,7 +162,7 @@ fn last_word(bytes: &[u8]) -> u64 {
 /// marks above it may be wrong. Bytes that are not ASCII are marked already, so the sums and
 /// differences need to be right for the others only, and carry nothing out of them unmarked.
 #[inline(always)]
-fn special<const QUOTED: bool>(word: u64) -> u64 {
+pub(super) fn special<const QUOTED: bool>(word: u64) -> u64 {
     let is_zero = |word: u64| word.wrapping_sub(EACH);
     let control = word.wrapping_sub(EACH * 0x20);
     let delete = word.wrapping_add(EACH);

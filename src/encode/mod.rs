@@ -7,6 +7,7 @@ use crate::record::{EnvelopeRef, RecordRef};
 
 pub mod escape;
 pub mod json;
+mod lane;
 pub mod otlp;
 pub mod otlp_json;
 pub mod pretty;

@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::escape::{escape_json, hex_digit};
+use super::lane::Lane;
 use super::repeats::Repeats;
-use crate::record::{Member, ValueRef, Values};
+use crate::record::{Member, Short, ValueRef, Values};
 
 /// Writes values as plain JSON: a list of keys and values is an object, a repeated key keeps its
 /// last value, bytes are base64, numbers that JSON does not know are strings.
@@ -65,7 +66,9 @@ impl ValueWriter {
     /// An object no key of which comes twice.
     fn distinct(&mut self, mut members: Values<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        while let Some((member, value)) = members.next_member() {
+        loop {
+            short_members(&mut members, out);
+            let Some((member, value)) = members.next_member() else { break };
             match (member, value) {
                 (Member::Fragment(fragment), ValueRef::Text(text)) => {
                     out.extend_from_slice(fragment);
@@ -101,6 +104,35 @@ impl ValueWriter {
             self.value(value, out);
         }
     }
+}
+
+/// Room that short members are written into at once.
+const ROOM: usize = 1024;
+
+/// Writes members as long as they are short: texts that need no escape, and numbers, behind keys that
+/// stand ready. A vector looks at its length and capacity for each piece; here both are looked at
+/// once for many, and pieces are copied as blocks of which only a part counts.
+fn short_members(members: &mut Values<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + ROOM, 0);
+    let mut lane = Lane::new(&mut out[start..]);
+    while let Some((key, key_len, value)) = members.short() {
+        let before = lane.written();
+        let written = match value {
+            Short::Int(value) => lane.put(key, key_len - 1) && lane.put_int(value),
+            Short::Text(text) => lane.put(key, key_len) && lane.put_plain(text) && lane.put(b"\"", 1),
+            Short::List(text) => {
+                lane.put(key, key_len - 1) && lane.put(b"[\"", 2) && lane.put_plain(text) && lane.put(b"\"]", 2)
+            }
+        };
+        if !written {
+            lane.rewind(before);
+            break;
+        }
+        members.skip(value);
+    }
+    let written = lane.written();
+    out.truncate(start + written);
 }
 
 /// The members written from `start` on, each with a comma before it, become the inside of an
