@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::record::{Span, Tree, Value};
-use crate::semantics::{Field, Fields, Target};
+use crate::semantics::{Field, Fields, Kind, Target};
 
 mod boundaries;
 mod class;
@@ -25,8 +25,8 @@ mod tests;
 mod tests_exact;
 
 use boundaries::Boundaries;
-use matcher::{Match, Matcher};
-use time::TimeForm;
+use matcher::{Match, Matcher, Place};
+use time::{Clock, TimeForm};
 
 pub use operators::target;
 
@@ -40,7 +40,8 @@ pub struct Format {
     /// The literal before the first slot.
     lead: String,
     slots: Vec<Slot>,
-    reads: Vec<Reads>,
+    /// What becomes of the value of each slot.
+    moves: Vec<Move>,
     /// The literal behind each slot.
     literals: Vec<String>,
     matcher: Matcher,
@@ -68,10 +69,22 @@ enum Reads {
     Text,
     Int,
     Time(TimeForm),
-    /// Not at all: another slot says it better.
-    Nothing,
     /// Flags, of which a minus says that there are none.
     Flags,
+}
+
+/// From the text of a slot to a field: what reading needs of a [`Slot`], in few bytes.
+#[derive(Clone, Debug)]
+struct Move {
+    reads: Reads,
+    to: To,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum To {
+    Field(Field),
+    Attribute(Kind),
+    Nowhere,
 }
 
 /// What is wrong with a format string: Envoy would refuse it.
@@ -103,10 +116,17 @@ pub enum Reading {
 /// Space for reading, reused from line to line: where each slot is.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
+    slots: Vec<Place>,
+    boundaries: Boundaries,
+    clock: Clock,
+}
+
+impl Places {
     /// One per slot after [`Format::read`] said `Unique` or `Ambiguous`: bytes of the line, or
     /// `None` where readings differ.
-    pub slots: Vec<Option<Range<u32>>>,
-    boundaries: Boundaries,
+    pub fn slots(&self) -> impl Iterator<Item = Option<Range<usize>>> {
+        self.slots.iter().map(|it| it.is_known().then_some(it.start as usize..it.end as usize))
+    }
 }
 
 /// Names of a format's own attributes, kept in a tree.
@@ -191,22 +211,27 @@ impl Format {
         fields: &mut Fields,
     ) -> Reading {
         let line = &payload[start..end];
-        let reading = match self.matcher.read(line, &mut places.boundaries, &mut places.slots) {
+        let Places { slots: places, boundaries, clock } = places;
+        let reading = match self.matcher.read(line, boundaries, clock, places) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,
             Match::No(fitted) => return Reading::No { fitted },
         };
-        let slots = self.slots.iter().zip(&self.reads).zip(&keys.names).zip(&places.slots);
-        for (index, (((slot, reads), name), place)) in slots.enumerate() {
-            let Some(place) = place else { continue };
-            let place = place.start as usize..place.end as usize;
-            let span = Span::raw(start + place.start, start + place.end);
-            let known = places.boundaries.numbers.get(index).copied().flatten();
-            let Some(value) = reads.value(&line[place], span, known) else { continue };
-            match &slot.target {
-                Target::Field(field) => fields.set(*field, value),
-                Target::Attribute { kind, .. } => fields.other(*name, value, *kind),
-                Target::Nothing => {}
+        for ((Move { reads, to }, name), place) in self.moves.iter().zip(&keys.names).zip(places) {
+            let value = match place.number {
+                Some(number) => Value::Int(number),
+                None => {
+                    let Some(text) = line.get(place.start as usize..place.end as usize) else { continue };
+                    // A line is shorter than 2 GiB.
+                    let span = Span::raw(start.wrapping_add(place.start as usize), start.wrapping_add(place.end as usize));
+                    let Some(value) = reads.value(text, span) else { continue };
+                    value
+                }
+            };
+            match to {
+                To::Field(field) => fields.set(*field, value),
+                To::Attribute(kind) => fields.other(*name, value, *kind),
+                To::Nowhere => {}
             }
         }
         reading
@@ -236,20 +261,32 @@ impl Format {
 }
 
 impl Reads {
-    /// The value of a slot, of which the number may be known; `None` when there is none.
+    /// The value of a slot; `None` when there is none.
     #[inline]
-    fn value(&self, text: &[u8], span: Span, known: Option<i64>) -> Option<Value> {
+    fn value(&self, text: &[u8], span: Span) -> Option<Value> {
         match (self, text) {
-            (_, b"") | (Reads::Nothing, _) => None,
+            (_, b"") => None,
             (Reads::Flags, _) => Some(Value::Text(span)),
             (_, b"-") => None,
             (Reads::Text, _) => Some(Value::Text(span)),
-            (Reads::Int, _) => Some(known.or_else(|| int(text)).map_or(Value::Text(span), Value::Int)),
+            (Reads::Int, _) => Some(int(text).map_or(Value::Text(span), Value::Int)),
             (Reads::Time(form), _) => {
-                let nanos = known.or_else(|| i64::try_from(form.read(text)?.1?).ok());
+                let nanos = i64::try_from(form.read(text)?.1?).ok();
                 Some(nanos.map_or(Value::Text(span), Value::Int))
             }
         }
+    }
+}
+
+impl Move {
+    fn new(slot: &Slot, reads: Option<Reads>) -> Move {
+        let to = match (&reads, &slot.target) {
+            // Another slot says it better.
+            (None, _) | (_, Target::Nothing) => To::Nowhere,
+            (_, Target::Field(field)) => To::Field(*field),
+            (_, Target::Attribute { kind, .. }) => To::Attribute(*kind),
+        };
+        Move { reads: reads.unwrap_or(Reads::Text), to }
     }
 }
 
