@@ -28,6 +28,8 @@ use crate::select::{LeftOut, Run as Taking, Selection};
 use crate::telemetry::{LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
 
+pub mod buffers;
+
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
 pub const PIECE_BYTES: usize = 512 << 10;
 /// Bytes of lines that are decoded between two looks at the size of a piece.
@@ -158,7 +160,7 @@ impl Intake {
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
     #[must_use]
     pub fn work_bytes(&self) -> usize {
-        self.products(self.may_rewrite()).count() * (PIECE_BYTES + PIECE_BYTES / 4)
+        self.products(self.may_rewrite()).count() * buffers::BUFFER_BYTES
     }
 
     /// Takes the lines of one read. `held` covers the payload and [`Intake::work_bytes`].
@@ -283,7 +285,12 @@ fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
     for output in outputs.iter_mut().filter(|output| output.run.is_none()) {
         let likely = output.product.likely_bytes(bytes);
         if let Some(encoder) = &mut output.encoder {
-            let room = (likely + likely / 8).min((PIECE_BYTES + PIECE_BYTES / 4).saturating_sub(encoder.len()));
+            let room = (likely + likely / 8).min(buffers::BUFFER_BYTES.saturating_sub(encoder.len()));
+            if encoder.is_empty()
+                && let Some(buffer) = buffers::take(room)
+            {
+                encoder.write_into(buffer);
+            }
             encoder.reserve(room);
         }
     }
@@ -461,7 +468,7 @@ impl<'a> Output<'a> {
     fn take(&mut self) -> (Bytes, u64, Option<Arc<Routes>>) {
         self.end_lines();
         self.paths.clear();
-        let payload = Bytes::from(std::mem::take(&mut self.ended));
+        let payload = buffers::share(std::mem::take(&mut self.ended));
         self.taken_bytes += payload.len();
         let routes = self.product.template.is_some().then(|| {
             let mut routes = std::mem::take(&mut self.routes);

@@ -29,7 +29,7 @@ impl Span {
     #[inline]
     pub fn raw(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end < SIDE as usize);
-        Span { start: start as u32, len: (end - start) as u32 }
+        Span { start: start as u32, len: end.wrapping_sub(start) as u32 }
     }
 
     /// True for a range of no bytes.

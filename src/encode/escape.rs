@@ -28,8 +28,11 @@ const WORD: usize = 8;
 const EACH: u64 = u64::from_ne_bytes([1; WORD]);
 const HIGH: u64 = EACH << 7;
 const BLOCK: usize = 16;
-/// Bytes that are escaped between two looks at the room.
-const CHUNK: usize = 512;
+/// Bytes that are escaped before they are moved on.
+const BUFFER: usize = 512 + WINDOW;
+/// Places that the bytes of a block can have when all of them are quotes, and room for a word behind.
+const WINDOW_PLACES: usize = 2 * BLOCK;
+const WINDOW: usize = WINDOW_PLACES + WORD;
 
 /// Most strings are plain and leave in one piece.
 #[inline]
@@ -71,63 +74,98 @@ fn plain_len<const QUOTED: bool>(bytes: &[u8]) -> usize {
 /// compiler makes the shortest code of; the signed comparison finds controls and what is not ASCII.
 #[inline(always)]
 pub(super) fn is_plain_block<const QUOTED: bool>(block: &[u8; BLOCK]) -> bool {
+    count_plain(block, |byte| !QUOTED || ((byte != b'"') & (byte != b'\\'))) == BLOCK
+}
+
+#[inline(always)]
+fn count_plain(block: &[u8; BLOCK], and: impl Fn(u8) -> bool) -> usize {
     let mut plain = 0u8;
     for &byte in block {
-        let quoted = QUOTED && (byte == b'"') | (byte == b'\\');
-        plain = plain.wrapping_add(u8::from(((byte as i8) >= 0x20) & (byte != 0x7F) & !quoted));
+        plain = plain.wrapping_add(u8::from(((byte as i8) >= 0x20) & (byte != 0x7F) & and(byte)));
     }
-    usize::from(plain) == BLOCK
+    usize::from(plain)
 }
 
-/// What is not plain all through; a text with quotes, as most bodies are, mostly in one go.
+/// What is not plain all through; a text with quotes, as most bodies are, in one go. It is written to
+/// an array first, because a vector looks at its length and capacity for each piece.
 fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
+    out.reserve(rest.len() + rest.len() / 8);
+    let mut buffer = [0; BUFFER];
     while !rest.is_empty() {
-        let chunk = &rest[..rest.len().min(CHUNK)];
-        let start = out.len();
-        out.resize(start + 2 * chunk.len() + WORD, 0);
-        let (read, written) = escape_quotes::<QUOTED>(chunk, &mut out[start..]);
-        out.truncate(start + written);
+        let (read, written) = escape_quotes::<QUOTED>(rest, &mut buffer);
+        out.extend_from_slice(&buffer[..written]);
         rest = &rest[read..];
-        if read < chunk.len() {
-            let word = rest.first_chunk().map_or_else(|| last_word(rest), |it| u64::from_le_bytes(*it));
-            let plain = (special::<QUOTED>(word).trailing_zeros() / 8) as usize;
-            let (plain, special) = rest.split_at(plain.min(rest.len()));
-            out.extend_from_slice(plain);
-            rest = if special.is_empty() { special } else { escape_first::<REPAIR>(special, out) };
-        }
+        let word = match rest.first_chunk() {
+            Some(word) => u64::from_le_bytes(*word),
+            None if rest.is_empty() => return,
+            None => last_word(rest),
+        };
+        // The array is full, or a byte among the next needs another escape.
+        let found = special::<QUOTED>(word);
+        let plain = ((found.trailing_zeros() / 8) as usize).min(rest.len());
+        let (plain, behind) = rest.split_at(plain);
+        out.extend_from_slice(plain);
+        rest = if found == 0 { behind } else { escape_first::<REPAIR>(behind, out) };
     }
 }
 
-/// Eight bytes at a time: the word is copied first and looked at after, and moved behind a backslash
-/// for each quote in it; so a text full of quotes costs no call per quote. Ends before a word with a
-/// byte that needs another escape, or an escape where quotes need none. Returns how many bytes it
-/// read, and wrote.
-///
-/// `out` has room for twice the text and a word. Sums do not wrap: they are within one of the two.
-fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8]) -> (usize, usize) {
+/// Sixteen bytes at a time: they are copied first and looked at after, and moved behind a backslash
+/// for each quote among them; so a text full of quotes costs no call per quote. Ends before bytes of
+/// which one needs another escape, and when there may be no more room. Returns how many bytes it read,
+/// and wrote.
+fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8; BUFFER]) -> (usize, usize) {
+    let mut padded = [b' '; BLOCK];
+    // Sums do not wrap: they are within the text, and the array.
     let (mut read, mut written) = (0usize, 0usize);
-    while let Some(rest) = text.get(read..).filter(|it| !it.is_empty()) {
-        let (word, len) =
-            rest.first_chunk().map_or_else(|| (last_word(rest), rest.len()), |it| (u64::from_le_bytes(*it), WORD));
-        let Some(place) = out.get_mut(written..).and_then(|it| it.first_chunk_mut()) else { break };
-        *place = word.to_le_bytes();
-        let mut quotes = if QUOTED { quotes(word) } else { 0 };
-        if special::<false>(word) | backslash::<QUOTED>(word) != 0 {
-            break;
+    while let Some(rest) = text.get(read..) {
+        let (block, len) = match rest.first_chunk() {
+            Some(block) => (block, BLOCK),
+            None if rest.is_empty() => break,
+            None => {
+                padded[..rest.len()].copy_from_slice(rest);
+                (&padded, rest.len())
+            }
+        };
+        let Some(window) = out.get_mut(written..).and_then(|it| it.first_chunk_mut()) else { break };
+        if let Some(place) = window.first_chunk_mut() {
+            *place = *block;
         }
-        let mut before = 0usize;
-        while quotes != 0 {
-            let plain = quotes.trailing_zeros() / 8;
-            let at = written.wrapping_add(before).wrapping_add(plain as usize);
-            let Some([escape, place @ ..]) = out.get_mut(at..).and_then(|it| it.first_chunk_mut::<9>()) else { break };
-            *escape = b'\\';
-            *place = (word >> (8 * plain)).to_le_bytes();
-            before = before.wrapping_add(1);
-            quotes &= quotes.wrapping_sub(1);
+        let mut quotes = 0;
+        if !is_plain_block::<QUOTED>(block) {
+            if !QUOTED || count_plain(block, |byte| byte != b'\\') != BLOCK {
+                break;
+            }
+            let words = u128::from_le_bytes(*block);
+            quotes = escape_word(words as u64, 0, window);
+            quotes = quotes.wrapping_add(escape_word((words >> 64) as u64, WORD.wrapping_add(quotes), window));
         }
-        (read, written) = (read.wrapping_add(len), written.wrapping_add(len).wrapping_add(before));
+        (read, written) = (read.wrapping_add(len), written.wrapping_add(len).wrapping_add(quotes));
     }
     (read, written)
+}
+
+/// Writes eight plain bytes and quotes at a place up to 16, with a backslash before each quote. Returns
+/// how many there are.
+#[inline(always)]
+fn escape_word(word: u64, at: usize, window: &mut [u8; WINDOW]) -> usize {
+    let mut put = |at: usize, bytes: [u8; WORD]| {
+        if let Some(place) = window[at % WINDOW_PLACES..].first_chunk_mut() {
+            *place = bytes;
+        }
+    };
+    put(at, word.to_le_bytes());
+    let mut quotes = quotes(word);
+    let mut before = 0usize;
+    while quotes != 0 {
+        let plain = quotes.trailing_zeros() / 8;
+        let at = at.wrapping_add(before).wrapping_add(plain as usize);
+        let behind = word >> (8 * plain);
+        put(at, (behind << 8 | u64::from(b'\\')).to_le_bytes());
+        put(at.wrapping_add(1), behind.to_le_bytes());
+        before = before.wrapping_add(1);
+        quotes &= quotes.wrapping_sub(1);
+    }
+    before
 }
 
 /// Marks each quote in the high bit of its byte, and nothing else.
@@ -135,12 +173,6 @@ fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8]) -> (usize, usi
 fn quotes(word: u64) -> u64 {
     let it = word ^ (EACH * 0x22);
     !((it & !HIGH).wrapping_add(!HIGH) | it) & HIGH
-}
-
-/// Not zero when there is a backslash.
-#[inline(always)]
-fn backslash<const QUOTED: bool>(word: u64) -> u64 {
-    if QUOTED { (word ^ (EACH * 0x5C)).wrapping_sub(EACH) & !word & HIGH } else { 0 }
 }
 
 /// One to seven bytes as a word, filled up with spaces; overlapping loads, because a copy of

@@ -125,13 +125,15 @@ pub enum Target {
 #[derive(Clone, Debug)]
 pub struct Fields {
     present: u64,
+    /// All texts that are bytes as received are ASCII. False when that is not known.
+    pub(super) ascii: bool,
     values: [Value; Field::COUNT],
     others: Vec<(Span, Value, Kind)>,
 }
 
 impl Default for Fields {
     fn default() -> Self {
-        Fields { present: 0, values: [Value::Empty; Field::COUNT], others: Vec::new() }
+        Fields { present: 0, ascii: false, values: [Value::Empty; Field::COUNT], others: Vec::new() }
     }
 }
 
@@ -140,7 +142,13 @@ impl Fields {
     #[inline]
     pub fn clear(&mut self) {
         self.present = 0;
+        self.ascii = false;
         self.others.clear();
+    }
+
+    /// Tells that all texts are ASCII, whoever looks at them: it need not be asked for each.
+    pub fn set_ascii(&mut self) {
+        self.ascii = true;
     }
 
     /// True when there is nothing.

@@ -97,6 +97,9 @@ impl Writer<'_> {
     /// Text that a client controls, with its bytes as they were sent.
     #[inline]
     pub(super) fn sent(&mut self, text: Span) -> Span {
+        if self.fields.ascii {
+            return text;
+        }
         match mojibake::look(self.bytes(text)) {
             Finding::Clean => text,
             Finding::Possible => {

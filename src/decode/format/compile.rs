@@ -55,7 +55,7 @@ pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError>
             help: "remove it, or use a JSON format".to_owned(),
         });
     }
-    let reads = finest_time_counts(&slots, reads);
+    let reads = finest_time_counts(&slots, &classes, &reads);
     let moves = slots.iter().zip(reads).map(|(slot, reads)| Move::new(slot, reads)).collect();
     let matcher = Matcher::new(&lead, classes.into_iter().zip(literals.iter().map(|it| Literal::new(it))));
     Ok(Format { text: text.to_owned(), lead, slots, moves, literals, matcher, warnings })
@@ -63,20 +63,19 @@ pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError>
 
 /// Where a format says the same time several times, the finest counts: seconds do not overwrite
 /// microseconds. The others are not read.
-fn finest_time_counts(slots: &[Slot], reads: Vec<Reads>) -> Vec<Option<Reads>> {
-    let precision = |read: &Reads| match read {
-        Reads::Time(form) => form.precision(),
+fn finest_time_counts(slots: &[Slot], classes: &[Class], reads: &[Reads]) -> Vec<Option<Reads>> {
+    let precision = |index: usize| match &classes[index] {
+        Class::Time(form) => form.precision(),
         _ => None,
     };
-    let precisions: Vec<_> = reads.iter().map(precision).collect();
     let counts = |index: usize| {
         let same = |other: &usize| *other != index && slots[*other].target == slots[index].target;
         let finer = |other: usize| {
-            precisions[other] > precisions[index] || precisions[other] == precisions[index] && other < index
+            precision(other) > precision(index) || precision(other) == precision(index) && other < index
         };
         !is_time(&slots[index].target) || !(0..slots.len()).filter(same).any(finer)
     };
-    reads.into_iter().enumerate().map(|(index, read)| counts(index).then_some(read)).collect()
+    reads.iter().enumerate().map(|(index, read)| counts(index).then_some(*read)).collect()
 }
 
 /// What Envoy refuses.
@@ -115,7 +114,7 @@ fn class(slot: &Slot, shape: Shape, trace_id: bool) -> (Class, Reads) {
         return (Class::TraceId, Reads::Text);
     }
     if let Some(form) = time_form(slot) {
-        return (Class::Time(form.clone()), Reads::Time(form));
+        return (Class::Time(form), Reads::Time);
     }
     let read = match shape {
         Shape::Int => Reads::Int,

@@ -85,6 +85,16 @@ impl Matcher {
         Matcher { lead, slots, prefix, suffix }
     }
 
+    /// The number or the time that stands in a slot that was not read from the left: nothing for a time
+    /// of which too little is said, and nothing in it for a number too large.
+    #[cold]
+    pub(super) fn number(&self, slot: usize, text: &[u8]) -> Option<Option<i64>> {
+        match &self.slots.get(slot)?.class {
+            Class::Time(form) => Some(i64::try_from(form.read(text)?.1?).ok()),
+            _ => Some(int(text)),
+        }
+    }
+
     /// Reads `line`: the place of each slot that is certain.
     pub(super) fn read(
         &self,

@@ -26,7 +26,7 @@ mod tests_exact;
 
 use boundaries::Boundaries;
 use matcher::{Match, Matcher, Place};
-use time::{Clock, TimeForm};
+use time::Clock;
 
 pub use operators::target;
 
@@ -64,17 +64,18 @@ pub struct Slot {
 }
 
 /// How the text of a slot becomes a value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
     Text,
     Int,
-    Time(TimeForm),
+    /// In the form that the matcher has.
+    Time,
     /// Flags, of which a minus says that there are none.
     Flags,
 }
 
 /// From the text of a slot to a field: what reading needs of a [`Slot`], in few bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Move {
     reads: Reads,
     to: To,
@@ -217,20 +218,29 @@ impl Format {
             Match::Ambiguous => Reading::Ambiguous,
             Match::No(fitted) => return Reading::No { fitted },
         };
-        for ((Move { reads, to }, name), place) in self.moves.iter().zip(&keys.names).zip(places) {
+        for (index, (Move { reads, to }, place)) in self.moves.iter().zip(places).enumerate() {
             let value = match place.number {
                 Some(number) => Value::Int(number),
                 None => {
                     let Some(text) = line.get(place.start as usize..place.end as usize) else { continue };
+                    if text.is_empty() || (text == b"-" && *reads != Reads::Flags) {
+                        continue;
+                    }
                     // A line is shorter than 2 GiB.
-                    let span = Span::raw(start.wrapping_add(place.start as usize), start.wrapping_add(place.end as usize));
-                    let Some(value) = reads.value(text, span) else { continue };
-                    value
+                    let at = start.wrapping_add(place.start as usize);
+                    let span = Span::raw(at, at.wrapping_add(text.len()));
+                    match reads {
+                        Reads::Text | Reads::Flags => Value::Text(span),
+                        Reads::Int | Reads::Time => match self.matcher.number(index, text) {
+                            Some(number) => number.map_or(Value::Text(span), Value::Int),
+                            None => continue,
+                        },
+                    }
                 }
             };
             match to {
                 To::Field(field) => fields.set(*field, value),
-                To::Attribute(kind) => fields.other(*name, value, *kind),
+                To::Attribute(kind) => fields.other(keys.names.get(index).copied().unwrap_or_default(), value, *kind),
                 To::Nowhere => {}
             }
         }
@@ -256,24 +266,6 @@ impl Format {
     pub fn render_time(slot: &Slot, unix_nano: u64, out: &mut Vec<u8>) {
         if let Some(form) = compile::time_form(slot) {
             form.write(unix_nano, out);
-        }
-    }
-}
-
-impl Reads {
-    /// The value of a slot; `None` when there is none.
-    #[inline]
-    fn value(&self, text: &[u8], span: Span) -> Option<Value> {
-        match (self, text) {
-            (_, b"") => None,
-            (Reads::Flags, _) => Some(Value::Text(span)),
-            (_, b"-") => None,
-            (Reads::Text, _) => Some(Value::Text(span)),
-            (Reads::Int, _) => Some(int(text).map_or(Value::Text(span), Value::Int)),
-            (Reads::Time(form), _) => {
-                let nanos = i64::try_from(form.read(text)?.1?).ok();
-                Some(nanos.map_or(Value::Text(span), Value::Int))
-            }
         }
     }
 }

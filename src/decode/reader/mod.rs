@@ -127,6 +127,8 @@ pub struct Outcome {
     pub applied: Applied,
     /// The stray quotes of Kuma's documented JSON were stripped.
     pub stray_quotes: bool,
+    /// All of it is ASCII. False when that is not known.
+    pub ascii: bool,
 }
 
 impl Outcome {
@@ -237,7 +239,7 @@ impl Reader {
     /// Fields into the record, and what that means for it.
     fn apply(&self, reason: Option<Reason>, raw: &[u8], space: &Space, record: &mut Record) -> Outcome {
         let applied = semantics::apply(&space.fields, &self.keys, raw, record);
-        Outcome { ok: reason.is_none(), reason, applied, stray_quotes: false }
+        Outcome { ok: reason.is_none(), reason, applied, ..Outcome::default() }
     }
 }
 

@@ -22,12 +22,16 @@ impl Reader {
         }
         space.fields.clear();
         record.distinct_keys = true;
+        let line = &payload[start..end];
         if let Some((plain, reading)) = self.plain(payload, start, end, space) {
             record.distinct_keys = plain.distinct;
             let reason = (reading == Reading::Ambiguous).then_some(Reason::Ambiguous);
-            return self.apply(reason, payload, space, record);
+            let ascii = line.is_ascii();
+            if ascii {
+                space.fields.set_ascii();
+            }
+            return Outcome { ascii, ..self.apply(reason, payload, space, record) };
         }
-        let line = &payload[start..end];
         let looks_like_json = line.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'{');
         match line {
             NO_VALUES => Outcome::raw(Some(Reason::NoValues)),
