@@ -293,7 +293,7 @@ impl Tree {
 const FRAGMENT_START: &[u8] = b",\"";
 const FRAGMENT_END: &[u8] = b"\":\"";
 /// Bytes that are copied at once of a fragment; behind the last one are so many more.
-const FRAGMENT_BLOCK: usize = 64;
+pub(crate) const FRAGMENT_BLOCK: usize = 64;
 
 /// True for a byte that no encoding escapes.
 #[must_use]
@@ -489,12 +489,13 @@ impl<'a> Values<'a> {
     #[inline(always)]
     pub(crate) fn short(&self) -> Option<(&'a [u8; FRAGMENT_BLOCK], usize, Short<'a>)> {
         let Node { key, value } = self.tree.nodes.get(self.at as usize..self.end as usize)?.first()?;
-        let start = (key.start & !SIDE) as usize;
-        let len = key.len as usize + FRAGMENT_START.len() + FRAGMENT_END.len();
-        if key.start & SIDE == 0 || start >= self.tree.plain_side as usize || len > FRAGMENT_BLOCK {
+        let len = (key.len as usize).wrapping_add(FRAGMENT_START.len() + FRAGMENT_END.len());
+        // Of what does not stand in the side buffer the distance is larger than that.
+        let start = key.start.wrapping_sub(SIDE + FRAGMENT_START.len() as u32);
+        if start >= self.tree.plain_side || len > FRAGMENT_BLOCK {
             return None;
         }
-        let block = self.tree.side.get(start.wrapping_sub(FRAGMENT_START.len())..)?.first_chunk()?;
+        let block = self.tree.side.get(start as usize..)?.first_chunk()?;
         let value = match *value {
             Value::Text(span) => Short::Text(self.tree.text(self.raw, span)),
             Value::Int(it) => Short::Int(it),

@@ -5,9 +5,21 @@
 //! length. What does not fit, or is not plain, is not written: the caller knows a slower way.
 
 use super::escape::{is_plain_block, last_word, special};
+use crate::record::FRAGMENT_BLOCK;
 
 const BLOCK: usize = 16;
 const WORD: usize = 8;
+
+/// Longest beginning of a member that is copied at once.
+const KEY: usize = FRAGMENT_BLOCK;
+/// Longest text that is short.
+const TEXT: usize = 64;
+/// Places in a member, and room behind the last: powers of two, so that the remainder of a division
+/// by them is what keeps a place inside.
+const PLACES: usize = 256;
+const MEMBER: usize = PLACES + KEY;
+/// Places where a value may begin; one more text is within the others.
+const VALUE_PLACES: usize = 128;
 
 /// The stretch, and how much of it is written.
 #[derive(Debug)]
@@ -29,77 +41,98 @@ impl<'a> Lane<'a> {
         self.at
     }
 
-    /// Takes back what was written since a place.
+    /// Room for one more member. All places in it are known to be in it, so that each costs no look.
     #[inline(always)]
-    pub(super) fn rewind(&mut self, at: usize) {
-        self.at = at;
+    fn member(&mut self) -> Option<&mut [u8; MEMBER]> {
+        self.bytes.get_mut(self.at..)?.first_chunk_mut()
     }
 
-    /// Writes the first `len` bytes of a block.
+    /// Writes the first `len` bytes of a beginning that ends with a quote, a text that is plain and
+    /// short, and a quote.
     #[inline(always)]
-    pub(super) fn put<const N: usize>(&mut self, block: &[u8; N], len: usize) -> bool {
-        let Some(place) = self.bytes.get_mut(self.at..).and_then(|it| it.first_chunk_mut()) else { return false };
-        *place = *block;
-        self.at = self.at.wrapping_add(len);
+    pub(super) fn put_text(&mut self, key: &[u8; KEY], len: usize, text: &[u8]) -> bool {
+        let Some(member) = self.member() else { return false };
+        put(member, 0, key);
+        let len = len % VALUE_PLACES;
+        let Some(end) = put_plain(member, len, text) else { return false };
+        member[end % PLACES] = b'"';
+        self.at = self.at.wrapping_add(end).wrapping_add(1);
         true
     }
 
-    /// Writes the inside of a JSON string, where it is plain.
+    /// As [`Lane::put_text`], as a list of one.
     #[inline(always)]
-    pub(super) fn put_plain(&mut self, text: &[u8]) -> bool {
-        if let Some(last) = text.last_chunk::<BLOCK>() {
-            let place = self.bytes.get_mut(self.at..).and_then(|it| it.get_mut(..text.len()));
-            let Some(place) = place else { return false };
-            for (block, place) in text.as_chunks::<BLOCK>().0.iter().zip(place.as_chunks_mut::<BLOCK>().0) {
-                *place = *block;
-                if !is_plain_block::<true>(block) {
-                    return false;
-                }
-            }
-            // What is left over by whole blocks is in the block that ends there.
-            if let Some(place) = place.last_chunk_mut() {
-                *place = *last;
-            }
-            self.at = self.at.wrapping_add(text.len());
-            return is_plain_block::<true>(last);
-        }
-        let (low, high) = match (text.first_chunk(), text.last_chunk()) {
-            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-            _ if text.is_empty() => return true,
-            _ => {
-                let word = last_word(text);
-                return special::<true>(word) == 0 && self.put(&word.to_le_bytes(), text.len());
-            }
-        };
-        let is_plain = (special::<true>(low) | special::<true>(high)) == 0;
-        let start = self.at;
-        let written = self.put(&low.to_le_bytes(), text.len().wrapping_sub(WORD)) && self.put(&high.to_le_bytes(), WORD);
-        debug_assert!(!written || self.at == start + text.len());
-        is_plain && written
+    pub(super) fn put_list(&mut self, key: &[u8; KEY], len: usize, text: &[u8]) -> bool {
+        let Some(member) = self.member() else { return false };
+        put(member, 0, key);
+        let len = len.wrapping_sub(1) % VALUE_PLACES;
+        put(member, len, b"[\"");
+        let Some(end) = put_plain(member, len.wrapping_add(2), text) else { return false };
+        put(member, end % PLACES, b"\"]");
+        self.at = self.at.wrapping_add(end).wrapping_add(2);
+        true
     }
 
-    /// Writes a whole number.
+    /// As [`Lane::put_text`] with a whole number, without quotes.
     #[inline(always)]
-    pub(super) fn put_int(&mut self, value: i64) -> bool {
-        let (digits, len) = match value {
+    pub(super) fn put_int(&mut self, key: &[u8; KEY], len: usize, value: i64) -> bool {
+        let Some(member) = self.member() else { return false };
+        put(member, 0, key);
+        let len = len.wrapping_sub(1) % VALUE_PLACES;
+        let (digits, count) = match value {
             0..=9 => (u64::from(b'0') + value as u64, 1),
             10..=99_999_999 => decimal(value as u32),
-            _ => return self.put_long(value),
+            _ => return false,
         };
-        self.put(&digits.to_le_bytes(), len)
-    }
-
-    #[cold]
-    fn put_long(&mut self, value: i64) -> bool {
-        let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(value).as_bytes();
-        let Some(place) = self.bytes.get_mut(self.at..).and_then(|it| it.get_mut(..digits.len())) else {
-            return false;
-        };
-        place.copy_from_slice(digits);
-        self.at = self.at.wrapping_add(digits.len());
+        put(member, len, &digits.to_le_bytes());
+        self.at = self.at.wrapping_add(len).wrapping_add(count);
         true
     }
+}
+
+/// Copies a block. There is room for it, or nothing is copied.
+#[inline(always)]
+fn put<const N: usize>(member: &mut [u8; MEMBER], at: usize, block: &[u8; N]) {
+    if let Some(place) = member.get_mut(at..).and_then(|it| it.first_chunk_mut()) {
+        *place = *block;
+    }
+}
+
+/// Writes a text at a place among [`VALUE_PLACES`], where it is plain and short; returns where it
+/// ends.
+#[inline(always)]
+fn put_plain(member: &mut [u8; MEMBER], at: usize, text: &[u8]) -> Option<usize> {
+    let end = at.wrapping_add(text.len());
+    if let Some(last) = text.last_chunk::<BLOCK>() {
+        if text.len() > TEXT {
+            return None;
+        }
+        let mut place = at;
+        for block in text.as_chunks::<BLOCK>().0 {
+            put(member, place, block);
+            if !is_plain_block::<true>(block) {
+                return None;
+            }
+            place = place.wrapping_add(BLOCK);
+        }
+        // What is left over by whole blocks is in the block that ends there.
+        put(member, end.wrapping_sub(BLOCK), last);
+        return is_plain_block::<true>(last).then_some(end);
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<WORD>(), text.last_chunk::<WORD>()) {
+        put(member, at, first);
+        put(member, end.wrapping_sub(WORD), last);
+        let marks = special::<true>(u64::from_le_bytes(*first)) | special::<true>(u64::from_le_bytes(*last));
+        return (marks == 0).then_some(end);
+    }
+    if !text.is_empty() {
+        let word = last_word(text);
+        put(member, at, &word.to_le_bytes());
+        if special::<true>(word) != 0 {
+            return None;
+        }
+    }
+    Some(end)
 }
 
 /// The digits of a number of at most eight, the first in the lowest byte, and how many there are.
@@ -123,47 +156,62 @@ mod tests {
     use super::super::escape::escape_json;
     use super::*;
 
-    fn written(put: impl FnOnce(&mut Lane<'_>) -> bool) -> Option<Vec<u8>> {
-        let mut bytes = [0; 256];
+    const KEY_BLOCK: &[u8; KEY] = b",\"key\":\"                                                        ";
+
+    fn written(put: impl FnOnce(&mut Lane<'_>) -> bool) -> Option<String> {
+        let mut bytes = [0; 2 * MEMBER];
         let mut lane = Lane::new(&mut bytes);
         let done = put(&mut lane);
         let at = lane.written();
-        done.then(|| bytes[..at].to_vec())
+        done.then(|| String::from_utf8_lossy(&bytes[..at]).into_owned())
     }
 
     #[test]
     fn numbers() {
-        let powers = (0..19).map(|it| 10i64.pow(it)).flat_map(|it| [it - 1, it, it + 1, -it]);
-        for value in (0..10_100).chain(powers).chain([i64::MAX, i64::MIN]) {
-            assert_eq!(written(|lane| lane.put_int(value)), Some(value.to_string().into_bytes()));
+        let powers = (0..8).map(|it| 10i64.pow(it)).flat_map(|it| [it - 1, it, it + 1]);
+        for value in (0..10_100).chain(powers).chain([99_999_999]) {
+            assert_eq!(written(|lane| lane.put_int(KEY_BLOCK, 8, value)), Some(format!(",\"key\":{value}")));
+        }
+        for value in [-1, 100_000_000, i64::MAX, i64::MIN] {
+            assert_eq!(written(|lane| lane.put_int(KEY_BLOCK, 8, value)), None);
         }
     }
 
     #[test]
     fn what_does_not_fit_is_not_written() {
-        let mut bytes = [0; 20];
+        let mut bytes = [0; MEMBER + 16];
         let mut lane = Lane::new(&mut bytes);
-        assert!(lane.put_plain(b"0123456789"));
-        assert!(!lane.put_plain(&[b'x'; 11]));
-        lane.rewind(10);
-        assert!(!lane.put(&[b'x'; 16], 1));
-        assert!(lane.put_plain(b"abc") && lane.put_int(7));
-        assert_eq!(&bytes[..14], b"0123456789abc7");
+        assert!(lane.put_text(KEY_BLOCK, 8, b""));
+        assert_eq!(lane.written(), 9);
+        assert!(lane.put_int(KEY_BLOCK, 8, 1));
+        assert!(!lane.put_int(KEY_BLOCK, 8, 1));
+        assert!(!lane.put_text(KEY_BLOCK, 8, b"a") && !lane.put_list(KEY_BLOCK, 8, b"a"));
+        assert_eq!(&bytes[..17], b",\"key\":\"\",\"key\":1");
     }
 
     proptest! {
         #[test]
-        fn number(value: u32) {
-            prop_assert_eq!(written(|lane| lane.put_int(value.into())), Some(value.to_string().into_bytes()));
+        fn number(value in 0u32..100_000_000) {
+            prop_assert_eq!(written(|lane| lane.put_int(KEY_BLOCK, 8, value.into())), Some(format!(",\"key\":{value}")));
         }
 
         #[test]
-        fn plain_text_and_no_other(text in proptest::collection::vec(
-            prop_oneof![60 => 0x23u8..0x5C, 1 => any::<u8>()], 0..100)) {
+        fn plain_text_and_no_other(len in 8..=KEY, text in proptest::collection::vec(
+            prop_oneof![60 => 0x23u8..0x5C, 1 => any::<u8>()], 0..80)) {
             let mut escaped = Vec::new();
             escape_json(&text, &mut escaped);
-            let is_plain = escaped == text && text.is_ascii();
-            prop_assert_eq!(written(|lane| lane.put_plain(&text)), is_plain.then_some(text));
+            let is_plain = escaped == text && text.is_ascii() && text.len() <= TEXT;
+            let key = String::from_utf8_lossy(&KEY_BLOCK[..len]);
+            let list = String::from_utf8_lossy(&KEY_BLOCK[..len - 1]);
+            let text_of = String::from_utf8_lossy(&text);
+            prop_assert_eq!(
+                written(|lane| lane.put_text(KEY_BLOCK, len, &text)),
+                is_plain.then(|| format!("{key}{text_of}\""))
+            );
+            prop_assert_eq!(
+                written(|lane| lane.put_list(KEY_BLOCK, len, &text)),
+                is_plain.then(|| format!("{list}[\"{text_of}\"]"))
+            );
         }
     }
 }

@@ -13,9 +13,9 @@ use super::PIECE_BYTES;
 /// Bytes of each buffer: a piece, and what it may be longer.
 pub(super) const BUFFER_BYTES: usize = PIECE_BYTES + PIECE_BYTES / 4;
 /// Most buffers that wait for their next use.
-const BUFFERS_MAX: usize = 8;
+const BUFFERS_MAX: usize = 16;
 /// Longest buffer that is kept; one that grew beyond it was an exception.
-const BUFFER_BYTES_MAX: usize = 2 * BUFFER_BYTES;
+const BUFFER_BYTES_MAX: usize = BUFFER_BYTES + BUFFER_BYTES / 4;
 /// Most bytes of all that wait.
 pub const BYTES_MAX: usize = BUFFERS_MAX * BUFFER_BYTES_MAX;
 

@@ -5,10 +5,8 @@
 //! clients choose: where the literals between them leave one way to be found, that is it, else all
 //! ways are looked for (see `boundaries`).
 
-use memchr::memchr_iter;
-
 use super::boundaries::Boundaries;
-use super::class::{Bytes, Class};
+use super::class::{Bytes, Class, each, zeros};
 use super::int;
 use super::literal::Literal;
 use super::time::Clock;
@@ -109,7 +107,10 @@ impl Matcher {
         }
         let (from_left, others) = places.split_at_mut(self.prefix);
         let mut start = self.lead.len();
-        for (index, (Element { class, after }, place)) in self.slots.iter().zip(from_left).enumerate() {
+        // By number, because that is the shortest code for two lists at once.
+        let (slots, from_left) = (&self.slots[..self.prefix], &mut from_left[..self.prefix]);
+        for index in 0..self.prefix {
+            let Element { class, after } = &slots[index];
             let Some(rest) = line.get(start..) else { return Match::No(index) };
             let (len, number) = match class {
                 Class::Time(form) => match clock.read(form, rest) {
@@ -133,7 +134,7 @@ impl Matcher {
             }
             // A line is shorter than 2 GiB.
             let end = start.wrapping_add(len);
-            *place = Place { number, ..Place::new(start, end) };
+            from_left[index] = Place { number, ..Place::new(start, end) };
             start = end.wrapping_add(after.len());
         }
         if others.is_empty() {
@@ -214,18 +215,36 @@ fn by_one_literal(slots: &[Element], line: &[u8], start: usize, end: usize, plac
     if between.iter().any(|it| it.after != *after) {
         return false;
     }
-    let (mut begin, mut before) = (start, before.iter_mut());
-    for at in memchr_iter(*first, stretch) {
+    let (mut begin, mut found, pattern) = (start, 0, each(*first));
+    let (words, rest) = stretch.as_chunks::<8>();
+    let mut note = |at: usize| {
         let at = start.wrapping_add(at);
         if after.stands_at(line, at, end) {
             // Two that overlap may be read as either.
-            let (Some(place), true) = (before.next(), at >= begin) else { return false };
+            let (Some(place), true) = (before.get_mut(found), at >= begin) else { return false };
             *place = Place::new(begin, at);
             begin = at.wrapping_add(after.len());
+            found = found.wrapping_add(1);
         }
+        true
+    };
+    let mut at = 0usize;
+    for word in words {
+        let mut left = zeros(u64::from_le_bytes(*word) ^ pattern);
+        while left != 0 {
+            if !note(at.wrapping_add(left.trailing_zeros() as usize / 8)) {
+                return false;
+            }
+            left &= left.wrapping_sub(1);
+        }
+        at = at.wrapping_add(8);
+    }
+    let in_rest = rest.iter().zip(at..).filter(|(byte, _)| *byte == first);
+    if !in_rest.map(|(_, at)| at).all(&mut note) || found < between.len() {
+        return false;
     }
     *last = Place::new(begin, end);
-    before.next().is_none()
+    true
 }
 
 /// Looks at the literals between the slots only: the places of the slots when each literal stands

@@ -218,12 +218,16 @@ impl Format {
             Match::Ambiguous => Reading::Ambiguous,
             Match::No(fitted) => return Reading::No { fitted },
         };
-        for (index, (Move { reads, to }, place)) in self.moves.iter().zip(places).enumerate() {
+        // By number, because that is the shortest code for three lists at once.
+        let count = self.moves.len().min(places.len()).min(keys.names.len());
+        let (moves, places, names) = (&self.moves[..count], &places[..count], &keys.names[..count]);
+        for index in 0..count {
+            let (Move { reads, to }, place) = (moves[index], &places[index]);
             let value = match place.number {
                 Some(number) => Value::Int(number),
                 None => {
                     let Some(text) = line.get(place.start as usize..place.end as usize) else { continue };
-                    if text.is_empty() || (text == b"-" && *reads != Reads::Flags) {
+                    if text.is_empty() || (text == b"-" && reads != Reads::Flags) {
                         continue;
                     }
                     // A line is shorter than 2 GiB.
@@ -239,8 +243,8 @@ impl Format {
                 }
             };
             match to {
-                To::Field(field) => fields.set(*field, value),
-                To::Attribute(kind) => fields.other(keys.names.get(index).copied().unwrap_or_default(), value, *kind),
+                To::Field(field) => fields.set(field, value),
+                To::Attribute(kind) => fields.other(names[index], value, kind),
                 To::Nowhere => {}
             }
         }
