@@ -42,7 +42,7 @@ impl Span {
     #[inline]
     pub(crate) fn part(self, start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end <= self.len as usize);
-        Span { start: self.start + start as u32, len: (end - start) as u32 }
+        Span { start: self.start.wrapping_add(start as u32), len: end.wrapping_sub(start) as u32 }
     }
 
     /// A range of the raw bytes, found in a side buffer that was read as if it were raw.

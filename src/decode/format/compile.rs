@@ -5,7 +5,8 @@ use super::literal::Literal;
 use super::operators::{Operator, Params, Shape, operator, unknown};
 use super::parse::{Part, parse};
 use super::time::TimeForm;
-use super::{Format, FormatError, Matcher, Move, Reads, Slot, is_time};
+use super::values::{Move, Reads};
+use super::{Format, FormatError, Matcher, Slot, is_time};
 use crate::semantics::{Field, Target};
 
 /// Most operators of a format: an access log has tens.

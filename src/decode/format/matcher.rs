@@ -10,6 +10,7 @@ use super::class::{Bytes, Class, each, zeros};
 use super::int;
 use super::literal::Literal;
 use super::time::Clock;
+use super::values::Values;
 
 /// Digits of any number that fits 64 bits.
 const DIGITS_SAFE: usize = 18;
@@ -24,6 +25,8 @@ pub(super) struct Matcher {
     prefix: usize,
     /// Slots from this one on are read from the right.
     suffix: usize,
+    /// What stands between all slots of the middle, where that is one and the same.
+    between: Option<Literal>,
 }
 
 /// Where a slot is.
@@ -31,17 +34,15 @@ pub(super) struct Matcher {
 pub(super) struct Place {
     pub start: u32,
     pub end: u32,
-    /// The number or the time it holds, where reading told on the way.
-    pub number: Option<i64>,
 }
 
 impl Place {
     /// In several places.
-    pub(super) const UNKNOWN: Place = Place { start: u32::MAX, end: 0, number: None };
+    pub(super) const UNKNOWN: Place = Place { start: u32::MAX, end: 0 };
 
     #[inline]
     pub(super) fn new(start: usize, end: usize) -> Place {
-        Place { start: start as u32, end: end as u32, number: None }
+        Place { start: start as u32, end: end as u32 }
     }
 
     #[inline]
@@ -80,26 +81,21 @@ impl Matcher {
         let from_right =
             |index: &usize| before(*index).bytes().last().is_some_and(|byte| !slots[*index].class.bytes().has(*byte));
         let suffix = count - (prefix..count).rev().take_while(from_right).count();
-        Matcher { lead, slots, prefix, suffix }
+        let mut between = slots.get(prefix..suffix.saturating_sub(1)).unwrap_or_default().iter().map(|it| &it.after);
+        let first = between.next().cloned();
+        let between = first.filter(|first| first.len() > 0 && between.all(|it| it == first));
+        Matcher { lead, slots, prefix, suffix, between }
     }
 
-    /// The number or the time that stands in a slot that was not read from the left: nothing for a time
-    /// of which too little is said, and nothing in it for a number too large.
-    #[cold]
-    pub(super) fn number(&self, slot: usize, text: &[u8]) -> Option<Option<i64>> {
-        match &self.slots.get(slot)?.class {
-            Class::Time(form) => Some(i64::try_from(form.read(text)?.1?).ok()),
-            _ => Some(int(text)),
-        }
-    }
-
-    /// Reads `line`: the place of each slot that is certain.
+    /// Reads `line`: the place of each slot that is certain, and what stands there into `values`, as soon
+    /// as it is found, so also of a line that turns out not to fit.
     pub(super) fn read(
         &self,
         line: &[u8],
         boundaries: &mut Boundaries,
         clock: &mut Clock,
         places: &mut Vec<Place>,
+        values: &mut Values<'_>,
     ) -> Match {
         places.resize(self.slots.len(), Place::UNKNOWN);
         if !self.lead.begins(line) {
@@ -134,13 +130,30 @@ impl Matcher {
             }
             // A line is shorter than 2 GiB.
             let end = start.wrapping_add(len);
-            from_left[index] = Place { number, ..Place::new(start, end) };
+            from_left[index] = Place::new(start, end);
+            match number {
+                Some(number) => values.number(index, number),
+                None => values.text(index, class, &rest[..len], start),
+            }
             start = end.wrapping_add(after.len());
         }
         if others.is_empty() {
             return if start == line.len() { Match::Unique } else { Match::No(self.prefix.saturating_sub(1)) };
         }
-        others.fill(Place::UNKNOWN);
+        let read = self.read_others(line, start, boundaries, others);
+        if !matches!(read, Match::No(_)) {
+            for (index, (slot, place)) in (self.prefix..).zip(self.slots[self.prefix..].iter().zip(others)) {
+                if let Some(text) = line.get(place.start as usize..place.end as usize) {
+                    values.text(index, &slot.class, text, place.start as usize);
+                }
+            }
+        }
+        read
+    }
+
+    /// Reads the slots that are not read from the left, in `line[start..]`.
+    fn read_others(&self, line: &[u8], start: usize, boundaries: &mut Boundaries, places: &mut [Place]) -> Match {
+        places.fill(Place::UNKNOWN);
         let last = self.slots.last().map_or(&self.lead, |it| &it.after);
         let end = line.len().checked_sub(last.len()).filter(|end| *end >= start);
         let end = end.filter(|end| last.stands_at(line, *end, line.len()));
@@ -151,7 +164,7 @@ impl Matcher {
             if !(class.is_run() || class.fits(&line[begin..end])) {
                 return Match::No(self.prefix);
             }
-            places[index] = Place::new(begin, end);
+            places[index - self.prefix] = Place::new(begin, end);
             // The first slot of all that are not in the prefix begins where that ends.
             if index == self.prefix {
                 return if begin == start { Match::Unique } else { Match::No(self.prefix) };
@@ -163,34 +176,36 @@ impl Matcher {
                 None => return Match::No(self.prefix),
             }
         }
-        let places = &mut places[self.prefix..self.suffix];
-        match middle(&self.slots[self.prefix..self.suffix], line, start, end, boundaries, places) {
+        let count = self.suffix - self.prefix;
+        match self.middle(&self.slots[self.prefix..self.suffix], line, start, end, boundaries, &mut places[..count]) {
             Match::No(fitted) => Match::No(self.prefix + fitted),
             read => read,
         }
     }
-}
 
-/// Reads the slots of the middle, which stand in `line[start..end]`.
-fn middle(
-    slots: &[Element],
-    line: &[u8],
-    start: usize,
-    end: usize,
-    boundaries: &mut Boundaries,
-    places: &mut [Place],
-) -> Match {
-    if by_one_literal(slots, line, start, end, places) {
-        return all_fit(slots, line, places, Match::Unique);
+    /// Reads the slots of the middle, which stand in `line[start..end]`.
+    fn middle(
+        &self,
+        slots: &[Element],
+        line: &[u8],
+        start: usize,
+        end: usize,
+        boundaries: &mut Boundaries,
+        places: &mut [Place],
+    ) -> Match {
+        let between = self.between.as_ref();
+        if between.is_some_and(|it| by_one_literal(it, line, start, end, places)) {
+            return all_fit(slots, line, places, Match::Unique);
+        }
+        let read = match by_literals(slots, line, start, end, places) {
+            Match::Ambiguous => boundaries.read(line, start, end, slots, places),
+            read => read,
+        };
+        if let Match::No(_) = read {
+            return read;
+        }
+        all_fit(slots, line, places, read)
     }
-    let read = match by_literals(slots, line, start, end, places) {
-        Match::Ambiguous => boundaries.read(line, start, end, slots, places),
-        read => read,
-    };
-    if let Match::No(_) = read {
-        return read;
-    }
-    all_fit(slots, line, places, read)
 }
 
 /// Literals alone say nothing about values, and ways are looked for with the longest values there are.
@@ -205,46 +220,37 @@ fn all_fit(slots: &[Element], line: &[u8], places: &[Place], read: Match) -> Mat
     }
 }
 
-/// Where the slots are separated by one and the same literal, that stands as often between them as
-/// there has to be one, there is one way. False when that is not so, or not known.
+/// Where the literal that separates all slots stands as often between them as there has to be one,
+/// there is one way. False when that is not so, or not known.
 #[inline]
-fn by_one_literal(slots: &[Element], line: &[u8], start: usize, end: usize, places: &mut [Place]) -> bool {
-    let (Some((_, between)), Some((last, before))) = (slots.split_last(), places.split_last_mut()) else { return false };
-    let Some(Element { after, .. }) = between.first() else { return false };
-    let (Some(first), Some(stretch)) = (after.bytes().first(), line.get(start..end)) else { return false };
-    if between.iter().any(|it| it.after != *after) {
-        return false;
-    }
-    let (mut begin, mut found, pattern) = (start, 0, each(*first));
+fn by_one_literal(between: &Literal, line: &[u8], start: usize, end: usize, places: &mut [Place]) -> bool {
+    let (Some(first), Some(stretch)) = (between.bytes().first(), line.get(start..end)) else { return false };
+    let (Some((last, before)), Some(last_word)) = (places.split_last_mut(), stretch.last_chunk()) else { return false };
+    let (mut begin, mut found, pattern) = (start, 0usize, each(*first));
     let (words, rest) = stretch.as_chunks::<8>();
-    let mut note = |at: usize| {
-        let at = start.wrapping_add(at);
-        if after.stands_at(line, at, end) {
+    for index in 0..=words.len() {
+        // What is left over by whole words is in the word that ends there.
+        let (word, seen) = words.get(index).map_or((last_word, 8 - rest.len()), |word| (word, 0));
+        let mut left = zeros(u64::from_le_bytes(*word) ^ pattern);
+        if seen > 0 {
+            left &= u64::MAX.checked_shl(8 * seen as u32).unwrap_or_default();
+        }
+        while left != 0 {
+            // Sums do not wrap: they are within the line.
+            let at = start.wrapping_add(8 * index).wrapping_add(left.trailing_zeros() as usize / 8).wrapping_sub(seen);
+            left &= left.wrapping_sub(1);
+            if !between.stands_at(line, at, end) {
+                continue;
+            }
             // Two that overlap may be read as either.
             let (Some(place), true) = (before.get_mut(found), at >= begin) else { return false };
             *place = Place::new(begin, at);
-            begin = at.wrapping_add(after.len());
+            begin = at.wrapping_add(between.len());
             found = found.wrapping_add(1);
         }
-        true
-    };
-    let mut at = 0usize;
-    for word in words {
-        let mut left = zeros(u64::from_le_bytes(*word) ^ pattern);
-        while left != 0 {
-            if !note(at.wrapping_add(left.trailing_zeros() as usize / 8)) {
-                return false;
-            }
-            left &= left.wrapping_sub(1);
-        }
-        at = at.wrapping_add(8);
-    }
-    let in_rest = rest.iter().zip(at..).filter(|(byte, _)| *byte == first);
-    if !in_rest.map(|(_, at)| at).all(&mut note) || found < between.len() {
-        return false;
     }
     *last = Place::new(begin, end);
-    true
+    found == before.len()
 }
 
 /// Looks at the literals between the slots only: the places of the slots when each literal stands

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use crate::record::{Span, Tree, Value};
-use crate::semantics::{Field, Fields, Kind, Target};
+use crate::record::{Span, Tree};
+use crate::semantics::{Field, Fields, Target};
 
 mod boundaries;
 mod class;
@@ -18,6 +18,7 @@ mod operators;
 mod parse;
 pub mod presets;
 mod time;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ mod tests_exact;
 use boundaries::Boundaries;
 use matcher::{Match, Matcher, Place};
 use time::Clock;
+use values::{Move, Values};
 
 pub use operators::target;
 
@@ -61,31 +63,6 @@ pub struct Slot {
     pub max: Option<usize>,
     /// Where its value goes.
     pub target: Target,
-}
-
-/// How the text of a slot becomes a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reads {
-    Text,
-    Int,
-    /// In the form that the matcher has.
-    Time,
-    /// Flags, of which a minus says that there are none.
-    Flags,
-}
-
-/// From the text of a slot to a field: what reading needs of a [`Slot`], in few bytes.
-#[derive(Clone, Copy, Debug)]
-struct Move {
-    reads: Reads,
-    to: To,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum To {
-    Field(Field),
-    Attribute(Kind),
-    Nowhere,
 }
 
 /// What is wrong with a format string: Envoy would refuse it.
@@ -200,8 +177,9 @@ impl Format {
         FormatKeys { names: names.collect() }
     }
 
-    /// Reads the line `payload[start..end]`; what it says goes into `fields` (which are not
-    /// cleared), values as spans of the payload. Time is linear in the length of the line.
+    /// Reads the line `payload[start..end]`; what it says goes into `fields`, values as spans of the
+    /// payload. They are empty before, and after a line that does not fit. Time is linear in the length
+    /// of the line.
     pub fn read(
         &self,
         payload: &[u8],
@@ -212,43 +190,16 @@ impl Format {
         fields: &mut Fields,
     ) -> Reading {
         let line = &payload[start..end];
-        let Places { slots: places, boundaries, clock } = places;
-        let reading = match self.matcher.read(line, boundaries, clock, places) {
+        let mut values = Values { moves: &self.moves, names: &keys.names, start, fields };
+        let Places { slots, boundaries, clock } = places;
+        match self.matcher.read(line, boundaries, clock, slots, &mut values) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,
-            Match::No(fitted) => return Reading::No { fitted },
-        };
-        // By number, because that is the shortest code for three lists at once.
-        let count = self.moves.len().min(places.len()).min(keys.names.len());
-        let (moves, places, names) = (&self.moves[..count], &places[..count], &keys.names[..count]);
-        for index in 0..count {
-            let (Move { reads, to }, place) = (moves[index], &places[index]);
-            let value = match place.number {
-                Some(number) => Value::Int(number),
-                None => {
-                    let Some(text) = line.get(place.start as usize..place.end as usize) else { continue };
-                    if text.is_empty() || (text == b"-" && reads != Reads::Flags) {
-                        continue;
-                    }
-                    // A line is shorter than 2 GiB.
-                    let at = start.wrapping_add(place.start as usize);
-                    let span = Span::raw(at, at.wrapping_add(text.len()));
-                    match reads {
-                        Reads::Text | Reads::Flags => Value::Text(span),
-                        Reads::Int | Reads::Time => match self.matcher.number(index, text) {
-                            Some(number) => number.map_or(Value::Text(span), Value::Int),
-                            None => continue,
-                        },
-                    }
-                }
-            };
-            match to {
-                To::Field(field) => fields.set(field, value),
-                To::Attribute(kind) => fields.other(names[index], value, kind),
-                To::Nowhere => {}
+            Match::No(fitted) => {
+                fields.clear();
+                Reading::No { fitted }
             }
         }
-        reading
     }
 
     /// Writes a line: literals, and for each slot what `value` writes (or nothing). The caller
@@ -271,18 +222,6 @@ impl Format {
         if let Some(form) = compile::time_form(slot) {
             form.write(unix_nano, out);
         }
-    }
-}
-
-impl Move {
-    fn new(slot: &Slot, reads: Option<Reads>) -> Move {
-        let to = match (&reads, &slot.target) {
-            // Another slot says it better.
-            (None, _) | (_, Target::Nothing) => To::Nowhere,
-            (_, Target::Field(field)) => To::Field(*field),
-            (_, Target::Attribute { kind, .. }) => To::Attribute(*kind),
-        };
-        Move { reads: reads.unwrap_or(Reads::Text), to }
     }
 }
 

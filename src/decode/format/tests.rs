@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Value;
 use crate::semantics::Kind;
 
 /// What a line says, slot by slot; `?` for a slot that can be in several places.

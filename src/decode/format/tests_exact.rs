@@ -2,6 +2,7 @@
 
 use super::class::STEPS;
 use super::*;
+use crate::record::Value;
 
 /// What a line says, slot by slot; `?` for a slot that can be in several places.
 fn read(format: &Format, line: &[u8]) -> Option<(Vec<String>, Fields)> {

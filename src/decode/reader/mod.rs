@@ -225,10 +225,17 @@ impl Reader {
         &self.words
     }
 
-    /// Reads a text by the formats of whole lines.
-    fn plain(&self, buffer: &[u8], start: usize, end: usize, space: &mut Space) -> Option<(&Plain, Reading)> {
+    /// Reads a text by the formats of whole lines, into fields that are empty.
+    fn plain(
+        &self,
+        buffer: &[u8],
+        start: usize,
+        end: usize,
+        places: &mut Places,
+        fields: &mut Fields,
+    ) -> Option<(&Plain, Reading)> {
         for plain in &self.plain {
-            match plain.format.read(buffer, start, end, &plain.keys, &mut space.places, &mut space.fields) {
+            match plain.format.read(buffer, start, end, &plain.keys, places, fields) {
                 Reading::No { .. } => {}
                 reading => return Some((plain, reading)),
             }

@@ -23,7 +23,7 @@ impl Reader {
         space.fields.clear();
         record.distinct_keys = true;
         let line = &payload[start..end];
-        if let Some((plain, reading)) = self.plain(payload, start, end, space) {
+        if let Some((plain, reading)) = self.plain(payload, start, end, &mut space.places, &mut space.fields) {
             record.distinct_keys = plain.distinct;
             let reason = (reading == Reading::Ambiguous).then_some(Reason::Ambiguous);
             let ascii = is_ascii(line);
@@ -124,7 +124,10 @@ impl Reader {
                 if in_side {
                     return None;
                 }
-                self.plain(buffer, range.start, range.end, space).map(|(_, reading)| reading)
+                let Space { places, fields, inner } = space;
+                let read = self.plain(buffer, range.start, range.end, places, inner);
+                fields.absorb(inner, |span| span);
+                read.map(|(_, reading)| reading)
             }
             Value::Kvlist { .. } if self.known => {
                 let start = record.body.start + 1;
