@@ -130,11 +130,11 @@ fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8; BUFFER]) -> (us
         if let Some(place) = window.first_chunk_mut() {
             *place = *block;
         }
-        if count_plain(block, |byte| !QUOTED || byte != b'\\') != BLOCK {
-            break;
-        }
         let mut quotes = 0;
-        if QUOTED {
+        if !is_plain_block::<QUOTED>(block) {
+            if !QUOTED || count_plain(block, |byte| byte != b'\\') != BLOCK {
+                break;
+            }
             let words = u128::from_le_bytes(*block);
             quotes = escape_word(words as u64, 0, window);
             quotes = quotes.wrapping_add(escape_word((words >> 64) as u64, WORD.wrapping_add(quotes), window));

@@ -8,11 +8,16 @@ use super::lane::Lane;
 use super::repeats::Repeats;
 use crate::record::{Member, Short, ValueRef, Values};
 
+/// Bytes of short members that are written at once: those of an access log.
+const ROOM: usize = 2048;
+
 /// Writes values as plain JSON: a list of keys and values is an object, a repeated key keeps its
 /// last value, bytes are base64, numbers that JSON does not know are strings.
 #[derive(Debug, Default)]
 pub(super) struct ValueWriter {
     repeats: Repeats,
+    /// Where short members are written first.
+    room: Vec<u8>,
 }
 
 impl ValueWriter {
@@ -67,7 +72,7 @@ impl ValueWriter {
     fn distinct(&mut self, mut members: Values<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         loop {
-            short_members(&mut members, out);
+            self.short_members(&mut members, out);
             let Some((member, value)) = members.next_member() else { break };
             match (member, value) {
                 (Member::Fragment(fragment), ValueRef::Text(text)) => {
@@ -91,6 +96,26 @@ impl ValueWriter {
         out.push(b'}');
     }
 
+    /// Writes members as long as they are short: texts that need no escape, and numbers, behind keys that
+    /// stand ready. A vector looks at its length and capacity for each piece; here both are looked at
+    /// once for many, and pieces are copied as blocks of which only a part counts.
+    fn short_members(&mut self, members: &mut Values<'_>, out: &mut Vec<u8>) {
+        self.room.resize(ROOM, 0);
+        let mut lane = Lane::new(&mut self.room);
+        while let Some((key, len, value)) = members.short() {
+            let written = match value {
+                Short::Int(value) => lane.put_int(key, len, value),
+                Short::Text(text) => lane.put_text(key, len, text),
+                Short::List(text) => lane.put_list(key, len, text),
+            };
+            if !written {
+                break;
+            }
+            members.skip(value);
+        }
+        out.extend_from_slice(lane.written());
+    }
+
     /// The rest of a member, behind its key.
     #[inline]
     fn member(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) {
@@ -104,31 +129,6 @@ impl ValueWriter {
             self.value(value, out);
         }
     }
-}
-
-/// Room that short members are written into at once: those of an access log.
-const ROOM: usize = 2048;
-
-/// Writes members as long as they are short: texts that need no escape, and numbers, behind keys that
-/// stand ready. A vector looks at its length and capacity for each piece; here both are looked at
-/// once for many, and pieces are copied as blocks of which only a part counts.
-fn short_members(members: &mut Values<'_>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + ROOM, 0);
-    let mut lane = Lane::new(&mut out[start..]);
-    while let Some((key, len, value)) = members.short() {
-        let written = match value {
-            Short::Int(value) => lane.put_int(key, len, value),
-            Short::Text(text) => lane.put_text(key, len, text),
-            Short::List(text) => lane.put_list(key, len, text),
-        };
-        if !written {
-            break;
-        }
-        members.skip(value);
-    }
-    let written = lane.written();
-    out.truncate(start + written);
 }
 
 /// The members written from `start` on, each with a comma before it, become the inside of an

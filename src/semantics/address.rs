@@ -29,19 +29,12 @@ pub(super) fn host_and_port(text: &[u8]) -> Address {
         return Address::whole(text);
     };
     match digits {
-        [b':', digits @ ..] if !host.is_empty() && !has_colon(host) => match port(digits) {
+        [b':', digits @ ..] if !host.is_empty() && !host.iter().any(|it| *it == b':') => match port(digits) {
             Some(port) => Address { host: 0..host.len(), port: Some(port) },
             None => Address::whole(text),
         },
         _ => Address::whole(text),
     }
-}
-
-/// Hosts are short: a search that looks at one byte after the other and never ends early is a few
-/// vectors.
-#[inline]
-fn has_colon(host: &[u8]) -> bool {
-    host.iter().fold(false, |found, byte| found | (*byte == b':'))
 }
 
 fn bracketed(text: &[u8]) -> Option<Address> {

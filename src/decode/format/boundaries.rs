@@ -47,14 +47,7 @@ impl Boundaries {
         read
     }
 
-    fn places(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        slots: &[Element],
-        places: &mut [Place],
-        words: usize,
-    ) -> Match {
+    fn places(&mut self, text: &[u8], start: usize, slots: &[Element], places: &mut [Place], words: usize) -> Match {
         set(&mut self.bits, 0);
         for (index, slot) in slots.iter().enumerate() {
             let (begins, ends) = neighbours(&mut self.bits, words, index);

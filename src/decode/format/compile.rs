@@ -71,9 +71,8 @@ fn finest_time_counts(slots: &[Slot], classes: &[Class], reads: &[Reads]) -> Vec
     };
     let counts = |index: usize| {
         let same = |other: &usize| *other != index && slots[*other].target == slots[index].target;
-        let finer = |other: usize| {
-            precision(other) > precision(index) || precision(other) == precision(index) && other < index
-        };
+        let finer =
+            |other: usize| precision(other) > precision(index) || precision(other) == precision(index) && other < index;
         !is_time(&slots[index].target) || !(0..slots.len()).filter(same).any(finer)
     };
     reads.iter().enumerate().map(|(index, read)| counts(index).then_some(*read)).collect()
