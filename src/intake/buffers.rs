@@ -32,7 +32,7 @@ pub(super) fn take(bytes: usize) -> Option<Vec<u8>> {
 }
 
 /// The bytes of a piece, to be shared; its buffer comes back when the last who shares it drops it.
-pub(super) fn share(piece: Vec<u8>) -> Bytes {
+pub(super) fn share(mut piece: Vec<u8>) -> Bytes {
     match piece.capacity() {
         BUFFER_BYTES..=BUFFER_BYTES_MAX if piece.len() >= BUFFER_BYTES / 2 => Bytes::from_owner(Piece(piece)),
         BUFFER_BYTES..=BUFFER_BYTES_MAX => {
@@ -41,7 +41,13 @@ pub(super) fn share(piece: Vec<u8>) -> Bytes {
             drop(Piece(piece));
             exact
         }
-        _ => Bytes::from(piece),
+        capacity => {
+            // An inbox counts what is in it: the rest is at most as much.
+            if piece.len() < capacity / 2 {
+                piece.shrink_to_fit();
+            }
+            Bytes::from(piece)
+        }
     }
 }
 
