@@ -238,7 +238,8 @@ impl Intake {
                 observed_unix_nano: work.origin.received_unix_nano,
                 redactor: self.redactor.as_deref(),
             };
-            reserve(&mut outputs, payload.len());
+            let left = records.saturating_sub(u64::from(from)) * payload.len() as u64 / records.max(1);
+            reserve(&mut outputs, left as usize);
             let mut feed = Feed { outputs: &mut outputs };
             let next = SCRATCH
                 .with_borrow_mut(|scratch| otlp::decode(&payload, from, &settings, scratch, &mut feed, &mut counts));

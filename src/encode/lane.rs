@@ -140,7 +140,7 @@ fn put_plain(member: &mut [u8; MEMBER], at: usize, text: &[u8]) -> Option<usize>
 fn decimal(value: u32) -> (u64, usize) {
     // Halves of the digits, in halves of the word: four, two, then one in each.
     let value = u64::from(value);
-    let fours = value / 10_000 | (value % 10_000) << 32;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
     let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x7F_0000_007F;
     let twos = hundreds | fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
     let tens = (twos.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;

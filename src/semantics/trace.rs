@@ -45,7 +45,7 @@ fn eight_digits(word: u64) -> (u32, bool) {
     const HIGH: u64 = EACH << 7;
     // The high bit of each byte that is at least this one; right for bytes that are ASCII.
     let from = |word: u64, first: u8| (word & !HIGH).wrapping_add(EACH * u64::from(0x80 - first));
-    let lower = word | EACH * 0x20;
+    let lower = word | (EACH * 0x20);
     let letters = from(lower, b'a') & !from(lower, b'g') & HIGH;
     let numbers = from(word, b'0') & !from(word, b'9' + 1) & HIGH;
     let is_hex = (letters | numbers) & !word & HIGH == HIGH;
