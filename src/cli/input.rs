@@ -1,7 +1,7 @@
 //! Where the configuration comes from: a file, flags, or neither.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -24,6 +24,11 @@ pub struct InputArgs {
 }
 
 impl InputArgs {
+    /// True when it is read from a file, which may be another one later.
+    pub fn is_file(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// Reads and checks.
     pub fn load(&self) -> Result<Checked, ConfigErrors> {
         let mut draft = match &self.config {
@@ -41,6 +46,11 @@ impl InputArgs {
         }
         draft.finish()
     }
+}
+
+/// A checked configuration from a file, or the defaults.
+pub fn file(path: Option<&Path>) -> Result<Checked, ConfigErrors> {
+    path.map_or_else(Draft::defaults, Draft::file)?.finish()
 }
 
 /// Keys and values of one source or sink; the first is its type.

@@ -14,6 +14,7 @@ mod completion;
 mod explain;
 mod from_policy;
 mod input;
+mod journal;
 mod learn;
 mod log;
 mod man;
@@ -70,6 +71,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Propose the format of access-log lines from samples
     Learn(learn::LearnArgs),
+    /// Look into a journal, also into one at work: nothing is changed
+    Journal(journal::JournalArgs),
     /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
     Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
@@ -99,13 +102,14 @@ pub fn main() -> Exit {
         }
     };
     match arguments.command.unwrap_or(Command::Run(Box::new(arguments.run))) {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(*args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::FromPolicy(args) => from_policy::from_policy(&args),
         Command::Test(args) => test::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Learn(args) => learn::learn(&args),
+        Command::Journal(args) => journal::journal(&args),
         Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),
