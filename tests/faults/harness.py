@@ -46,6 +46,14 @@ class Verdict:
         return self.expect(got == wanted, f"{name}: {got}, expected {wanted}")
 
 
+def row(*numbers):
+    """Says which rows of the list of faults a case answers; see README.md."""
+    def mark(case):
+        case.rows = numbers
+        return case
+    return mark
+
+
 class Skip(Exception):
     """The case cannot be run here; the message says why."""
 
@@ -55,7 +63,23 @@ class Environment:
 
     def __init__(self, binary, smoke, seed):
         self.binary, self.smoke, self.seed = binary, smoke, seed
-        self.directory, self._processes = None, []
+        self.directory, self._processes, self._afterwards = None, [], []
+
+    def needs_journal(self):
+        """Skips the case when the binary has no journal."""
+        path = self.directory / "journal-or-not.json"
+        config = {
+            "sources": {"otlp": {"type": "otlp", "grpc": "127.0.0.1:0"}}, "sinks": {"nowhere": {"type": "null"}},
+            "journal": {"dir": str(self.directory / "journal-or-not")},
+        }
+        path.write_text(json.dumps(config))
+        checked = subprocess.run([self.binary, "check", "-c", path], capture_output=True, text=True, check=False)
+        if "not supported by this version" in checked.stderr:
+            raise Skip("this binary has no journal")
+
+    def afterwards(self, undo):
+        """Something to undo when the case is over, however it ends."""
+        self._afterwards.append(undo)
 
     def pick(self, full, smoke):
         return smoke if self.smoke else full
@@ -64,6 +88,11 @@ class Environment:
         name = f"logboom-{len(self._processes)}"
         process = Logboom(self.binary, self.directory, name, config, verdict, **options)
         self._processes.append(process)
+        return process
+
+    def adopt(self, process):
+        """Has a subprocess of a case ended with it."""
+        self._processes.append(Adopted(process))
         return process
 
     def gen(self, *arguments):
@@ -76,27 +105,49 @@ class Environment:
         for process in self._processes:
             process.kill()
         self._processes.clear()
+        while self._afterwards:
+            self._afterwards.pop()()
+
+
+class NotReady(RuntimeError):
+    """It ended, or hung, before it was ready; the message is its log."""
 
 
 class Logboom:
-    """A running logboom. While it runs its ledger is read five times a second."""
+    """A running logboom. While it runs its ledger is read five times a second.
 
-    def __init__(self, binary, directory, name, config, verdict, descriptors=None, stdout=subprocess.DEVNULL):
-        config = {"admin": {"listen": "127.0.0.1:0"}, **config}
+    `wrap` is a command put before it, which must keep the process id (`strace -D` does); `before` is
+    called in the new process; `config` may be a path.
+    """
+
+    def __init__(self, binary, directory, name, config, verdict, descriptors=None, stdout=subprocess.DEVNULL,
+                 wrap=(), arguments=(), before=None, ready_s=READY_S, **popen):
         path, self.log = directory / f"{name}.json", directory / f"{name}.log"
-        path.write_text(json.dumps(config, indent=1))
+        if isinstance(config, dict):
+            path.write_text(json.dumps({"admin": {"listen": "127.0.0.1:0"}, **config}, indent=1))
+        else:
+            path = config
         self._verdict, self._name = verdict, name
         self._ready, self._line = threading.Event(), None
         limit = descriptors or resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+        def prepare():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            if before:
+                before()
+
+        started = time.monotonic()
         self.process = subprocess.Popen(
-            [binary, "run", "-c", path], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True,
-            errors="replace", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+            [*wrap, binary, "run", "-c", path, *arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
+            text=True, errors="replace", preexec_fn=prepare, **popen,
         )
-        self.pid = self.process.pid
+        self.config, self.pid = path, self.process.pid
         self._reader = threading.Thread(target=self._follow, daemon=True)
         self._reader.start()
-        if not self._ready.wait(READY_S) or self._line is None:
-            raise RuntimeError(f"logboom is not ready:\n{self.log.read_text()[-2000:]}")
+        if not self._ready.wait(ready_s) or self._line is None:
+            self.process.kill()
+            raise NotReady(f"logboom is not ready:\n{self.log.read_text()[-2000:]}")
+        self.ready_s = time.monotonic() - started
         self.lines = self._port(r"lines 127\.0\.0\.1:(\d+)")
         self.otlp = self._port(r"otlp 127\.0\.0\.1:(\d+) \(grpc\)")
         self.admin = self._port(r"admin 127\.0\.0\.1:(\d+)")
@@ -183,6 +234,20 @@ class Logboom:
             self.process.kill()
         self.process.wait()
 
+    def crash(self):
+        """kill -9, and what must have held until then."""
+        self.process.kill()
+        self.process.wait()
+        self._stop_watching()
+        self._reader.join()
+        self._verdict.expect(self.imbalance_max == 0, f"{self._name}: ledger imbalance {self.imbalance_max} while running")
+        self._verdict.expect("panicked" not in self.log.read_text(), f"{self._name}: it panicked, see {self.log}")
+
+    def behind(self, *names):
+        """Records that these sinks, or all, have still to deliver, in memory or in the journal."""
+        status = self.status()["sinks"]
+        return sum(status[name].get("journal_lag_records", 0) + status[name]["in_flight_records"] for name in names or status)
+
     def _get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
             return answer.read().decode()
@@ -215,6 +280,18 @@ class Logboom:
     def _port(self, pattern):
         match = re.search(pattern, self._line)
         return int(match[1]) if match else None
+
+
+class Adopted:
+    """Any other process, ended with its case."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
 
 
 class Gen:
@@ -330,6 +407,22 @@ def sources(**lines):
 
 def file_sink(path, encoding="raw", **options):
     return {"type": "file", "path": str(path), "encoding": encoding, "rotate": {"size": "100GB"}, **options}
+
+
+def free_port():
+    """A port that the kernel says is free, for what must come back on the same one."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        return reserved.getsockname()[1]
+
+
+def percentiles(values, unit=1000, digits=1):
+    """`p50/p99/max`, by default of seconds in milliseconds."""
+    values = sorted(values)
+    if not values:
+        return "none"
+    at = lambda share: round(values[min(len(values) - 1, int(len(values) * share))] * unit, digits)  # noqa: E731
+    return f"{at(0.5)}/{at(0.99)}/{at(1.0)}"
 
 
 def connect(port, source=None):

@@ -15,8 +15,9 @@ WINDOW = 65535
 FRAME_MAX = 16384
 
 CODES = {
-    0: "OK", 1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED",
-    11: "OUT_OF_RANGE", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE",
+    0: "OK", 1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS",
+    7: "PERMISSION_DENIED", 8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 10: "ABORTED", 11: "OUT_OF_RANGE",
+    12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS", 16: "UNAUTHENTICATED",
 }
 
 
@@ -52,7 +53,7 @@ class Grpc:
         headers = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("te", "trailers")]
         headers += [("content-type", content_type)] if content_type else []
         headers += [("grpc-encoding", encoding)] if encoding else []
-        self._send(frame(HEADERS, END_HEADERS, stream, b"".join(map(_literal, headers))))
+        self._send(frame(HEADERS, END_HEADERS, stream, b"".join(map(literal, headers))))
         body = struct.pack(">BI", encoding is not None, len(message)) + message if framed is None else framed
         self._send_body(stream, memoryview(body), end)
         return stream
@@ -177,10 +178,10 @@ def frame(kind, flags, stream, payload):
 def request_head(stream):
     """The HEADERS frame of an ordinary Export call."""
     headers = [(":method", "POST"), (":scheme", "http"), (":path", EXPORT), (":authority", "localhost"), ("content-type", "application/grpc")]
-    return frame(HEADERS, END_HEADERS, stream, b"".join(map(_literal, headers)))
+    return frame(HEADERS, END_HEADERS, stream, b"".join(map(literal, headers)))
 
 
-def _literal(header):
+def literal(header):
     name, value = (part.encode() for part in header)
     return b"\x00" + _length(len(name)) + name + _length(len(value)) + value
 

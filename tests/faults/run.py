@@ -24,11 +24,12 @@ sys.dont_write_bytecode = True
 import connections  # noqa: E402
 import files  # noqa: E402
 import hostile  # noqa: E402
+import matrix  # noqa: E402
 import process  # noqa: E402
 import sinks  # noqa: E402
 from harness import Environment, Skip, Verdict  # noqa: E402
 
-CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES]
+CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES, *matrix.CASES]
 
 
 def main():
@@ -40,12 +41,13 @@ def main():
         print(f"no such case; there are: {', '.join(map(_name, CASES))}", file=sys.stderr)
         return 2
     print(f"seed {options.seed}, {'smoke' if options.smoke else 'full'} counts", flush=True)
-    print(f"{'case':<22} {'':<7} {'s':>6}  promise, figures", flush=True)
+    print(f"{'case':<26} {'':<7} {'s':>6}  promise, figures", flush=True)
     results = [_run(case, options) for case in chosen]
     if options.json:
         options.json.write_text(json.dumps({"seed": options.seed, "smoke": options.smoke, "cases": results}, indent=1) + "\n")
     failed = sum(result["result"] == "failed" for result in results)
     skipped = sum(result["result"] == "skipped" for result in results)
+    _table(results)
     if skipped:
         print(f"{skipped} skipped")
     print(f"{len(results) - failed - skipped} passed, {failed} failed")
@@ -84,18 +86,31 @@ def _run(case, options):
     seconds = time.monotonic() - started
     result = "skipped" if verdict.skipped else "failed" if verdict.broken else "passed"
     figures = ", ".join(f"{key} {value}" for key, value in verdict.figures.items())
-    print(f"{name:<22} {result if result != 'failed' else 'FAILED':<7} {seconds:>6.1f}  ", end="")
+    print(f"{name:<26} {result if result != 'failed' else 'FAILED':<7} {seconds:>6.1f}  ", end="")
     lines = [promise, figures, *([f"skipped: {verdict.skipped}"] if verdict.skipped else []), *(f"! {one}" for one in verdict.broken)]
     if result == "failed" or options.keep:
         lines.append(f"files and logs: {environment.directory}")
+    if result == "failed":
+        lines.append(f"again: run.py --logboom {options.logboom} --only {name} --seed {options.seed}{' --smoke' * options.smoke}")
     else:
         shutil.rmtree(environment.directory, ignore_errors=True)
     wrapped = (piece for line in lines for piece in textwrap.wrap(line[:2000], 110, break_long_words=False))
-    print(f"\n{'':<39}".join(wrapped), flush=True)
+    print(f"\n{'':<43}".join(wrapped), flush=True)
     return {
-        "case": name, "promise": promise, "result": result, "seconds": round(seconds, 1),
+        "case": name, "rows": list(getattr(case, "rows", ())), "promise": promise, "result": result, "seconds": round(seconds, 1),
         "figures": verdict.figures, "broken": verdict.broken, "skipped": verdict.skipped,
     }
+
+
+def _table(results):
+    """Everything once more, a case a line, with its figures."""
+    print(f"\n{'rows':<8} {'case':<26} {'':<7} {'s':>6}  figures")
+    for one in results:
+        figures = ", ".join(f"{key} {value}" for key, value in one["figures"].items()) or one["skipped"] or ""
+        rows = " ".join(map(str, one["rows"]))
+        shown = one["result"] if one["result"] != "failed" else "FAILED"
+        print(f"{rows:<8} {one['case']:<26} {shown:<7} {one['seconds']:>6.1f}  {figures[:400]}")
+    print(flush=True)
 
 
 def _name(case):
