@@ -6,6 +6,7 @@ files, its standard error, /metrics and /status, and what the kernel says about 
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import re
@@ -63,10 +64,9 @@ class Environment:
 
     def __init__(self, binary, smoke, seed):
         self.binary, self.smoke, self.seed = binary, smoke, seed
-        self.directory, self._processes, self._afterwards = None, [], []
+        self.directory, self._processes, self._afterwards, self._numbers = None, [], [], itertools.count()
 
-    def needs_journal(self):
-        """Skips the case when the binary has no journal."""
+    def has_journal(self):
         path = self.directory / "journal-or-not.json"
         config = {
             "sources": {"otlp": {"type": "otlp", "grpc": "127.0.0.1:0"}}, "sinks": {"nowhere": {"type": "null"}},
@@ -74,8 +74,19 @@ class Environment:
         }
         path.write_text(json.dumps(config))
         checked = subprocess.run([self.binary, "check", "-c", path], capture_output=True, text=True, check=False)
-        if "not supported by this version" in checked.stderr:
+        return "not supported by this version" not in checked.stderr
+
+    def needs_journal(self):
+        if not self.has_journal():
             raise Skip("this binary has no journal")
+
+    def journal(self, **options):
+        """A journal beside the other files of the case, as a part of a configuration."""
+        return {"journal": {"dir": str(self.directory / "journal"), **options}}
+
+    def journal_if_any(self, **options):
+        """The same; nothing for a binary that has none, for cases that memory can pass too."""
+        return self.journal(**options) if self.has_journal() else {}
 
     def afterwards(self, undo):
         """Something to undo when the case is over, however it ends."""
@@ -85,7 +96,7 @@ class Environment:
         return smoke if self.smoke else full
 
     def logboom(self, config, verdict, **options):
-        name = f"logboom-{len(self._processes)}"
+        name = f"logboom-{next(self._numbers)}"
         process = Logboom(self.binary, self.directory, name, config, verdict, **options)
         self._processes.append(process)
         return process
@@ -100,11 +111,14 @@ class Environment:
         self._processes.append(load)
         return load
 
-    def end(self):
-        """Kills what a case has left behind."""
+    def end_processes(self):
         for process in self._processes:
             process.kill()
         self._processes.clear()
+
+    def end(self):
+        """Kills what a case has left behind, and undoes what it has done."""
+        self.end_processes()
         while self._afterwards:
             self._afterwards.pop()()
 

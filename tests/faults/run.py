@@ -22,14 +22,18 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import connections  # noqa: E402
+import crashes  # noqa: E402
+import damage  # noqa: E402
+import disks  # noqa: E402
 import files  # noqa: E402
 import hostile  # noqa: E402
 import matrix  # noqa: E402
+import outage  # noqa: E402
 import process  # noqa: E402
 import sinks  # noqa: E402
 from harness import Environment, Skip, Verdict  # noqa: E402
 
-CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES, *matrix.CASES]
+CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES, *matrix.CASES, *outage.CASES, *crashes.CASES, *damage.CASES, *disks.CASES]
 
 
 def main():

@@ -20,7 +20,8 @@ REFILL = 1 << 24
 
 class Answer:
     """How a request is answered. `shape`: `message` (headers, message, trailers), `headers` (trailers-only), `trailers`
-    (headers, then trailers, no message), `hang` (never), `reset` (the connection dies unanswered), `ok-reset` (answered, then it dies)."""
+    (headers, then trailers, no message), `hang` (never), `reset` (the connection dies unanswered), `unheard` (the same, but the records count as
+    delivered), `ok-reset` (answered, then it dies)."""
 
     def __init__(self, code=0, shape="message", retry_after_s=None, rejected=0, delay_s=0.0):
         self.code, self.shape, self.retry_after_s, self.rejected, self.delay_s = code, shape, retry_after_s, rejected, delay_s
@@ -64,13 +65,17 @@ class Upstream:
         with self._lock:
             self.open, self.opened = self.open + 1, self.opened + 1
             self._connections.add(connection)
+        serving = None
         try:
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
-            _Connection(self, connection).serve()
+            serving = _Connection(self, connection)
+            serving.serve()
         except (OSError, EOFError, ssl.SSLError):
             pass
         finally:
+            if serving:
+                serving.end()
             connection.close()
             with self._lock:
                 self.open -= 1
@@ -94,7 +99,7 @@ class Upstream:
 class _Connection:
     def __init__(self, upstream, connection):
         self._upstream, self._socket, self._input = upstream, connection, connection.makefile("rb", buffering=1 << 18)
-        self._bodies, self._owed = {}, 0
+        self._bodies, self._hanging, self._owed = {}, set(), 0
 
     def serve(self):
         if self._take(len(PREFACE)) != PREFACE:
@@ -115,6 +120,16 @@ class _Connection:
                 self._socket.sendall(frame(PING, ACK, 0, payload))
             elif kind == RST_STREAM:
                 self._bodies.pop(stream, None)
+                self._give_up(stream)
+
+    def end(self):
+        for stream in list(self._hanging):
+            self._give_up(stream)
+
+    def _give_up(self, stream):
+        if stream in self._hanging:
+            self._hanging.discard(stream)
+            self._upstream.ended(b"", Answer(shape="hang"))
 
     def _take(self, count):
         data = self._input.read(count)
@@ -135,13 +150,14 @@ class _Connection:
             message = bytes(self._bodies.pop(stream)[5:])
             answer = self._upstream.begun(message)
             if answer.shape == "hang":
+                self._hanging.add(stream)
                 return
             if answer.delay_s:
                 time.sleep(answer.delay_s)
             self._upstream.ended(message, answer)
-            if answer.shape != "reset":
+            if answer.shape not in ("reset", "unheard"):
                 self._socket.sendall(reply(stream, answer))
-            if answer.shape in ("reset", "ok-reset"):
+            if answer.shape in ("reset", "unheard", "ok-reset"):
                 if answer.shape == "ok-reset":
                     time.sleep(0.02)
                 kill(self._socket)

@@ -1,0 +1,334 @@
+"""Disks that fail, fill up, or are slow, under the journal and under files."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from chaos import Proxy
+from crashes import fixed_sources
+from files import GAP
+from harness import Ids, Skip, file_sink, in_order, percentiles, row, sources, until
+from matrix import upstream_sink
+from oracle import FRESH_SIZES, Delivered, Producer, fresh, judge
+from upstream import Upstream
+
+SIZE = 300
+
+
+def tmpfs(environment, name, options):
+    """A small disk, unmounted when the case is over."""
+    disk = environment.directory / name
+    disk.mkdir()
+    if os.geteuid() != 0:
+        raise Skip("only root may mount a small disk")
+    mount = ["mount", "-t", "tmpfs", "-o", options, "logboom-faults", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        raise Skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    environment.afterwards(lambda: subprocess.run(["umount", "-l", str(disk)], check=False))
+    return disk
+
+
+def strace(environment, inject):
+    """A wrapper that lets system calls fail from outside. The traced process keeps its id; the tracer writes to a file."""
+    probe = subprocess.run(["strace", "-D", "-f", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=1", "true"],
+                           capture_output=True, text=True, check=False) if _exists("strace") else None
+    if probe is None or probe.returncode != 0:
+        why = "there is no strace" if probe is None else f"ptrace is not permitted here: {probe.stderr.strip()}"
+        print(f"NOTICE: {why}; faults of the disk are NOT tested", flush=True)
+        raise Skip(why)
+    trace = environment.directory / "strace.log"
+    return ["strace", "-D", "-f", "-y", "--seccomp-bpf", "-o", str(trace), "-e", "trace=fdatasync", "-e", f"inject={inject}"], trace
+
+
+def _exists(program):
+    return subprocess.run(["sh", "-c", f"command -v {program}"], capture_output=True, check=False).returncode == 0
+
+
+def heal(logboom):
+    """Ends the tracer: system calls work again."""
+    with open(f"/proc/{logboom.pid}/status") as status:
+        tracer = int(re.search(r"TracerPid:\s+(\d+)", status.read())[1])
+    if tracer:
+        os.kill(tracer, signal.SIGTERM)
+    return tracer
+
+
+class _Scene:
+    """Two producers, a journal, one upstream behind a proxy."""
+
+    def __init__(self, environment, verdict, journal, wrap=(), rate=2000, otlp=None):
+        self.delivered = Delivered({1: SIZE, 2: SIZE, **FRESH_SIZES})
+        self.mock = Upstream(self.delivered)
+        self.proxy = Proxy(self.mock.port)
+        environment.afterwards(self.mock.close)
+        environment.afterwards(self.proxy.close)
+        described = fixed_sources()
+        described["otlp"].update(otlp or {})
+        retry = {"initial": "50ms", "max": "500ms"}
+        self.config = {"sources": described, "sinks": {"up": upstream_sink(self.proxy.port, retry=retry)}, **journal}
+        self.logboom = environment.logboom(self.config, verdict, wrap=wrap)
+        self.producers = [Producer(number, self.logboom.otlp, 20, SIZE, rate) for number in (1, 2)]
+        environment.afterwards(lambda: [one.finish(0) for one in self.producers])
+
+    def codes(self):
+        total = {}
+        for one in self.producers:
+            for code, count in one.codes.items():
+                total[code] = total.get(code, 0) + count
+        return total
+
+    def acked(self):
+        return sum(one.ledger.acked() for one in self.producers)
+
+    def finish(self, verdict, logboom=None):
+        logboom = logboom or self.logboom
+        for one in self.producers:
+            verdict.expect(one.finish(), "a producer still waits for an answer")
+        verdict.expect(until(lambda: logboom.behind() == 0, 30), f"{logboom.behind()} records never arrived")
+        verdict.expect(fresh(logboom.otlp, self.delivered) is not None, "a fresh record does not arrive within 5 s")
+        judge(verdict, [one.ledger for one in self.producers], self.delivered)
+
+
+def ready(logboom):
+    """Whether /readyz says so."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{logboom.admin}/readyz", timeout=5) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError:
+        return False
+
+
+@row(9)
+def sync_fails_once(environment, verdict):
+    """fdatasync fails once with EIO: nothing acknowledged is lost, not even by a kill -9 right after; the file is never synced again;
+    it goes on by itself."""
+    environment.needs_journal()
+    wrap, trace = strace(environment, "fdatasync:error=EIO:when=20")
+    scene = _Scene(environment, verdict, environment.journal(mode="durable"), wrap)
+    verdict.expect(until(lambda: "EIO" in trace.read_text(), 20), "fdatasync was not called 20 times: this shows nothing")
+    before, begun = scene.acked(), time.monotonic()
+    verdict.expect(until(lambda: scene.acked() > before + 100, 10, 0.01), "nothing is acknowledged any more")
+    verdict.figure("recover ms", round((time.monotonic() - begun) * 1000))
+    scene.logboom.crash()
+    logboom = environment.logboom(scene.config, verdict)
+    scene.finish(verdict, logboom)
+    _never_synced_again(verdict, trace)
+    logboom.stop()
+
+
+@row(9)
+def sync_fails_always(environment, verdict):
+    """fdatasync fails for good: not one more acknowledgement, requests are answered UNAVAILABLE, /readyz says so, the process lives and goes on
+    by itself once the disk works; what was acknowledged before arrives."""
+    environment.needs_journal()
+    wrap, trace = strace(environment, "fdatasync:error=EIO:when=20+")
+    scene = _Scene(environment, verdict, environment.journal(mode="durable"), wrap)
+    verdict.expect(until(lambda: "EIO" in trace.read_text(), 20), "fdatasync was not called 20 times: this shows nothing")
+    time.sleep(1)
+    before, failed = scene.acked(), dict(scene.codes())
+    time.sleep(environment.pick(10, 4))
+    verdict.equal("acknowledged while nothing can be synced", scene.acked() - before, 0)
+    codes = {code: count - failed.get(code, 0) for code, count in scene.codes().items() if count > failed.get(code, 0)}
+    verdict.figure("answers then", codes)
+    verdict.expect(set(codes) <= {"UNAVAILABLE"} and codes, f"answers: {codes}")
+    verdict.expect(not ready(scene.logboom), "/readyz says ready while nothing can be acknowledged")
+    verdict.expect(scene.logboom.alive(), "it has ended")
+    cpu = scene.logboom.cpu_s()
+    time.sleep(1)
+    verdict.figure("CPU % meanwhile", round(100 * (scene.logboom.cpu_s() - cpu)))
+    verdict.expect(heal(scene.logboom), "the tracer is gone")
+    begun = time.monotonic()
+    verdict.expect(until(lambda: scene.acked() > before + 100, 30, 0.01), "nothing is acknowledged once the disk works")
+    verdict.figure("recover ms", round((time.monotonic() - begun) * 1000))
+    verdict.expect(until(lambda: ready(scene.logboom), 5), "/readyz does not say ready again")
+    scene.finish(verdict)
+    _never_synced_again(verdict, trace)
+    scene.logboom.stop()
+
+
+def _never_synced_again(verdict, trace):
+    failed, again = set(), 0
+    for path, result in re.findall(r"fdatasync\(\d+<([^>]*)>\)\s+= (\S+)", trace.read_text()):
+        again += path in failed
+        if result.startswith("-1"):
+            failed.add(path)
+    verdict.figure("syncs that failed", len(failed))
+    verdict.equal("syncs of a file after one failed", again, 0)
+
+
+@row(12)
+def journal_disk_full(environment, verdict):
+    """The disk of the journal is full and the upstream dead: requests are answered UNAVAILABLE, the process lives; with room it goes on within
+    2 s, with the upstream everything acknowledged arrives, and what is delivered is deleted."""
+    environment.needs_journal()
+    disk = tmpfs(environment, "disk", "size=24m")
+    ballast = disk / "ballast"
+    ballast.write_bytes(bytes(8 << 20))
+    journal = {"journal": {"dir": str(disk / "journal"), "mode": "durable", "max": "2GiB"}}
+    scene = _Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "200ms"})
+    scene.proxy.down()
+    verdict.expect(until(lambda: "UNAVAILABLE" in scene.codes(), 60), f"the disk never became full: {scene.codes()}")
+    time.sleep(1)
+    before = scene.acked()
+    ballast.unlink()
+    begun = time.monotonic()
+    verdict.expect(until(lambda: scene.acked() > before + 20, 10, 0.01), "not resumed 10 s after there was room")
+    seconds = time.monotonic() - begun
+    verdict.figure("resume ms", round(seconds * 1000))
+    verdict.expect(seconds <= 2, f"resumed after {seconds:.1f} s")
+    full = scene.codes()["UNAVAILABLE"]
+    verdict.expect(until(lambda: scene.codes()["UNAVAILABLE"] > full + 5, 60), "the disk did not become full again")
+    before = scene.acked()
+    scene.proxy.up()
+    begun = time.monotonic()
+    verdict.expect(until(lambda: scene.acked() > before + 20, 20, 0.01), "a full disk stays full although everything can be delivered")
+    verdict.figure("resume with the upstream ms", round((time.monotonic() - begun) * 1000))
+    verdict.figure("answers", scene.codes())
+    verdict.expect(set(scene.codes()) <= {"OK", "UNAVAILABLE"}, f"answers: {scene.codes()}")
+    scene.finish(verdict)
+    scene.logboom.stop()
+
+
+@row(12)
+def journal_max(environment, verdict):
+    """The journal has reached its own limit and the upstream is dead: requests are held for `hold_max`, then answered UNAVAILABLE; the directory never
+    holds more than `max`; with the upstream it goes on by itself and everything acknowledged arrives."""
+    environment.needs_journal()
+    limit = 16 << 20
+    journal = environment.journal(mode="buffered", max="16MiB")
+    scene = _Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "500ms"})
+    scene.proxy.down()
+    verdict.expect(until(lambda: "UNAVAILABLE" in scene.codes(), 60), f"the journal never became full: {scene.codes()}")
+    directory, most = environment.directory / "journal", 0
+    for _ in range(20):
+        most = max(most, sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file()))
+        time.sleep(0.1)
+    verdict.figure("on disk at most MiB", round(most / (1 << 20), 1))
+    verdict.expect(most <= limit, f"{most} bytes on the disk, at most {limit} are allowed")
+    held = max(one.slowest_s for one in scene.producers)
+    verdict.figure("held at most ms", round(held * 1000))
+    verdict.expect(0.4 <= held <= 2.5, f"a request was held for {held:.1f} s, hold_max is 0.5 s")
+    before = scene.acked()
+    scene.proxy.up()
+    begun = time.monotonic()
+    verdict.expect(until(lambda: scene.acked() > before + 20, 20, 0.01), "it does not go on with the upstream")
+    verdict.figure("resume ms", round((time.monotonic() - begun) * 1000))
+    scene.finish(verdict)
+    scene.logboom.stop()
+
+
+@row(13)
+def file_disk_full(environment, verdict):
+    """The disk of a file is full, with a journal: nothing is lost and nothing torn, the upstream beside it is whole, and it goes on by
+    itself from where it was."""
+    environment.needs_journal()
+    disk = tmpfs(environment, "disk", "size=8m")
+    ballast, path = disk / "ballast", disk / "out/small.log"
+    ballast.write_bytes(bytes(6 << 20))
+    config = {
+        "sources": sources(),
+        "sinks": {"small": {**file_sink(path), "wait_max": "forever"}, "other": file_sink(environment.directory / "other.log")},
+        **environment.journal(mode="buffered"),
+    }
+    logboom = environment.logboom(config, verdict)
+    load = environment.gen(
+        "--format", "kuma-http", "--id", "--rate", "10k", "--count", environment.pick(18_000, 12_000), "--connections", 4, "--per-write", 1,
+        "--seed", environment.seed, "--to", f"lines://127.0.0.1:{logboom.lines}",
+    )
+    verdict.expect(until(lambda: logboom.sink("small")["state"] != "healthy", 30), "the disk never became full")
+    report = load.report(60)
+    verdict.expect(until(lambda: logboom.behind("other") == 0, 15), "the other file is behind")
+    torn = Ids()
+    torn.feed(path.read_bytes())
+    verdict.equal("torn while full", torn.torn, 0)
+    ballast.unlink()
+    begun = time.monotonic()
+    verdict.expect(until(lambda: logboom.behind("small") == 0, 30, 0.01), "not resumed 30 s after there was room")
+    verdict.figure("resume ms", round((time.monotonic() - begun) * 1000))
+    verdict.equal("shed", logboom.shed("small") + logboom.shed("other"), 0)
+    cut = logboom.cut_lines()
+    logboom.stop()
+    for name in (path, environment.directory / "other.log"):
+        ids = Ids(besides=GAP)
+        ids.feed(name.read_bytes())
+        in_order(verdict, ids, report, cut=cut)
+
+
+@row(13)
+def file_out_of_inodes(environment, verdict):
+    """The disk of a file has no inode left, so rotation cannot make files: nothing is lost, torn or doubled; once there are
+    inodes it rotates again."""
+    disk = tmpfs(environment, "disk", "size=64m,nr_inodes=12")
+    ballast = [disk / f"ballast-{number}" for number in range(5)]
+    for one in ballast:
+        one.write_bytes(b"")
+    path = disk / "out/small.log"
+    config = {"sources": sources(), "sinks": {"small": {**file_sink(path), "rotate": {"size": "256KiB"}, "wait_max": "60s"}}}
+    logboom = environment.logboom(config, verdict)
+    seconds = environment.pick(12, 6)
+    load = environment.gen(
+        "--format", "kuma-http", "--id", "--rate", "5k", "--duration", f"{seconds}s", "--connections", 4, "--per-write", 1,
+        "--seed", environment.seed, "--to", f"lines://127.0.0.1:{logboom.lines}",
+    )
+    rotations = lambda: logboom.metric("logboom_file_rotations_total", sink="small", reason="size")  # noqa: E731
+    time.sleep(seconds / 2)
+    stuck = rotations()
+    verdict.figure("rotations until inodes ran out", stuck)
+    verdict.figure("write errors", logboom.metric("logboom_write_errors_total", sink="small"))
+    for one in ballast:
+        one.unlink()
+    verdict.expect(until(lambda: rotations() > stuck, 15), "it does not rotate again once there are inodes")
+    report = load.report(60)
+    # Twelve inodes are soon used up again; what is left is written on in the file that is open.
+    verdict.expect(logboom.settled(30), "records are still on their way")
+    verdict.equal("shed", logboom.shed("small"), 0)
+    cut = logboom.cut_lines()
+    logboom.stop()
+    ids = Ids()
+    for piece in sorted(path.parent.glob("small@*"), key=lambda one: int(re.search(r"@(\d+)", one.name)[1])):
+        ids.feed(piece.read_bytes())
+    ids.feed(path.read_bytes())
+    in_order(verdict, ids, report, cut=cut)
+
+
+@row(14)
+def disk_stall(environment, verdict):
+    """Every fdatasync takes 10 s: requests wait or are refused, health answers within 100 ms, memory stays bounded, nothing acknowledged is lost."""
+    environment.needs_journal()
+    wrap, _ = strace(environment, f"fdatasync:delay_exit={environment.pick(10_000_000, 3_000_000)}:when=10+")
+    scene = _Scene(environment, verdict, environment.journal(mode="durable"), wrap)
+    over, waits = threading.Event(), []
+
+    def probe():
+        while not over.wait(0.05):
+            begun = time.monotonic()
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{scene.logboom.admin}/livez", timeout=5) as answer:
+                    answer.read()
+            except OSError:
+                pass
+            waits.append(time.monotonic() - begun)
+
+    prober = threading.Thread(target=probe, daemon=True)
+    prober.start()
+    time.sleep(environment.pick(40, 8))
+    over.set()
+    prober.join(10)
+    health = sorted(waits)[int(len(waits) * 0.99)]
+    verdict.figure("health ms p50/p99/max", percentiles(waits))
+    verdict.figure("requests ms p50/p99/max", percentiles([one for producer in scene.producers for one in producer.waits_s]))
+    verdict.figure("answers", scene.codes())
+    verdict.expect(health <= 0.1, f"health answered after {health * 1000:.0f} ms")
+    scene.logboom.check_memory()
+    heal(scene.logboom)
+    scene.finish(verdict)
+    scene.logboom.stop()
+
+
+CASES = [sync_fails_once, sync_fails_always, journal_disk_full, journal_max, file_disk_full, file_out_of_inodes, disk_stall]
