@@ -242,6 +242,16 @@ class Logboom:
         verdict.expect("panicked" not in text, f"{self._name}: it panicked, see {self.log}")
         return code, seconds, _ledger(line)
 
+    def ended(self, within_s):
+        """The exit code of a process that is to end by itself; None when it does not."""
+        try:
+            code = self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return None
+        self._stop_watching()
+        self._reader.join()
+        return code
+
     def kill(self):
         self._ending.set()
         if self.alive():

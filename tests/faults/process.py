@@ -127,7 +127,7 @@ def memory_messages(environment, verdict):
     sink = _bounded_file(environment.directory / "raw.log", "raw")
     logboom = environment.logboom({"sources": sources(), "sinks": {"raw": sink}}, verdict)
     seconds = environment.pick(30, 8)
-    codes = _large_messages(logboom, seconds, 50)
+    codes = large_messages(logboom, seconds, 50)
     verdict.figure("answers", codes)
     verdict.expect(set(codes) <= {"OK", "UNAVAILABLE"}, f"answers: {codes}")
     verdict.expect(codes.get("OK", 0) >= seconds, f"{codes.get('OK', 0)} messages got through in {seconds} s")
@@ -155,7 +155,7 @@ def memory_bound(environment, verdict):
         "--format", "mixed", "--hostile", "--rate", "max", "--connections", 150, "--duration", f"{seconds}s",
         "--seed", environment.seed, "--to", f"lines://127.0.0.1:{logboom.lines}",
     )
-    codes = _large_messages(logboom, seconds, 50)
+    codes = large_messages(logboom, seconds, 50)
     report = load.report(seconds + 60)
     verdict.figure("lines", report["records"])
     verdict.figure("large messages", codes)
@@ -173,9 +173,9 @@ def _bounded_file(path, encoding):
     return {**file_sink(path, encoding), "rotate": {"size": "256MiB"}, "keep": {"files": 1}}
 
 
-def _large_messages(logboom, seconds, clients):
-    """How often which code was the answer to a message just under the limit of messages."""
-    message, ends, codes = request([record("x" * 1_000_000)] * 15), time.monotonic() + seconds, collections.Counter()
+def large_messages(logboom, seconds, clients, records=15):
+    """How often which code was the answer to a message of so many MB, by default just under the limit of messages."""
+    message, ends, codes = request([record("x" * 1_000_000)] * records), time.monotonic() + seconds, collections.Counter()
 
     def send():
         while time.monotonic() < ends:

@@ -4,6 +4,7 @@ Headers of requests are skipped unread, so it needs no HPACK state: only one met
 """
 
 import base64
+import contextlib
 import socket
 import ssl
 import struct
@@ -45,7 +46,8 @@ class Upstream:
     def close(self):
         """Nobody listens any more, and every connection dies."""
         # A thread in accept() holds the socket open; shutdown wakes it.
-        self.listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         with self._lock:
             connections = list(self._connections)
