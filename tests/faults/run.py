@@ -27,6 +27,7 @@ import crashes  # noqa: E402
 import damage  # noqa: E402
 import disks  # noqa: E402
 import files  # noqa: E402
+import guards  # noqa: E402
 import hostile  # noqa: E402
 import isolation  # noqa: E402
 import matrix  # noqa: E402
@@ -37,7 +38,7 @@ import restarts  # noqa: E402
 import sinks  # noqa: E402
 from harness import Environment, Skip, Verdict  # noqa: E402
 
-CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES, *matrix.CASES, *outage.CASES, *crashes.CASES, *damage.CASES, *disks.CASES, *restarts.CASES, *isolation.CASES, *cost.CASES, *reload.CASES]
+CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES, *matrix.CASES, *outage.CASES, *crashes.CASES, *damage.CASES, *disks.CASES, *restarts.CASES, *isolation.CASES, *cost.CASES, *reload.CASES, *guards.CASES]
 
 
 def main():
