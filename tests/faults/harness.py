@@ -162,8 +162,8 @@ class Logboom:
             self.process.kill()
             raise NotReady(f"logboom is not ready:\n{self.log.read_text()[-2000:]}")
         self.ready_s = time.monotonic() - started
-        self.lines = self._port(r"lines 127\.0\.0\.1:(\d+)")
-        self.otlp = self._port(r"otlp 127\.0\.0\.1:(\d+) \(grpc\)")
+        self.lines = self._port(r"lines (?:127\.0\.0\.1|0\.0\.0\.0):(\d+)")
+        self.otlp = self._port(r"otlp (?:127\.0\.0\.1|0\.0\.0\.0):(\d+) \(grpc\)")
         self.admin = self._port(r"admin 127\.0\.0\.1:(\d+)")
         self.imbalance_max, self.scrapes, self._ending = 0, 0, threading.Event()
         self.status()

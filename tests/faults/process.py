@@ -5,11 +5,12 @@ import random
 import threading
 import time
 
-from harness import GRACE_S, file_sink, sources, until
+from harness import GRACE_S, file_sink, row, sources, until
 from http2 import Closed, Grpc
 from otlp import record, request
 
 
+@row(16)
 def sigterm_lines(environment, verdict):
     """SIGTERM under load of lines: exit 0 within the grace, the file holds as many as the ledger says, and at a million a second none is shed."""
     counter = random.Random(environment.seed)
@@ -43,6 +44,7 @@ def sigterm_lines(environment, verdict):
     verdict.expect(slowest <= GRACE_S, f"ended after {slowest:.1f} s")
 
 
+@row(16)
 def sigterm_otlp(environment, verdict):
     """SIGTERM under full load of OTLP: exit 0 within the grace, and every acknowledged record is in the file."""
     counter = random.Random(environment.seed)
