@@ -4,9 +4,12 @@ import contextlib
 import resource
 import time
 
-from harness import Honest, Ids, Skip, connect, contains, file_sink, in_order, row, send_line, sources, until
+from harness import Skip, connect, file_sink, row, sources
+from honest import Honest
 from http2 import DATA, PREFACE, SETTINGS, Grpc, frame, request_head
+from ids import Ids, in_order
 from otlp import record, request
+from waiting import until
 
 NEWLINE, SETTINGS_FRAME = b"\n", frame(SETTINGS, 0, 0, b"")
 

@@ -2,7 +2,9 @@
 
 import time
 
-from harness import file_sink, row, sources, until
+from harness import file_sink, row, sources
+from waiting import until
+
 
 
 @row("gate")

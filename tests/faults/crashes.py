@@ -10,10 +10,12 @@ from pathlib import Path
 
 from backlog import scan, segments
 from chaos import Proxy
-from harness import GRACE_S, file_sink, free_port, percentiles, row, until
+from harness import file_sink, free_port, row
 from matrix import upstream_sink
 from oracle import FRESH, FRESH_SIZES, Delivered, Producer, fresh, judge, sizes
+from running import GRACE_S
 from upstream import Upstream
+from waiting import percentiles, until
 
 READY_MAX_S = 2.0
 # What a sink may have in flight, and what its cursor may lag behind: 4 MiB each.

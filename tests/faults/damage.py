@@ -5,11 +5,13 @@ import shutil
 import subprocess
 
 from backlog import segments
-from harness import NotReady, file_sink, row, until
+from harness import file_sink, row
 from http2 import Grpc
 from matrix import otlp_only, upstream_sink
 from oracle import BODY, FRESH_SIZES, Delivered, Ledger
 from otlp import record, request
+from running import NotReady
+from waiting import until
 
 
 class Journal:

@@ -12,10 +12,12 @@ import urllib.request
 from chaos import Proxy
 from crashes import fixed_sources
 from files import GAP
-from harness import Ids, Skip, file_sink, in_order, percentiles, row, sources, until
+from harness import Skip, file_sink, row, sources
+from ids import Ids, in_order
 from matrix import upstream_sink
 from oracle import FRESH_SIZES, Delivered, Producer, fresh, judge
 from upstream import Upstream
+from waiting import percentiles, until
 
 SIZE = 300
 

@@ -7,7 +7,10 @@ import signal
 import subprocess
 import time
 
-from harness import Ids, Skip, contains, file_sink, in_order, row, send_line, sources, until
+from harness import Skip, contains, file_sink, row, send_line, sources
+from ids import Ids, in_order
+from waiting import until
+
 
 GAP = rb"(\d+) records from ([\w-]+) did not reach"
 

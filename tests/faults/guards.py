@@ -7,12 +7,13 @@ import stat
 import subprocess
 import urllib.request
 
-from harness import Skip, file_sink, row, sources, until
+from harness import Skip, file_sink, row, sources
 from http2 import Grpc
 from matrix import otlp_only, upstream_sink
 from oracle import FRESH_SIZES, Delivered, Ledger
 from otlp import record, request
 from upstream import Upstream
+from waiting import until
 
 CA_CONFIG = """[ca]
 default_ca = it

@@ -8,9 +8,11 @@ import socket
 import threading
 import time
 
-from harness import Honest, connect, contains, file_sink, row, send_line, sources, until
+from harness import connect, contains, file_sink, row, send_line, sources
+from honest import Honest
 from http2 import Closed, Grpc
 from otlp import empty_records, field, key_value, large_resource, many_resources, nested, record, request, text
+from waiting import until
 
 MIB = 1 << 20
 

@@ -4,11 +4,12 @@ import os
 import time
 from pathlib import Path
 
-from harness import Skip, file_sink, row, sources, until
+from harness import Skip, file_sink, row, sources
 from matrix import upstream_sink
 from oracle import MARK
 from process import large_messages
 from upstream import Answer, Upstream
+from waiting import until
 
 CGROUP = Path("/sys/fs/cgroup/memory")
 CAP_BYTES = 128 << 20

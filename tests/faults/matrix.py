@@ -2,11 +2,12 @@
 
 import time
 
-from harness import row, until
+from harness import row
 from http2 import CODES, Grpc
 from oracle import FRESH_SIZES, Delivered, Ledger
 from otlp import record, request
 from upstream import OK, Answer, Upstream
+from waiting import percentiles, until
 
 AGAIN, REFUSED, HOLD, DONE = "sent again", "given up", "sent again, seldom", "done"
 # The table of the OTLP specification, but for HOLD: what says nothing about the records is waited out.
@@ -42,7 +43,7 @@ def codes(environment, verdict):
     upstream = Upstream(delivered, lambda _: script.pop(0) if script else OK)
     environment.afterwards(upstream.close)
     logboom = environment.logboom({"sources": otlp_only(), "sinks": {"up": upstream_sink(upstream.port)}}, verdict)
-    passed, wrong, failed = 0, [], 0
+    passed, wrong, failed, asked = 0, [], 0, []
     with Grpc(logboom.otlp) as client:
         for code, name in CODES.items():
             for shape in SHAPES:
@@ -62,7 +63,9 @@ def codes(environment, verdict):
                 if action == HOLD:
                     ok &= gap >= RETRY_MAX_S * 0.9
                 elif action == AGAIN and after:
-                    ok &= RETRY_INFO_S * 0.9 <= gap <= RETRY_INFO_S * 1.1 + 0.1
+                    # Each may be late on a machine that others use; all of them are not.
+                    ok &= gap >= RETRY_INFO_S * 0.9
+                    asked.append(gap)
                 passed += ok
                 if not ok:
                     wrong.append(f"{name} in {shape}: {len(attempts)} attempts, {gap:.2f} s apart, expected: {action}")
@@ -77,6 +80,8 @@ def codes(environment, verdict):
     verdict.equal("cells", f"{passed}/{len(CODES) * len(SHAPES)}", "51/51")
     for one in wrong:
         verdict.expect(False, one)
+    verdict.figure(f"RetryInfo of {RETRY_INFO_S} s kept, s p50/p99/max", percentiles(asked, 1, 2))
+    verdict.expect(sorted(asked)[len(asked) // 2] <= RETRY_INFO_S * 1.1 + 0.05, f"a RetryInfo of {RETRY_INFO_S} s became {asked}")
     verdict.equal("attempts of a partial success", len(upstream.attempts) - before, 1)
     verdict.equal("of it counted as failed", logboom.sink("up")["failed_records"] - failed, 3)
     verdict.expect(delivered.altered == 0, f"altered: {delivered.examples}")

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 
-from harness import Skip, connect, contains, file_sink, free_port, row, send_line, until
+from harness import Skip, connect, contains, file_sink, free_port, row, send_line
+from waiting import until
 
 HOST, PEER = "10.213.77.1", "10.213.77.2"
 IDLE = """
 import socket, sys, time
+
 count, host, ports = int(sys.argv[1]), sys.argv[2], [int(one) for one in sys.argv[3:]]
 held = []
 for number in range(count):

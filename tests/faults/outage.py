@@ -4,10 +4,11 @@ import random
 import time
 
 from chaos import Proxy, faults_from
-from harness import row, until
+from harness import row
 from matrix import otlp_only, upstream_sink
 from oracle import FRESH_SIZES, MARK, Delivered, Producer, fresh, judge, sizes
 from upstream import OK, Answer, Upstream
+from waiting import until
 
 RETRY_MAX_S = 1.0
 # Requests of one MiB each that a sink has in flight at most.

@@ -5,9 +5,11 @@ import random
 import threading
 import time
 
-from harness import GRACE_S, file_sink, row, sources, until
+from harness import file_sink, row, sources
 from http2 import Closed, Grpc
 from otlp import record, request
+from running import GRACE_S
+from waiting import until
 
 
 @row(16)

@@ -9,9 +9,11 @@ import subprocess
 import time
 
 from crashes import fixed_sources
-from harness import NotReady, Skip, file_sink, free_port, row, send_line, until
+from harness import Skip, file_sink, free_port, row, send_line
 from matrix import upstream_sink
 from oracle import Delivered, Producer, judge, missing
+from running import NotReady
+from waiting import until
 
 
 def _reloads(environment, logboom):

@@ -8,8 +8,10 @@ import subprocess
 import time
 
 from crashes import fixed_sources, kuma_dp
-from harness import GRACE_S, Skip, file_sink, percentiles, row, until
+from harness import Skip, file_sink, row
 from oracle import Delivered
+from running import GRACE_S
+from waiting import percentiles, until
 
 RATE, SIZE = 10_000, 300
 

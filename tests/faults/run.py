@@ -40,6 +40,7 @@ import process  # noqa: E402
 import reload  # noqa: E402
 import restarts  # noqa: E402
 import sinks  # noqa: E402
+
 from harness import Environment, Skip, Verdict  # noqa: E402
 
 CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES, *matrix.CASES, *outage.CASES, *crashes.CASES, *damage.CASES, *disks.CASES, *restarts.CASES, *isolation.CASES, *cost.CASES, *reload.CASES, *guards.CASES, *network.CASES]

@@ -6,7 +6,11 @@ import signal
 import socket
 import time
 
-from harness import GRACE_S, Ids, contains, file_sink, in_order, row, send_line, sources, until
+from harness import contains, file_sink, row, send_line, sources
+from ids import Ids, in_order
+from running import GRACE_S
+from waiting import until
+
 
 
 @row(26)
