@@ -82,7 +82,7 @@ class Journal:
 
 def told_lost(logboom):
     """What the metrics say was lost of the journal, entries or records."""
-    return logboom.metric("logboom_journal_lost_records_total") + logboom.metric("logboom_journal_corrupt_total")
+    return logboom.metric("logboom_journal_missing_entries_total") + logboom.metric("logboom_journal_corrupt_ranges_total")
 
 
 @row(5)

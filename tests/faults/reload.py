@@ -16,13 +16,6 @@ from running import NotReady
 from waiting import until
 
 
-def _reloads(environment, logboom):
-    """Whether SIGHUP reads the configuration anew; the binary says so in its log."""
-    logboom.process.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
-    return environment.has_journal()
-
-
 @row(19)
 def hup_storm(environment, verdict):
     """SIGHUP 1,000 times in 10 s under load, with two configurations in turn: nothing is lost, the last configuration wins, descriptors and memory
@@ -33,7 +26,7 @@ def hup_storm(environment, verdict):
     logboom = environment.logboom(configs[0], verdict)
     producers = [Producer(number, logboom.otlp, 20, 300, 2000) for number in (1, 2)]
     environment.afterwards(lambda: [one.finish(0) for one in producers])
-    alternates = _reloads(environment, logboom)
+    alternates = "reloads" in logboom.status()
     verdict.figure("configurations", 2 if alternates else "1, for this binary does not read a changed one")
     descriptors, resident = _descriptors(logboom), logboom.rss_kib()
     times, begun = environment.pick(1000, 150), time.monotonic()
@@ -87,7 +80,7 @@ def bad_reloads(environment, verdict):
     environment.afterwards(taken.close)
     good = {"admin": {"listen": f"127.0.0.1:{free_port()}"}, "sources": fixed_sources(), "sinks": {"files": file_sink(path)}}
     logboom = environment.logboom(good, verdict)
-    if not _reloads(environment, logboom):
+    if "reloads" not in logboom.status():
         raise Skip("this binary does not read a changed configuration")
 
     def changed(**parts):

@@ -111,11 +111,7 @@ class Logboom:
 
     def settled(self, within_s=15.0):
         """Waits until nothing is on its way any more; false when something still is."""
-        def nothing():
-            status = self.status()
-            waiting = sum(sink["in_flight_records"] for sink in status["sinks"].values())
-            return waiting + sum(source["in_intake_records"] for source in status["sources"].values()) == 0
-        return until(nothing, within_s)
+        return until(lambda: self.behind() == 0, within_s)
 
     def stop(self, codes=(0,), within_s=GRACE_S + 1):
         """SIGTERM, and what must hold then. Returns `(code, seconds, ledger by sink)`."""
@@ -170,8 +166,9 @@ class Logboom:
 
     def behind(self, *names):
         """Records that these sinks, or all, have still to deliver, in memory or in the journal."""
-        status = self.status()["sinks"]
-        return sum(status[name].get("journal_lag_records", 0) + status[name]["in_flight_records"] for name in names or status)
+        status = self.status()
+        taken = 0 if names else sum(source["in_intake_records"] for source in status["sources"].values())
+        return taken + sum(_left(status["sinks"][name]) for name in names or status["sinks"])
 
     def _get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
@@ -240,6 +237,11 @@ class Gen:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+
+def _left(sink):
+    """What a sink has to deliver, in memory or in the journal."""
+    return sink["in_flight_records"] + sink.get("deferred_records", 0)
 
 
 def _sample(text, name, labels):
