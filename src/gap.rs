@@ -10,15 +10,54 @@ use crate::batch::{Batch, Origin};
 use crate::encode::{Encoder, Encoding};
 use crate::record::{Envelope, Range, Record, RecordRef, Span, Value};
 
-/// Gaps of one sink since it last had room: one per source, so there are never more than sources.
+/// Gaps of one sink since it last had room: one per source and reason, so there are never more than a few.
 #[derive(Debug, Default)]
 pub struct Gaps {
     gaps: Vec<Gap>,
 }
 
+/// Records of one source that are missing.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// Name of the source.
+    pub source: Arc<str>,
+    /// The peer, where it is known.
+    pub peer: Option<SocketAddr>,
+    /// How many.
+    pub records: u64,
+    /// When the first of them was received, nanoseconds since the epoch.
+    pub first_unix_nano: u64,
+    /// When the last of them was received.
+    pub last_unix_nano: u64,
+    /// Why they are missing.
+    pub reason: Reason,
+}
+
+/// Why records did not reach a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Its inbox had no room, and there is no journal.
+    Full,
+    /// The journal had no room, and this sink was behind.
+    Expired,
+    /// The journal is damaged.
+    Damaged,
+}
+
+impl Reason {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Reason::Full => "it was full",
+            Reason::Expired => "it was behind, and the journal was full",
+            Reason::Damaged => "the journal was damaged",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Gap {
     source: Arc<str>,
+    reason: Reason,
     /// The peer whose records are missing, while it is only one.
     peer: Option<SocketAddr>,
     several_peers: bool,
@@ -31,25 +70,39 @@ impl Gaps {
     /// Counts a batch as missed.
     pub fn add(&mut self, batch: &Batch) {
         let Origin { source, peer, received_unix_nano } = &batch.origin;
-        let gap = match self.gaps.iter_mut().find(|gap| gap.source == *source) {
+        self.add_missing(&Missing {
+            source: Arc::clone(source),
+            peer: *peer,
+            records: batch.records,
+            first_unix_nano: *received_unix_nano,
+            last_unix_nano: *received_unix_nano,
+            reason: Reason::Full,
+        });
+    }
+
+    /// Counts records as missed.
+    pub fn add_missing(&mut self, missing: &Missing) {
+        let Missing { source, peer, first_unix_nano, last_unix_nano, reason, .. } = missing;
+        let gap = match self.gaps.iter_mut().find(|gap| gap.source == *source && gap.reason == *reason) {
             Some(gap) => gap,
             None => {
                 self.gaps.push(Gap {
                     source: Arc::clone(source),
+                    reason: *reason,
                     peer: *peer,
                     several_peers: false,
                     records: 0,
-                    first_unix_nano: *received_unix_nano,
-                    last_unix_nano: *received_unix_nano,
+                    first_unix_nano: *first_unix_nano,
+                    last_unix_nano: *last_unix_nano,
                 });
                 let last = self.gaps.len() - 1;
                 &mut self.gaps[last]
             }
         };
-        gap.records += batch.records;
+        gap.records += missing.records;
         gap.several_peers |= gap.peer != *peer;
-        gap.first_unix_nano = gap.first_unix_nano.min(*received_unix_nano);
-        gap.last_unix_nano = gap.last_unix_nano.max(*received_unix_nano);
+        gap.first_unix_nano = gap.first_unix_nano.min(*first_unix_nano);
+        gap.last_unix_nano = gap.last_unix_nano.max(*last_unix_nano);
     }
 
     /// Records missed.
@@ -58,7 +111,7 @@ impl Gaps {
         self.gaps.iter().map(|gap| gap.records).sum()
     }
 
-    /// The gap records, one per source, as a batch for the sink; forgets the gaps. `None` when
+    /// The gap records as a batch for the sink; forgets the gaps. `None` when
     /// there are none.
     pub fn take(&mut self, sink: &str, encoding: Option<Encoding>) -> Option<Batch> {
         let gaps = std::mem::take(&mut self.gaps);
@@ -87,7 +140,7 @@ impl Gap {
         let tree = &mut record.tree;
         record.severity_text = tree.side_text(b"WARN");
         let Gap { source, records, .. } = self;
-        let body = format!("{records} records from {source} did not reach {sink}: it was full");
+        let body = format!("{records} records from {source} did not reach {sink}: {}", self.reason.in_words());
         let body = tree.side_text(body.as_bytes());
         record.body = Range { start: tree.position(), end: tree.position() + 1 };
         tree.push(Span::EMPTY, Value::Text(body));

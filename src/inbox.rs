@@ -18,6 +18,12 @@ use crate::batch::Batch;
 use crate::config::units::WaitMax;
 use crate::encode::Encoding;
 use crate::gap::Gaps;
+use crate::journal::lane::Ticket;
+
+mod deferred;
+mod tally;
+
+pub use tally::Tally;
 
 /// What an inbox is made of.
 #[derive(Clone, Debug)]
@@ -38,13 +44,14 @@ pub struct Inbox {
     settings: InboxSettings,
     room: Arc<Semaphore>,
     arrived: Notify,
+    emptier: Notify,
     emptied: Notify,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<(Batch, Option<OwnedSemaphorePermit>)>,
+    queue: VecDeque<Waiting>,
     used_bytes: usize,
     full: Option<Full>,
     passed_over: bool,
@@ -53,55 +60,19 @@ struct State {
     tally: Tally,
 }
 
+/// A batch that no sink has taken yet.
+#[derive(Debug)]
+struct Waiting {
+    batch: Batch,
+    room: Option<OwnedSemaphorePermit>,
+    ticket: Option<Arc<Ticket>>,
+}
+
 /// Since when an inbox has been full, and what it has freed since.
 #[derive(Debug)]
 struct Full {
     since: Instant,
     freed_bytes: usize,
-}
-
-/// The ledger of one sink, in records:
-/// `offered = delivered + failed + abandoned + shed + in_flight`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Came from the sources, or were made here (gap records).
-    pub offered: u64,
-    /// Of these, gap records.
-    pub gaps: u64,
-    /// Written, or taken by the upstream.
-    pub delivered: u64,
-    /// Refused for good by the upstream.
-    pub failed: u64,
-    /// In the hand of a sink that ended without delivering them.
-    pub abandoned: u64,
-    /// Missed because the inbox was full.
-    pub shed_full: u64,
-    /// Missed because a request could not be held any longer.
-    pub shed_hold: u64,
-    /// Missed because the sink had stopped.
-    pub shed_stopped: u64,
-    /// Waiting, or in the sink's hand.
-    pub in_flight: u64,
-}
-
-impl Tally {
-    /// Records this sink missed.
-    #[must_use]
-    pub fn shed(&self) -> u64 {
-        self.shed_full + self.shed_hold + self.shed_stopped
-    }
-
-    /// Records the sink has not delivered: waiting, in its hand, or given up by it.
-    #[must_use]
-    pub fn undelivered(&self) -> u64 {
-        self.in_flight + self.abandoned
-    }
-
-    /// Zero, or there is a bug.
-    #[must_use]
-    pub fn imbalance(&self) -> i64 {
-        self.offered as i64 - (self.delivered + self.failed + self.abandoned + self.shed() + self.in_flight) as i64
-    }
 }
 
 /// What became of a batch that was put into an inbox.
@@ -126,14 +97,15 @@ pub enum Outcome {
 }
 
 /// A batch in the hand of a sink, to be settled exactly once. One that is dropped unsettled
-/// counts as abandoned: a delivery can be lost, never forged.
+/// counts as abandoned, or stays in the journal: a delivery can be lost, never forged.
 #[derive(Debug)]
 #[must_use = "a delivery that is dropped counts as abandoned"]
 pub struct Delivery {
     /// What to deliver.
     pub batch: Batch,
     inbox: Arc<Inbox>,
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
+    ticket: Option<Arc<Ticket>>,
     settled: bool,
 }
 
@@ -146,8 +118,13 @@ impl Delivery {
 
     fn release(&mut self, outcome: Option<Outcome>) {
         // Room first, then the state that speaks about it.
-        self._room = None;
-        self.inbox.settled(&self.batch, outcome);
+        self.room = None;
+        self.inbox.settled(&self.batch, outcome, self.ticket.is_some());
+        // At last the cursor: what it has passed is gone.
+        match (self.ticket.take(), outcome) {
+            (Some(ticket), None) => ticket.keep(),
+            (ticket, _) => drop(ticket),
+        }
     }
 }
 
@@ -169,6 +146,7 @@ impl Inbox {
             settings,
             room: Arc::new(Semaphore::new(capacity)),
             arrived: Notify::new(),
+            emptier: Notify::new(),
             emptied: Notify::new(),
             state: Mutex::default(),
         })
@@ -214,7 +192,7 @@ impl Inbox {
     /// Cancel-safe only in that nothing is counted: the batch is dropped with the future, so
     /// callers must not cancel what they have reported as received.
     pub async fn put(&self, batch: Batch, hold_until: Option<Instant>) -> Put {
-        let size = u32::try_from(batch.payload.len().min(self.settings.capacity_bytes)).unwrap_or(u32::MAX);
+        let size = self.size_of(&batch);
         {
             let mut state = self.lock();
             if state.closed || state.passed_over {
@@ -222,7 +200,7 @@ impl Inbox {
             }
             if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size) {
                 state.full = None;
-                return self.accept(&mut state, batch, Some(room));
+                return self.accept(&mut state, Waiting { batch, room: Some(room), ticket: None });
             }
             state.full.get_or_insert_with(|| Full { since: Instant::now(), freed_bytes: 0 });
         }
@@ -230,7 +208,7 @@ impl Inbox {
         tokio::pin!(acquired);
         loop {
             let Some(wait_until) = self.wait_until(hold_until) else {
-                return self.give_up(&batch, hold_until);
+                return self.wait_no_longer(&batch, hold_until);
             };
             let result = match wait_until {
                 Some(instant) => tokio::time::timeout_at(instant.into(), &mut acquired).await,
@@ -238,11 +216,18 @@ impl Inbox {
             };
             let mut state = self.lock();
             match result {
-                Ok(Ok(room)) if !state.closed => return self.accept(&mut state, batch, Some(room)),
+                Ok(Ok(room)) if !state.closed => {
+                    return self.accept(&mut state, Waiting { batch, room: Some(room), ticket: None });
+                }
                 Ok(_) => return self.shed(&mut state, &batch),
                 Err(_elapsed) => {}
             }
         }
+    }
+
+    /// The room it takes.
+    fn size_of(&self, batch: &Batch) -> u32 {
+        u32::try_from(batch.payload.len().min(self.settings.capacity_bytes)).unwrap_or(u32::MAX)
     }
 
     /// Until when a source may wait for room: `None` when it may not, `Some(None)` without end.
@@ -266,7 +251,7 @@ impl Inbox {
     }
 
     /// The wait is over without room.
-    fn give_up(&self, batch: &Batch, hold_until: Option<Instant>) -> Put {
+    fn wait_no_longer(&self, batch: &Batch, hold_until: Option<Instant>) -> Put {
         let mut state = self.lock();
         let now = Instant::now();
         let stuck = match (self.settings.wait_max, &state.full) {
@@ -292,16 +277,16 @@ impl Inbox {
         Put::Shed
     }
 
-    fn accept(&self, state: &mut State, batch: Batch, room: Option<OwnedSemaphorePermit>) -> Put {
-        state.tally.offered += batch.records;
-        self.enqueue(state, batch, room);
+    fn accept(&self, state: &mut State, waiting: Waiting) -> Put {
+        state.tally.offered += waiting.batch.records;
+        self.enqueue(state, waiting);
         Put::Accepted
     }
 
-    fn enqueue(&self, state: &mut State, batch: Batch, room: Option<OwnedSemaphorePermit>) {
-        state.tally.in_flight += batch.records;
-        state.used_bytes += batch.payload.len();
-        state.queue.push_back((batch, room));
+    fn enqueue(&self, state: &mut State, waiting: Waiting) {
+        state.tally.in_flight += waiting.batch.records;
+        state.used_bytes += waiting.batch.payload.len();
+        state.queue.push_back(waiting);
         self.arrived.notify_one();
     }
 
@@ -345,21 +330,22 @@ impl Inbox {
     fn take_now(self: &Arc<Self>, state: &mut State, bytes_max: usize) -> Vec<Delivery> {
         let mut taken = Vec::new();
         let mut bytes = 0;
-        while let Some((batch, _)) = state.queue.front() {
-            if !taken.is_empty() && bytes + batch.payload.len() > bytes_max {
+        while let Some(waiting) = state.queue.front() {
+            if !taken.is_empty() && bytes + waiting.batch.payload.len() > bytes_max {
                 break;
             }
+            let Some(Waiting { batch, room, ticket }) = state.queue.pop_front() else { break };
             bytes += batch.payload.len();
-            let Some((batch, room)) = state.queue.pop_front() else { break };
-            taken.push(Delivery { batch, inbox: Arc::clone(self), _room: room, settled: false });
+            taken.push(Delivery { batch, inbox: Arc::clone(self), room, ticket, settled: false });
         }
         taken
     }
 
-    fn settled(&self, batch: &Batch, outcome: Option<Outcome>) {
+    fn settled(&self, batch: &Batch, outcome: Option<Outcome>, journaled: bool) {
         let mut state = self.lock();
         state.tally.in_flight -= batch.records;
         match outcome {
+            None if journaled => state.tally.deferred += batch.records,
             None => state.tally.abandoned += batch.records,
             Some(Outcome::Done) => state.tally.delivered += batch.records,
             Some(Outcome::Refused { records }) => {
@@ -382,6 +368,7 @@ impl Inbox {
                 tracing::info!(sink = %self.settings.sink, missed = state.gaps.records(), "sink has room again");
             }
             self.tell_gaps(&mut state);
+            self.emptier.notify_waiters();
         }
         if state.tally.in_flight == 0 && state.queue.is_empty() {
             self.emptied.notify_waiters();
@@ -395,7 +382,7 @@ impl Inbox {
         }
         let Some(batch) = state.gaps.take(&self.settings.sink, self.settings.encoding) else { return };
         state.tally.gaps += batch.records;
-        let _ = self.accept(state, batch, None);
+        let _ = self.accept(state, Waiting { batch, room: None, ticket: None });
     }
 
     /// Ends it: nothing more is accepted, and [`Inbox::take`] returns `None` once it is empty.
@@ -407,6 +394,7 @@ impl Inbox {
         state.closed = true;
         self.room.close();
         self.arrived.notify_one();
+        self.emptier.notify_waiters();
     }
 
     /// Waits until nothing waits and nothing is in the sink's hand, at most `within`.

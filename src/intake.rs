@@ -9,24 +9,31 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::batch::{Batch, Origin, Routes, Run};
+use crate::batch::{Origin, Routes, Run};
 use crate::budget::Reservation;
 use crate::decode::line::{self, Frame, LineSettings, Mark};
 use crate::decode::otlp::{RecordCounts, RecordSettings};
 use crate::decode::reader::Reader;
 use crate::decode::{Scratch, Visitor, otlp};
 use crate::encode::{Encoder, Encoding};
-use crate::inbox::{Inbox, Put};
+use crate::inbox::Put;
+use crate::journal::lane::Ticket;
+use crate::journal::lanes::Lanes;
+use crate::journal::{AppendError, Entry, Kind};
 use crate::record::{EnvelopeRef, RecordRef};
 use crate::redact::Redactor;
-use crate::select::{LeftOut, Run as Taking, Selection};
-use crate::telemetry::{LineResult, Quiet, RepairReason, SourceStats};
+use crate::select::{Run as Taking, Selection};
+use crate::telemetry::{Inflow, LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
+
+mod way;
+
+pub use way::Target;
+use way::{From, Piece, Ways};
 
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
 pub const PIECE_BYTES: usize = 512 << 10;
@@ -38,16 +45,14 @@ static CONDITION_FAILED: Quiet = Quiet::new();
 /// How one sink takes records.
 #[derive(Clone, Debug)]
 pub struct Outlet {
-    /// Where they wait for it.
-    pub inbox: Arc<Inbox>,
+    /// Where they go.
+    pub target: Target,
     /// How it writes them; `None` when it only counts.
     pub encoding: Option<Encoding>,
     /// Where each goes, for a sink with a path template.
     pub template: Option<Template>,
     /// Which it takes; `None` when all.
     pub selection: Option<Arc<Selection>>,
-    /// Where records that it does not take are counted, see [`crate::telemetry::SinkView`].
-    pub filtered_records: Arc<AtomicU64>,
 }
 
 /// Sinks that take the same bytes.
@@ -56,8 +61,7 @@ struct Product {
     encoding: Option<Encoding>,
     template: Option<Template>,
     selection: Option<Arc<Selection>>,
-    inboxes: Vec<Arc<Inbox>>,
-    filtered_records: Vec<Arc<AtomicU64>>,
+    targets: Vec<Target>,
 }
 
 impl Product {
@@ -74,6 +78,7 @@ impl Product {
 /// The way from one source to its sinks.
 #[derive(Debug)]
 pub struct Intake {
+    inflow: Arc<Inflow>,
     stats: Arc<SourceStats>,
     reader: Reader,
     /// Takes secrets out of each record.
@@ -84,15 +89,21 @@ pub struct Intake {
     counted: Product,
     /// Sinks that need records decoded: to encode them, or to see whether they take them.
     encoded: Vec<Product>,
+    /// The journal, when there is one, and every sink's way along it.
+    lanes: Option<Arc<Lanes>>,
 }
 
 /// What became of a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Receipt {
     /// Every sink has it, apart from sinks that never hold a source back and missed it.
     Accepted,
     /// A sink that may hold sources back missed it; sending it again may help.
     Missed,
+    /// The journal did not take it, and nobody has it.
+    NotStored(AppendError),
+    /// The journal could not keep it, though sinks may have it.
+    NotKept(AppendError),
 }
 
 thread_local! {
@@ -101,27 +112,29 @@ thread_local! {
 }
 
 impl Intake {
-    /// The way from the source called `stats.name()` to `outlets`; payloads arrive in the
+    /// The way from the source of `inflow` to `outlets`; payloads arrive in the
     /// encoding `as_received` (`raw` for lines, `otlp` for OTLP) and are read by `reader`. With a
     /// `redactor` no sink gets a payload as it came.
     #[must_use]
     pub fn new(
-        stats: Arc<SourceStats>,
+        inflow: Arc<Inflow>,
         as_received: Encoding,
         reader: Reader,
         redactor: Option<Arc<Redactor>>,
         outlets: Vec<Outlet>,
     ) -> Intake {
         let mut intake = Intake {
-            stats,
+            stats: Arc::clone(inflow.source()),
+            inflow,
             reader,
             redactor,
             as_received: Product { encoding: Some(as_received), ..Product::default() },
             counted: Product::default(),
             encoded: Vec::new(),
+            lanes: None,
         };
         for outlet in outlets {
-            let target = match &outlet {
+            let product = match &outlet {
                 it if intake.counted.makes(it) => &mut intake.counted,
                 it if intake.redactor.is_none() && intake.as_received.makes(it) => &mut intake.as_received,
                 it => {
@@ -133,16 +146,15 @@ impl Intake {
                     &mut intake.encoded[at]
                 }
             };
-            target.inboxes.push(outlet.inbox);
-            target.filtered_records.push(outlet.filtered_records);
+            product.targets.push(outlet.target);
         }
         intake
     }
 
-    /// Counters of the source.
+    /// Writes each payload to a journal before it is decoded.
     #[must_use]
-    pub fn stats(&self) -> &Arc<SourceStats> {
-        &self.stats
+    pub fn with_journal(self, lanes: Option<Arc<Lanes>>) -> Intake {
+        Intake { lanes, ..self }
     }
 
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
@@ -157,12 +169,38 @@ impl Intake {
         if records == 0 {
             return;
         }
-        let _moving = self.stats.count_received(records);
-        let mut work = Work::new(self, origin, payload.len(), held, None);
-        work.count(records).await;
+        let stored = match &self.lanes {
+            None => None,
+            Some(lanes) => match lanes.append(entry(Kind::Lines, &payload, &marks, records, &origin), None).await {
+                Ok(stored) => Some(stored),
+                // Better in memory than nowhere: the sinks that have room take them.
+                Err(error) => {
+                    lanes.not_stored(&origin.source, records, &error);
+                    None
+                }
+            },
+        };
+        let _moving = self.inflow.count_received(records);
+        let from = From::Source(stored.as_ref().map(|stored| stored.seq));
+        let mut work = Work::new(self, origin, &payload, held, None);
+        let ways = self.ways(&from, records, false);
+        drop(stored);
+        self.decode_lines(&mut work, ways, payload, &marks, records).await;
+    }
+
+    async fn decode_lines(
+        &self,
+        work: &mut Work<'_>,
+        ways: PayloadWays<'_>,
+        payload: Bytes,
+        marks: &[Mark],
+        records: u64,
+    ) {
+        let PayloadWays { counted, as_received, mut outputs } = ways;
+        work.count(counted, records).await;
+        work.pass_on(as_received, &outputs, payload.clone(), records).await;
         if self.encoded.is_empty() {
             self.stats.count_lines(LineResult::Raw, records);
-            work.pass_on(payload, records).await;
             return;
         }
         let peer_address = work.origin.peer.map(|peer| peer.ip().to_string());
@@ -173,13 +211,11 @@ impl Intake {
             observed_unix_nano: work.origin.received_unix_nano,
             redactor: self.redactor.as_deref(),
         };
-        work.pass_on(payload.clone(), records).await;
-        let mut outputs = self.outputs(false);
         let mut start = 0;
-        while start < payload.len() {
+        while start < payload.len() && !outputs.is_empty() {
             let end = slice_end(&payload, start);
             let slice = &payload[start..end];
-            let marks = marks_within(&marks, start, end);
+            let marks = marks_within(marks, start, end);
             reserve(&mut outputs, slice.len());
             let counts = SCRATCH.with_borrow_mut(|scratch| {
                 line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
@@ -208,18 +244,38 @@ impl Intake {
         held: Reservation,
         hold_until: Instant,
     ) -> Receipt {
-        let _moving = self.stats.count_received(records);
-        let mut work = Work::new(self, origin, payload.len(), held, Some(hold_until));
-        work.count(records).await;
-        let rewritten = self.may_rewrite() && (self.reader.has_shapes() || otlp::is_from_envoy(&payload));
-        if !rewritten {
-            work.pass_on(payload.clone(), records).await;
+        let stored = match &self.lanes {
+            None => None,
+            Some(lanes) => {
+                let entry = entry(Kind::Otlp, &payload, &[], records, &origin);
+                match lanes.append(entry, Some(hold_until)).await {
+                    Ok(stored) => Some(stored),
+                    Err(error) => return Receipt::NotStored(error),
+                }
+            }
+        };
+        let _moving = self.inflow.count_received(records);
+        let seq = stored.as_ref().map(|stored| stored.seq);
+        let mut work = Work::new(self, origin, &payload, held, Some(hold_until));
+        let rewritten = self.rewrites(&payload);
+        let ways = self.ways(&From::Source(seq), records, rewritten);
+        drop(stored);
+        self.decode_otlp(&mut work, ways, payload, records).await;
+        match (&self.lanes, seq) {
+            // While it was decoded, it was synced.
+            (Some(lanes), Some(seq)) => lanes.kept(seq).await.map_or_else(Receipt::NotKept, |()| work.receipt),
+            _ => work.receipt,
         }
-        let mut outputs = self.outputs(rewritten);
+    }
+
+    async fn decode_otlp(&self, work: &mut Work<'_>, ways: PayloadWays<'_>, payload: Bytes, records: u64) {
+        let PayloadWays { counted, as_received, mut outputs } = ways;
+        work.count(counted, records).await;
+        work.pass_on(as_received, &outputs, payload.clone(), records).await;
         let mut counts = RecordCounts::default();
-        let mut done = outputs.is_empty();
         let mut from = 0;
-        while !done {
+        let mut done = false;
+        while !done && !outputs.is_empty() {
             let settings = RecordSettings {
                 reader: &self.reader,
                 observed_unix_nano: work.origin.received_unix_nano,
@@ -236,7 +292,40 @@ impl Intake {
         self.count_repeated_keys(&outputs);
         self.stats.count_repaired(RepairReason::Mojibake, counts.mojibake);
         self.stats.count_repaired(RepairReason::StrayQuotes, counts.stray_quotes);
-        work.receipt
+    }
+
+    /// Takes an entry of the journal again, for the only sink there is. What finds no room stays
+    /// in the journal; false then.
+    pub async fn again(&self, entry: Entry, ticket: Arc<Ticket>, done: u64) -> bool {
+        let Entry { kind, source, peer, received_unix_nano, records, marks, payload } = entry;
+        let origin = Origin { source, peer, received_unix_nano };
+        let from = From::Journal(ticket, done);
+        let mut work = Work::new(self, origin, &payload, Reservation::default(), None);
+        let rewritten = kind == Kind::Otlp && self.rewrites(&payload);
+        let ways = self.ways(&from, records, rewritten);
+        drop(from);
+        match kind {
+            Kind::Lines => self.decode_lines(&mut work, ways, payload, &marks, records).await,
+            Kind::Otlp => self.decode_otlp(&mut work, ways, payload, records).await,
+        }
+        !work.left_behind
+    }
+
+    /// How a payload reaches each sink.
+    fn ways(&self, from: &From, records: u64, rewritten: bool) -> PayloadWays<'_> {
+        let new = |product: &Product| Ways::new(&product.targets, from, records);
+        let as_received = (!rewritten).then(|| new(&self.as_received));
+        let outputs = self.products(rewritten).map(|product| Output::new(product, new(product)));
+        PayloadWays {
+            counted: new(&self.counted),
+            as_received,
+            outputs: outputs.filter(|it| it.ways.is_open()).collect(),
+        }
+    }
+
+    /// Whether what takes this request as it came takes it rewritten.
+    fn rewrites(&self, payload: &[u8]) -> bool {
+        self.may_rewrite() && (self.reader.has_shapes() || otlp::is_from_envoy(payload))
     }
 
     /// Keys whose earlier values did not reach a text encoding. Encoders agree on it.
@@ -251,7 +340,7 @@ impl Intake {
     /// What takes a payload as it came may have to take it rewritten: OTLP requests whose records
     /// the reader understands. A line is never changed.
     fn may_rewrite(&self) -> bool {
-        let takes = !self.as_received.inboxes.is_empty();
+        let takes = !self.as_received.targets.is_empty();
         takes && self.as_received.encoding == Some(Encoding::Otlp) && !self.reader.is_raw()
     }
 
@@ -259,10 +348,29 @@ impl Intake {
     fn products(&self, rewritten: bool) -> impl Iterator<Item = &Product> {
         self.encoded.iter().chain(rewritten.then_some(&self.as_received))
     }
+}
 
-    fn outputs(&self, rewritten: bool) -> Vec<Output<'_>> {
-        self.products(rewritten).map(Output::new).collect()
+/// A payload as the journal keeps it.
+fn entry(kind: Kind, payload: &Bytes, marks: &[Mark], records: u64, origin: &Origin) -> Entry {
+    let Origin { source, peer, received_unix_nano } = origin;
+    Entry {
+        kind,
+        source: Arc::clone(source),
+        peer: *peer,
+        received_unix_nano: *received_unix_nano,
+        records,
+        marks: marks.to_vec(),
+        payload: payload.clone(),
     }
+}
+
+/// How one payload reaches all sinks of its source.
+struct PayloadWays<'a> {
+    counted: Ways,
+    /// `None` when those that take it as it came take it rewritten.
+    as_received: Option<Ways>,
+    /// Only those that somebody waits for.
+    outputs: Vec<Output<'a>>,
 }
 
 /// Room for what so many bytes are likely to become, or for a piece.
@@ -299,17 +407,21 @@ struct Work<'a> {
     held: Reservation,
     hold_until: Option<Instant>,
     receipt: Receipt,
+    /// A sink will get the rest of it from the journal.
+    left_behind: bool,
 }
 
 impl<'a> Work<'a> {
-    fn new(
-        intake: &'a Intake,
-        origin: Origin,
-        payload_bytes: usize,
-        held: Reservation,
-        hold_until: Option<Instant>,
-    ) -> Self {
-        Work { intake, origin, payload_bytes, held, hold_until, receipt: Receipt::Accepted }
+    fn new(intake: &'a Intake, origin: Origin, payload: &[u8], held: Reservation, hold_until: Option<Instant>) -> Self {
+        Work {
+            intake,
+            origin,
+            payload_bytes: payload.len(),
+            held,
+            hold_until,
+            receipt: Receipt::Accepted,
+            left_behind: false,
+        }
     }
 
     /// Gives back what is not needed to wait with so many bytes more than the payload.
@@ -318,58 +430,50 @@ impl<'a> Work<'a> {
     }
 
     /// To the sinks that only count.
-    async fn count(&mut self, records: u64) {
-        let product = &self.intake.counted;
-        self.put(product, Bytes::new(), records, None).await;
+    async fn count(&mut self, mut ways: Ways, records: u64) {
+        let piece = Piece { records, seen: records, ..Piece::default() };
+        self.put(&self.intake.counted, &mut ways, piece).await;
     }
 
     /// To the sinks that take it as it came.
-    async fn pass_on(&mut self, payload: Bytes, records: u64) {
+    async fn pass_on(&mut self, ways: Option<Ways>, outputs: &[Output<'_>], payload: Bytes, records: u64) {
         let product = &self.intake.as_received;
-        if !product.inboxes.is_empty() {
-            if self.intake.encoded.is_empty() {
-                // Nothing will be encoded.
-                self.keep(0);
-            }
-            self.put(product, payload, records, None).await;
+        let Some(mut ways) = ways.filter(|_| !product.targets.is_empty()) else { return };
+        if outputs.is_empty() {
+            // Nothing will be encoded.
+            self.keep(0);
         }
+        self.put(product, &mut ways, Piece { payload, records, seen: records, routes: None }).await;
     }
 
     /// What has been encoded so far, to the sinks that want it.
-    async fn hand_on(&mut self, outputs: &mut [Output<'_>], last: bool) {
-        let mut ready = Vec::with_capacity(outputs.len());
-        for output in outputs {
-            output.count_left_out();
-            let (payload, records, routes) = output.take();
-            if records > 0 {
-                ready.push((output.product, payload, records, routes));
-            }
-        }
+    async fn hand_on(&mut self, outputs: &mut Vec<Output<'_>>, last: bool) {
+        let pieces: Vec<Piece> = outputs.iter_mut().map(Output::take).collect();
         if last {
-            self.keep(ready.iter().map(|(_, payload, ..)| payload.len()).sum());
+            self.keep(pieces.iter().map(|piece| piece.payload.len()).sum());
         }
-        for (product, payload, records, routes) in ready {
-            self.put(product, payload, records, routes).await;
+        for (output, piece) in outputs.iter_mut().zip(pieces).filter(|(_, piece)| piece.seen > 0) {
+            self.put(output.product, &mut output.ways, piece).await;
         }
+        outputs.retain(|output| output.ways.is_open());
     }
 
-    async fn put(&mut self, product: &Product, payload: Bytes, records: u64, routes: Option<Arc<Routes>>) {
-        if product.inboxes.is_empty() {
-            return;
+    async fn put(&mut self, product: &Product, ways: &mut Ways, piece: Piece) {
+        if ways.put(&product.targets, piece, &self.origin, self.hold_until).await == Put::Shed {
+            self.receipt = Receipt::Missed;
         }
-        let batch = Batch { payload, records, routes, origin: self.origin.clone() };
-        for inbox in &product.inboxes {
-            let put = inbox.put(batch.clone(), self.hold_until).await;
-            if put == Put::Shed && inbox.settings().wait_max.holds() {
-                self.receipt = Receipt::Missed;
-            }
-        }
+        self.left_behind |= !ways.is_open();
     }
 }
 
 /// What one product has of the payload so far.
 struct Output<'a> {
     product: &'a Product,
+    ways: Ways,
+    /// Records to be passed by: they were offered before.
+    skip: u64,
+    /// Records shown since the last piece.
+    seen: u64,
     /// `None` where records are only counted.
     encoder: Option<Encoder>,
     /// `None` where all records are taken.
@@ -386,9 +490,12 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(product: &'a Product) -> Self {
+    fn new(product: &'a Product, ways: Ways) -> Self {
         Output {
             product,
+            skip: ways.done(),
+            ways,
+            seen: 0,
             encoder: product.encoding.map(Encoder::new),
             run: product.selection.as_deref().map(Selection::run),
             group_begun: false,
@@ -404,16 +511,12 @@ impl<'a> Output<'a> {
         self.ended.len() + self.encoder.as_ref().map_or(0, Encoder::len)
     }
 
-    /// Tells the ledger what was not taken, before the records leave the intake.
-    fn count_left_out(&mut self) {
-        let Some(LeftOut { filtered, failed }) = self.run.as_mut().map(Taking::left_out) else { return };
-        for count in &self.product.filtered_records {
-            count.fetch_add(filtered, Ordering::Release);
-        }
+    fn tell_failed_conditions(&mut self) {
+        let Some(failed) = self.run.as_mut().map(|run| run.left_out().failed) else { return };
         if failed > 0
             && let Some(suppressed) = CONDITION_FAILED.allow()
         {
-            let sinks: Vec<&str> = self.product.inboxes.iter().map(|inbox| inbox.sink().as_ref()).collect();
+            let sinks: Vec<&str> = self.product.targets.iter().map(|target| target.inbox.sink().as_ref()).collect();
             tracing::warn!(
                 sinks = sinks.join(", "),
                 records = failed,
@@ -433,7 +536,8 @@ impl<'a> Output<'a> {
         }
     }
 
-    fn take(&mut self) -> (Bytes, u64, Option<Arc<Routes>>) {
+    fn take(&mut self) -> Piece {
+        self.tell_failed_conditions();
         self.end_lines();
         self.paths.clear();
         let payload = Bytes::from(std::mem::take(&mut self.ended));
@@ -444,10 +548,15 @@ impl<'a> Output<'a> {
             }
             Arc::new(routes)
         });
-        (payload, std::mem::take(&mut self.records), routes)
+        Piece { payload, records: std::mem::take(&mut self.records), seen: std::mem::take(&mut self.seen), routes }
     }
 
     fn record(&mut self, record: RecordRef<'_>) {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return;
+        }
+        self.seen += 1;
         if let Some(run) = &mut self.run
             && !run.takes(&record)
         {

@@ -69,6 +69,7 @@ pub mod generate;
 pub mod grpc;
 pub mod inbox;
 pub mod intake;
+pub mod journal;
 pub mod learn;
 pub mod memory;
 pub mod policy;

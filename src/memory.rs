@@ -4,9 +4,11 @@ use crate::budget::Shares;
 use crate::config::Config;
 use crate::decode::format;
 use crate::intake;
+use crate::journal::catch_up::CHUNK_BYTES;
 use crate::sink::SinkKind;
 use crate::source::SourceConfig;
 use crate::source::inflate::INFLATE_BYTES_MAX;
+use crate::source::lines::READ_MAX;
 use crate::source::otlp::WINDOW_BYTES;
 
 /// What the program itself takes: code, runtime, tables, metrics (measured, rounded up).
@@ -18,6 +20,9 @@ const CONNECTION_BYTES: u64 = 8 << 10;
 const FILE_SINK_BYTES: u64 = 16 << 20;
 /// What the requests of an upstream take on their way out: four, compressed beside the plain.
 const UPSTREAM_BYTES: u64 = 8 << 20;
+
+/// What the writer of the journal takes: what it remembers of segments, and headers under way.
+const JOURNAL_BYTES: u64 = 2 << 20;
 
 /// The budget, divided.
 #[must_use]
@@ -60,6 +65,9 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
         sum.push(("inflating".to_owned(), INFLATE_BYTES_MAX as u64));
         sum.push(("repairing".to_owned(), threads * message_max));
     }
+    if config.journal.is_some() {
+        sum.push(("journal".to_owned(), journal_bytes(config)));
+    }
     for (name, source) in &config.sources {
         let (connections, each) = match source {
             SourceConfig::Lines(lines) => (lines.connections_max, CONNECTION_BYTES),
@@ -80,6 +88,16 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
     let all: u64 = sum.iter().map(|(_, bytes)| bytes).sum();
     sum.push(("allocator".to_owned(), all / ALLOCATOR_SHARE));
     sum
+}
+
+/// One sink that is behind reads at a time: some entries, of which one may be as large as a payload
+/// can be, and what is made of it.
+fn journal_bytes(config: &Config) -> u64 {
+    let payload_max = config.sources.values().map(|source| match source {
+        SourceConfig::Lines(lines) => READ_MAX as u64 + lines.line_max.0,
+        SourceConfig::Otlp(otlp) => otlp.message_max.0,
+    });
+    JOURNAL_BYTES + CHUNK_BYTES as u64 + payload_max.max().unwrap_or(0) + 2 * intake::PIECE_BYTES as u64
 }
 
 /// One thread encodes at most one record beyond a piece, for each way of writing it; in the worst

@@ -13,8 +13,8 @@ use logboom::budget::Shares;
 use logboom::config::units::WaitMax;
 use logboom::inbox::{Inbox, InboxSettings, Outcome};
 use logboom::telemetry::{
-    GrpcCode, Health, LineResult, RejectReason, RepairReason, SinkMetric, SinkSample, SinkView, SourceKind,
-    SourceStats, Telemetry, TelemetrySettings,
+    GrpcCode, Health, Inflow, Inflows, LineResult, RejectReason, RepairReason, SinkMetric, SinkSample, SinkView,
+    SourceKind, SourceStats, Telemetry, TelemetrySettings,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -37,6 +37,8 @@ fn batch(source: &SourceStats, records: u64, bytes: usize) -> Batch {
 struct World {
     mesh: Arc<SourceStats>,
     otlp: Arc<SourceStats>,
+    mesh_in: Arc<Inflow>,
+    otlp_in: Arc<Inflow>,
     files: Arc<Inbox>,
     upstream: Arc<Inbox>,
     files_failing: Arc<AtomicBool>,
@@ -49,7 +51,8 @@ fn world() -> World {
     let files = inbox("files", 1 << 20, WaitMax::Forever);
     let upstream = inbox("upstream", 100, WaitMax::Bounded(Duration::ZERO));
     let files_failing = Arc::new(AtomicBool::new(false));
-    let all = || vec![Arc::clone(&mesh), Arc::clone(&otlp)];
+    let (mesh_in, otlp_in) = (Inflow::new(Arc::clone(&mesh)), Inflow::new(Arc::clone(&otlp)));
+    let all = || Inflows::new(vec![Arc::clone(&mesh_in), Arc::clone(&otlp_in)]);
     let failing = Arc::clone(&files_failing);
     let files_view = SinkView {
         samples: Box::new(|| {
@@ -74,12 +77,13 @@ fn world() -> World {
         ..SinkView::new("otlp", Arc::clone(&upstream), all())
     };
     let telemetry = Telemetry::new(TelemetrySettings {
-        sources: all(),
-        sinks: vec![files_view, upstream_view],
+        sources: vec![Arc::clone(&mesh), Arc::clone(&otlp)],
+        sinks: vec![Arc::new(files_view), Arc::new(upstream_view)],
         budget: Shares::new(64 << 20, 16 << 20, Some(16 << 20)),
         memory_bound: vec![("budget".to_owned(), 1000), ("connections".to_owned(), 24)],
+        journal: Some(Arc::default()),
     });
-    World { mesh, otlp, files, upstream, files_failing, telemetry }
+    World { mesh, otlp, mesh_in, otlp_in, files, upstream, files_failing, telemetry }
 }
 
 async fn serve(telemetry: &Arc<Telemetry>) -> SocketAddr {
@@ -162,7 +166,17 @@ const NAMES: &str = "
     logboom_delivered_records_total sink
     logboom_failed_records_total reason,sink
     logboom_filtered_records_total sink
+    logboom_expired_records_total reason,sink
+    logboom_recovered_records_total sink
+    logboom_journal_lag_records sink
+    logboom_journal_bytes
+    logboom_journal_entries_total
+    logboom_journal_syncs_total
+    logboom_journal_errors_total reason
+    logboom_journal_corrupt_ranges_total
+    logboom_journal_missing_entries_total
     logboom_inbox_bytes sink
+    logboom_reloads_total result
     logboom_retries_total reason,sink
     logboom_file_rotations_total reason,sink
     logboom_write_errors_total reason,sink
@@ -206,10 +220,22 @@ async fn label_values_are_closed_sets_and_configured_names() {
     allowed.insert("source", ["mesh", "otlp"].into());
     allowed.insert("sink", ["files", "upstream"].into());
     allowed.insert("version", [env!("CARGO_PKG_VERSION")].into());
-    allowed.insert("result", LineResult::ALL.iter().map(|it| it.as_str()).collect());
+    allowed.insert("result", LineResult::ALL.iter().map(|it| it.as_str()).chain(["ok", "failed"]).collect());
     allowed.insert("code", GrpcCode::ALL.iter().map(|it| it.as_str()).collect());
     let reasons = RejectReason::ALL.iter().map(|it| it.as_str()).chain(RepairReason::ALL.iter().map(|it| it.as_str()));
-    let of_sinks = ["full", "hold", "stopped", "size", "no_space", "unavailable", "rejected", "abandoned"];
+    let of_sinks = [
+        "full",
+        "damaged",
+        "write",
+        "sync",
+        "hold",
+        "stopped",
+        "size",
+        "no_space",
+        "unavailable",
+        "rejected",
+        "abandoned",
+    ];
     allowed.insert("reason", reasons.chain(of_sinks).collect());
     for (name, labels, _) in parse(&answer.body).1 {
         for (key, value) in &labels {
@@ -220,7 +246,7 @@ async fn label_values_are_closed_sets_and_configured_names() {
 
 #[tokio::test]
 async fn metrics_say_what_was_counted() {
-    let World { mesh, otlp, files, upstream, telemetry, .. } = world();
+    let World { mesh, otlp, mesh_in, files, upstream, telemetry, .. } = world();
     let address = serve(&telemetry).await;
     mesh.count_bytes(500);
     mesh.count_lines(LineResult::Ok, 9);
@@ -235,7 +261,7 @@ async fn metrics_say_what_was_counted() {
     let reserved = telemetry.budget().requests.try_reserve(250).unwrap();
 
     // Nine records for both sinks: one takes and keeps them, the other refuses three of them.
-    let intake = mesh.count_received(9);
+    let intake = mesh_in.count_received(9);
     for inbox in [&files, &upstream] {
         inbox.put(batch(&mesh, 9, 90), None).await;
     }
@@ -302,10 +328,10 @@ async fn ready_when_started_until_it_stops_or_no_sink_is_left() {
 
 #[tokio::test]
 async fn status_at_a_glance() {
-    let World { mesh, otlp, files, files_failing, telemetry, .. } = world();
+    let World { mesh, mesh_in, otlp, files, files_failing, telemetry, .. } = world();
     let address = serve(&telemetry).await;
     files_failing.store(true, Ordering::Relaxed);
-    let intake = mesh.count_received(2);
+    let intake = mesh_in.count_received(2);
     files.put(batch(&mesh, 2, 20), None).await;
     otlp.count_rejected(RejectReason::Malformed, 1);
 
@@ -366,7 +392,7 @@ async fn nothing_but_four_pages_to_read() {
 async fn the_ledger_balances_under_load() {
     const FEEDERS: usize = 4;
     const BATCHES: u64 = 5_000;
-    let World { mesh, otlp, files, upstream, telemetry, .. } = world();
+    let World { mesh_in, otlp_in, files, upstream, telemetry, .. } = world();
     let feeding = Arc::new(AtomicUsize::new(FEEDERS));
 
     let reader = {
@@ -397,11 +423,11 @@ async fn the_ledger_balances_under_load() {
     }
     let mut feeders = Vec::new();
     for feeder in 0..FEEDERS {
-        let source = Arc::clone(if feeder % 2 == 0 { &mesh } else { &otlp });
+        let source = Arc::clone(if feeder % 2 == 0 { &mesh_in } else { &otlp_in });
         let (files, upstream, feeding) = (Arc::clone(&files), Arc::clone(&upstream), Arc::clone(&feeding));
         feeders.push(tokio::spawn(async move {
             for i in 0..BATCHES {
-                let batch = batch(&source, 1 + i % 7, 60);
+                let batch = batch(source.source(), 1 + i % 7, 60);
                 let intake = source.count_received(batch.records);
                 files.put(batch.clone(), None).await;
                 if i % 64 == 0 {

@@ -7,7 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use logboom::config::units::ByteSize;
+use logboom::config::units::{ByteSize, WaitMax};
 use logboom::config::{Config, Draft};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -193,10 +193,28 @@ fn conditions_and_samples() {
 }
 
 #[test]
+fn the_journal() {
+    check_top("journal: {}", &["logboom.yaml:5:1", "dir"]);
+    check_top("journal: {dir: data, max: 1MiB}", &["logboom.yaml:5:27", "1MiB is not enough", "max: 16MiB"]);
+    check_top("journal: {dir: '', max: 1GiB}", &["logboom.yaml:5:16", "no name"]);
+    check_top("journal: {dir: data, mode: memory}", &["logboom.yaml:5:28", "buffered", "durable"]);
+    let checked =
+        accept(&format!("{SOURCE}journal: {{dir: data}}\nsinks: {{s: {{type: otlp, endpoint: http://a:1}}}}\n"));
+    assert_eq!(checked.wait_max("s"), WaitMax::Forever);
+}
+
+#[test]
+fn inherited_sockets() {
+    check_lines("listen: 'systemd:'", &["logboom.yaml:4:13", "FileDescriptorName"]);
+    accept(
+        "sources:\n  mesh: {type: lines, listen: systemd:mesh}\n  otlp: {type: otlp, grpc: systemd:otlp}\n\
+         sinks: {s: {type: stdout}}\nadmin: {listen: systemd:admin}\n",
+    );
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let later = "not supported by this version yet";
-    check_top("journal: {dir: data}", &["logboom.yaml:5:1", later]);
-    check_lines("listen: systemd:mesh", &["logboom.yaml:4:13", later]);
     check_lines("listen: 127.0.0.1:1\n    tls: {cert: a, key: b}", &["logboom.yaml:5:5", later]);
     check_otlp_source("http: 127.0.0.1:4318", &["logboom.yaml:5:5", later]);
     check_otlp_source("tls: {}", &["logboom.yaml:5:5", later]);

@@ -33,7 +33,7 @@ fn lines(line_max: usize, reads: &[&[u8]]) -> (Vec<Line>, u64) {
     for (number, read) in reads.iter().enumerate() {
         framer.buffer(read.len()).extend_from_slice(read);
         collect(framer.frame(), line_max, &mut found);
-        assert!(framer.unfinished_bytes() <= line_max);
+        assert!(framer.unfinished().len() <= line_max);
         if number % 3 == 0 {
             framer.rest();
         }

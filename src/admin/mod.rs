@@ -12,7 +12,7 @@ pub use server::serve;
 pub use status::Status;
 
 /// Settings of the admin listener.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     /// `host:port`, or `off`.

@@ -40,6 +40,7 @@ async fn readyz(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
         Readiness::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting"),
         Readiness::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping"),
         Readiness::NoSink => (StatusCode::SERVICE_UNAVAILABLE, "not ready: no sink takes records"),
+        Readiness::NoJournal => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the journal cannot be written"),
     };
     let mut body = format!("{word}\n");
     for sink in telemetry.sinks() {

@@ -1,10 +1,12 @@
 //! `/status`: everything at a glance, for people and for `logboom status`.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
 use crate::inbox::Tally;
+use crate::journal::JournalStats;
 use crate::telemetry::{Ledger, Readiness, SinkState, SinkView, SourceStats, Telemetry};
 
 /// The body of `/status`. Fields may be added; those that are here stay.
@@ -17,9 +19,20 @@ pub struct Status {
     memory_bound: BTreeMap<String, u64>,
     memory_budget_bytes: u64,
     memory_reserved_bytes: u64,
+    reloads: Reloads,
     sources: BTreeMap<String, Source>,
     sinks: BTreeMap<String, Sink>,
+    /// Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<Journal>,
     ledger: Totals,
+}
+
+/// How often the configuration was read again.
+#[derive(Clone, Debug, Serialize)]
+struct Reloads {
+    ok: u64,
+    failed: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -55,6 +68,25 @@ struct Sink {
     shed_stopped_records: u64,
     in_flight_records: u64,
     filtered_records: u64,
+    recovered_records: u64,
+    expired_records: u64,
+    deferred_records: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Journal {
+    healthy: bool,
+    /// What the disk refused last, also after it has recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    bytes: u64,
+    entries: u64,
+    syncs: u64,
+    sync_failures: u64,
+    write_failures: u64,
+    corrupt_ranges: u64,
+    quarantined_bytes: u64,
+    missing_entries: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -71,8 +103,10 @@ impl Status {
     /// Reads it now. Costs a few locks per sink.
     #[must_use]
     pub fn read(telemetry: &Telemetry) -> Status {
-        let sources = telemetry.sources().iter().map(|stats| (stats.name().to_string(), Source::read(stats)));
-        let sinks = telemetry.sinks().iter().map(|view| (view.name().to_string(), Sink::read(view)));
+        let sources = telemetry.sources();
+        let sources = sources.iter().map(|stats| (stats.name().to_string(), Source::read(stats)));
+        let sinks = telemetry.sinks();
+        let sinks = sinks.iter().map(|view| (view.name().to_string(), Sink::read(view)));
         Status {
             version: env!("CARGO_PKG_VERSION"),
             readiness: match telemetry.readiness() {
@@ -80,14 +114,17 @@ impl Status {
                 Readiness::Starting => "starting",
                 Readiness::Stopping => "stopping",
                 Readiness::NoSink => "no_sink",
+                Readiness::NoJournal => "no_journal",
             },
             uptime_seconds: telemetry.uptime().as_secs(),
             memory_bound_bytes: telemetry.memory_bound_bytes(),
-            memory_bound: telemetry.memory_bound().iter().cloned().collect(),
+            memory_bound: telemetry.memory_bound().into_iter().collect(),
             memory_budget_bytes: telemetry.budget().total(),
             memory_reserved_bytes: telemetry.budget().reserved(),
+            reloads: Reloads { ok: telemetry.reloads(true), failed: telemetry.reloads(false) },
             sources: sources.collect(),
             sinks: sinks.collect(),
+            journal: telemetry.journal().map(|it| Journal::read(&it)),
             ledger: Totals::new(&telemetry.ledger()),
         }
     }
@@ -111,8 +148,10 @@ impl Source {
 
 impl Sink {
     fn read(view: &SinkView) -> Sink {
-        let Tally { offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight } =
-            view.inbox.tally();
+        let tally = view.inbox.tally();
+        let Tally {
+            offered, gaps, delivered, failed, abandoned, shed_full, shed_hold, shed_stopped, in_flight, ..
+        } = tally;
         let state = view.state();
         Sink {
             r#type: view.kind,
@@ -121,7 +160,7 @@ impl Sink {
                 SinkState::Failing { error } => Some(error),
                 SinkState::Healthy | SinkState::Full => None,
             },
-            from: view.from.iter().map(|source| source.name().to_string()).collect(),
+            from: view.inflows.names().iter().map(ToString::to_string).collect(),
             inbox_bytes: view.inbox.used_bytes() as u64,
             inbox_capacity_bytes: view.inbox.settings().capacity_bytes as u64,
             offered_records: offered,
@@ -133,7 +172,28 @@ impl Sink {
             shed_hold_records: shed_hold,
             shed_stopped_records: shed_stopped,
             in_flight_records: in_flight,
-            filtered_records: view.filtered_records(),
+            filtered_records: view.filtered_records() + tally.filtered,
+            recovered_records: tally.recovered,
+            expired_records: tally.expired(),
+            deferred_records: tally.deferred,
+        }
+    }
+}
+
+impl Journal {
+    fn read(stats: &JournalStats) -> Journal {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Journal {
+            healthy: stats.is_healthy(),
+            last_error: stats.last_error().map(|it| it.to_string()),
+            bytes: get(&stats.bytes),
+            entries: get(&stats.entries),
+            syncs: get(&stats.syncs),
+            sync_failures: get(&stats.sync_failures),
+            write_failures: get(&stats.write_failures),
+            corrupt_ranges: get(&stats.corrupt_ranges),
+            quarantined_bytes: get(&stats.quarantined_bytes),
+            missing_entries: get(&stats.missing_entries),
         }
     }
 }

@@ -24,6 +24,11 @@ pub struct InputArgs {
 }
 
 impl InputArgs {
+    /// True when it is read from a file, which may be another one later.
+    pub fn is_file(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// Reads and checks.
     pub fn load(&self) -> Result<Checked, ConfigErrors> {
         let mut draft = match &self.config {

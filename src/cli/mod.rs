@@ -99,7 +99,7 @@ pub fn main() -> Exit {
         }
     };
     match arguments.command.unwrap_or(Command::Run(Box::new(arguments.run))) {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(*args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::FromPolicy(args) => from_policy::from_policy(&args),

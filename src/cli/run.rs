@@ -4,12 +4,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::input::InputArgs;
 use super::{Exit, RunArgs, complain, log, refuse};
 use crate::config::Checked;
-use crate::server::{Finish, Request, Server};
+use crate::server::{Finish, Load, Request, Server};
+use crate::source::sockets::Sockets;
 
-pub fn run(args: &RunArgs) -> Exit {
+pub fn run(args: RunArgs) -> Exit {
     log::start(&args.log);
+    // Before anything is opened: these are known by their numbers.
+    let sockets = match Sockets::inherited() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            return Exit::Failure;
+        }
+    };
     let checked = match args.input.load() {
         Ok(checked) => checked,
         Err(errors) => return refuse(&errors),
@@ -24,14 +34,15 @@ pub fn run(args: &RunArgs) -> Exit {
             return Exit::Failure;
         }
     };
-    let exit = runtime.block_on(serve(&checked));
+    let exit = runtime.block_on(serve(checked, sockets, args.input));
     // A sink that hangs in a blocked write must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-async fn serve(checked: &Checked) -> Exit {
-    let opened = Server::open(checked).and_then(|server| Ok((server, signals()?)));
+async fn serve(checked: Checked, sockets: Sockets, input: InputArgs) -> Exit {
+    let bound = checked.memory_bound_line();
+    let opened = Server::open(checked, sockets).and_then(|server| Ok((server, signals()?)));
     let (server, requests) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -39,9 +50,10 @@ async fn serve(checked: &Checked) -> Exit {
             return Exit::Failure;
         }
     };
-    info!(bound = checked.memory_bound_line(), "memory");
+    info!(bound, "memory");
     complain(&server.ready_line());
-    let Finish { ledger, undelivered, crashed } = server.run(requests).await;
+    let load = input.is_file().then(|| Box::new(move || input.load()) as Box<Load>);
+    let Finish { ledger, undelivered, crashed } = server.run(requests, load).await;
     complain(&ledger.to_string());
     if undelivered > 0 {
         complain(&format!("{undelivered} records were not delivered in time"));
@@ -53,13 +65,13 @@ async fn serve(checked: &Checked) -> Exit {
     }
 }
 
-/// What signals ask for: SIGTERM and SIGINT to stop, SIGHUP to reopen the output files.
+/// What signals ask for: SIGTERM and SIGINT to stop, SIGHUP to reload.
 fn signals() -> anyhow::Result<mpsc::Receiver<Request>> {
     let (requests, receiver) = mpsc::channel(16);
     let wanted = [
         (SignalKind::terminate(), Request::Stop),
         (SignalKind::interrupt(), Request::Stop),
-        (SignalKind::hangup(), Request::Reopen),
+        (SignalKind::hangup(), Request::Reload),
     ];
     for (kind, request) in wanted {
         let mut signal = signal(kind)?;

@@ -1,5 +1,6 @@
 //! A configuration that holds together, and what follows from it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Config;
@@ -13,16 +14,49 @@ use crate::sink::{SinkConfig, SinkKind};
 pub struct Checked {
     config: Config,
     warnings: Vec<String>,
+    /// Sinks whose inbox is not written.
+    chosen_inboxes: BTreeSet<String>,
 }
 
 impl Checked {
     pub(super) fn new(mut config: Config, warnings: Vec<String>) -> Checked {
+        let unwritten = config.sinks.iter().filter(|(_, sink)| sink.inbox.is_none());
+        let chosen_inboxes = unwritten.map(|(name, _)| name.clone()).collect();
         let inbox = default_inbox(&config);
         for sink in config.sinks.values_mut() {
-            sink.wait_max.get_or_insert(default_wait_max(&sink.kind));
+            sink.wait_max.get_or_insert(default_wait_max(&sink.kind, config.journal.is_some()));
             sink.inbox.get_or_insert(inbox);
         }
-        Checked { config, warnings }
+        Checked { config, warnings, chosen_inboxes }
+    }
+
+    /// The same, to take the place of a configuration that runs: inboxes that nobody wrote keep the
+    /// size that they have there, so that a sink more does not replace all the others.
+    ///
+    /// # Errors
+    /// When these and the new ones do not fit into `memory`.
+    pub fn beside(mut self, running: &Checked) -> Result<Checked, String> {
+        let mut config = self.config.clone();
+        for name in &self.chosen_inboxes {
+            let there = running.config.sinks.get(name).filter(|_| running.chosen_inboxes.contains(name));
+            if let Some(sink) = config.sinks.get_mut(name) {
+                sink.inbox = there.and_then(|it| it.inbox);
+            }
+        }
+        let inbox = default_inbox(&config);
+        for sink in config.sinks.values_mut() {
+            sink.inbox.get_or_insert(inbox);
+        }
+        let inboxes = config.sinks.values().map(|sink| sink.inbox_bytes() as u64).fold(0, u64::saturating_add);
+        let least = ByteSize(inboxes.saturating_add(working_bytes(&config)));
+        if config.memory < least {
+            let memory = config.memory;
+            return Err(format!(
+                "memory: {memory} is not enough beside the inboxes of now: write `memory: {least}`, or `inbox:` for the sinks, or restart"
+            ));
+        }
+        self.config = config;
+        Ok(self)
     }
 
     /// What the user wrote, defaults filled in: `wait_max` and `inbox` of every sink are set.
@@ -81,10 +115,12 @@ fn default_inbox(config: &Config) -> ByteSize {
 }
 
 /// A local disk that stalls recovers in seconds, so it is worth waiting for; an upstream or a
-/// reader of standard output may be away for hours.
-fn default_wait_max(kind: &SinkKind) -> WaitMax {
-    WaitMax::Bounded(match kind {
-        SinkKind::File(_) => Duration::from_secs(5),
-        SinkKind::Stdout(_) | SinkKind::Otlp(_) | SinkKind::Null(_) => Duration::ZERO,
-    })
+/// reader of standard output may be away for hours. With a journal, what an upstream has not got is
+/// given up by nobody but the user.
+fn default_wait_max(kind: &SinkKind, journal: bool) -> WaitMax {
+    match kind {
+        SinkKind::File(_) => WaitMax::Bounded(Duration::from_secs(5)),
+        SinkKind::Otlp(_) if journal => WaitMax::Forever,
+        SinkKind::Stdout(_) | SinkKind::Otlp(_) | SinkKind::Null(_) => WaitMax::Bounded(Duration::ZERO),
+    }
 }

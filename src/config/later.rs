@@ -6,11 +6,9 @@ use super::tree::{Entry, Kind, Node};
 
 /// `*` stands for every name.
 const LATER: &[(&[&str], What)] = &[
-    (&["journal"], What::Key),
     (&["sources", "*", "http"], What::Key),
     (&["sources", "*", "tls"], What::Key),
     (&["sources", "*", "auth"], What::Key),
-    (&["sources", "*", "listen"], What::Start("systemd:")),
     (&["sinks", "*", "protocol"], What::Values(&["http"])),
 ];
 
@@ -18,7 +16,6 @@ const LATER: &[(&[&str], What)] = &[
 enum What {
     Key,
     Values(&'static [&'static str]),
-    Start(&'static str),
 }
 
 /// Reports what stands in the table and takes it out of the tree.
@@ -46,9 +43,6 @@ fn complaint(entry: &Entry, what: &What) -> Option<Problem> {
         (What::Key, _) => (&entry.key_span, format!("the key {}", shown(&entry.key))),
         (What::Values(values), Kind::Scalar(scalar)) if values.contains(&scalar.text.as_str()) => {
             (&entry.value.span, format!("the {} {}", entry.key, shown(&scalar.text)))
-        }
-        (What::Start(start), Kind::Scalar(scalar)) if scalar.text.starts_with(start) => {
-            (&entry.value.span, format!("{} in {}", shown(start), entry.key))
         }
         _ => return None,
     };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// `host:port` or `unix:/absolute/path`.
+/// `host:port`, `unix:/absolute/path` or `systemd:name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
     /// A TCP listener. Port 0 takes a free one.
@@ -17,6 +17,8 @@ pub enum Listen {
     },
     /// A unix stream socket at an absolute path.
     Unix(PathBuf),
+    /// A socket that is passed to the process, by the name it has there.
+    Systemd(String),
 }
 
 /// The kernel's `sun_path` holds 108 bytes, the last of them zero.
@@ -26,9 +28,10 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Listen, String> {
-        match text.strip_prefix("unix:") {
-            Some(path) => unix(text, path),
-            None => tcp(text),
+        match (text.strip_prefix("unix:"), text.strip_prefix("systemd:")) {
+            (Some(path), _) => unix(text, path),
+            (_, Some(name)) => systemd(text, name),
+            _ => tcp(text),
         }
     }
 }
@@ -43,6 +46,16 @@ fn unix(text: &str, path: &str) -> Result<Listen, String> {
         return Err(format!("'{text}' is too long: the path of a unix socket has at most {UNIX_PATH_BYTES_MAX} bytes"));
     }
     Ok(Listen::Unix(PathBuf::from(path)))
+}
+
+/// As systemd restricts `FileDescriptorName=` (systemd.socket(5)), and not empty.
+fn systemd(text: &str, name: &str) -> Result<Listen, String> {
+    if !(1..=255).contains(&name.len()) || !name.bytes().all(|it| it.is_ascii_graphic() && it != b':') {
+        return Err(format!(
+            "'{text}' is no inherited socket: write `systemd:` and its FileDescriptorName, such as systemd:mesh"
+        ));
+    }
+    Ok(Listen::Systemd(name.to_owned()))
 }
 
 fn tcp(text: &str) -> Result<Listen, String> {
@@ -65,11 +78,12 @@ fn is_host_name(host: &str) -> bool {
 }
 
 impl Listen {
-    /// True when only this machine can connect.
+    /// True when only this machine can connect. Of an inherited socket nobody knows before it is
+    /// there.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
-            Listen::Unix(_) => true,
+            Listen::Unix(_) | Listen::Systemd(_) => true,
             Listen::Tcp { host, .. } => {
                 host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
             }
@@ -81,6 +95,7 @@ impl Listen {
     pub fn collides(&self, other: &Listen) -> bool {
         match (self, other) {
             (Listen::Unix(a), Listen::Unix(b)) => a == b,
+            (Listen::Systemd(a), Listen::Systemd(b)) => a == b,
             (Listen::Tcp { host: a, port: p }, Listen::Tcp { host: b, port: q }) => {
                 p == q && *p != 0 && (same_host(a, b) || is_any(a) || is_any(b))
             }
@@ -104,6 +119,7 @@ impl fmt::Display for Listen {
             Listen::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Listen::Tcp { host, port } => write!(f, "{host}:{port}"),
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+            Listen::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -129,6 +145,7 @@ mod tests {
         check("0.0.0.0:5000", "0.0.0.0:5000 open");
         check("collector.mesh:5000", "collector.mesh:5000 open");
         check("unix:/run/logboom/mesh.sock", "unix:/run/logboom/mesh.sock local");
+        check("systemd:mesh", "systemd:mesh local");
         for text in [
             "",
             ":",
@@ -143,6 +160,9 @@ mod tests {
             "[x]:1",
             "a b:1",
             "http://x:1",
+            "systemd:",
+            "systemd:a:b",
+            "systemd:a b",
             "unix:",
             "unix:relative",
             "unix:/dir/",
@@ -166,6 +186,8 @@ mod tests {
         check("127.0.0.1:1", "127.0.0.1:2", false);
         check("127.0.0.1:1", "127.0.0.2:1", false);
         check("unix:/a", "unix:/a", true);
+        check("systemd:a", "systemd:a", true);
+        check("systemd:a", "systemd:b", false);
         check("unix:/a", "127.0.0.1:1", false);
     }
 }

@@ -141,7 +141,7 @@ fn forget_places(node: &mut Node) {
     }
 }
 
-const KEYS: &[&str] = &["sources", "sinks", "policies", "redact", "memory", "admin", "shutdown", "tests"];
+const KEYS: &[&str] = &["sources", "sinks", "policies", "redact", "memory", "journal", "admin", "shutdown", "tests"];
 
 /// What could be read. What could not has its default, and the problem says so.
 fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
@@ -163,6 +163,7 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
         policies: Vec::new(),
         redact: read_part(root, "redact", problems).unwrap_or_default(),
         memory: read_part(root, "memory", problems).unwrap_or_else(memory_default),
+        journal: read_part(root, "journal", problems),
         admin: read_part(root, "admin", problems).unwrap_or_default(),
         shutdown: read_part(root, "shutdown", problems).unwrap_or_default(),
         tests: read_part(root, "tests", problems).unwrap_or_default(),

@@ -33,6 +33,7 @@ pub use load::Draft;
 pub use problem::{Located, Report};
 pub use test::{Expected, TestConfig};
 
+use crate::journal::JournalConfig;
 use crate::redact::RedactConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
@@ -59,6 +60,9 @@ pub struct Config {
     /// Bytes in flight, all sources and sinks together.
     #[serde(default = "memory_default")]
     pub memory: ByteSize,
+    /// Where everything received is written before it counts as accepted; nothing is when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalConfig>,
     /// Metrics, health and status.
     #[serde(default)]
     pub admin: crate::admin::AdminConfig,
@@ -102,7 +106,7 @@ fn memory_default() -> ByteSize {
 }
 
 /// How to stop.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
     /// How long draining may take after SIGTERM or SIGINT.

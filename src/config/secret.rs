@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// A value that never shows: `Debug` and `Serialize` write `***`, there is no `Display`, and the
 /// only way to the text is [`Secret::expose`], so every use can be found by its name.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 

@@ -181,6 +181,7 @@ fn named(groups: Vec<Group>, findings: &Findings<'_>) -> Vec<Source> {
         let base = match &group.listen {
             Listen::Tcp { port, .. } => format!("{prefix}-{port}"),
             Listen::Unix(_) => format!("{prefix}-unix"),
+            Listen::Systemd(name) => format!("{prefix}-{name}"),
         };
         let name = (1..)
             .map(|n| if n == 1 { base.clone() } else { format!("{base}-{n}") })

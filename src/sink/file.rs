@@ -32,7 +32,7 @@ pub use writer::{FileHandle, FileSink};
 pub const FILES_MAX: usize = 10_000;
 
 /// Settings of a `file` sink.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
     /// The file written to, or a template: `logs/{kuma.mesh}/access.log`.
@@ -82,7 +82,7 @@ pub enum FileEncoding {
 }
 
 /// When a file is finished, whichever comes first. Absent means never.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateConfig {
     /// When the next record would make it larger.
@@ -113,7 +113,7 @@ pub enum Compression {
 }
 
 /// Which finished files are kept; the oldest go first, never the current file.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepConfig {
     /// At most so many.
@@ -170,3 +170,23 @@ impl std::fmt::Display for SyncPolicy {
 }
 
 crate::config::units::written_as_text!(SyncPolicy, "SyncPolicy", "^(never|always|[0-9]+(ms|s|m|h|d))$", "1s");
+
+/// The path without what does not change it, to see that two are the same.
+#[must_use]
+pub fn plain_path(path: &str) -> String {
+    let root = if path.starts_with('/') { "/" } else { "" };
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("{root}{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_paths() {
+        assert_eq!(plain_path("./logs//access.log"), plain_path("logs/access.log"));
+        assert_eq!(plain_path("/logs/./a"), "/logs/a");
+        assert_ne!(plain_path("/logs/a"), plain_path("logs/a"));
+    }
+}

@@ -20,7 +20,7 @@ use crate::encode::Encoding;
 use crate::select::Sample;
 
 /// One sink: what every sink takes, and the settings of its type.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(extend("unevaluatedProperties" = false))]
 pub struct SinkConfig {
     /// Settings of the type.
@@ -47,7 +47,7 @@ pub struct SinkConfig {
 }
 
 /// The sinks, told apart by `type`.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SinkKind {
     /// Rotating files.
@@ -96,6 +96,16 @@ impl SinkKind {
             }),
             SinkKind::Otlp(_) => Some(Encoding::Otlp),
             SinkKind::Null(_) => None,
+        }
+    }
+
+    /// What only one sink can write to at a time, if it is that.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        match self {
+            SinkKind::File(file) => Some(format!("file {}", file::plain_path(&file.path))),
+            SinkKind::Stdout(_) => Some("stdout".to_owned()),
+            SinkKind::Otlp(_) | SinkKind::Null(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::inbox::{Inbox, Outcome};
 
 /// Settings of a `null` sink: none.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NullConfig {}
 

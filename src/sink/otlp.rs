@@ -41,7 +41,7 @@ use crate::config::secret::Secret;
 use crate::config::units::Period;
 
 /// Settings of an `otlp` sink.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
     /// `http://host:4317` or `https://host:4317`; a list is tried in order.
@@ -72,7 +72,7 @@ fn timeout_default() -> Period {
 }
 
 /// One endpoint, or several in the order they are tried.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Endpoints {
     /// One.
@@ -151,7 +151,7 @@ pub enum Compression {
 }
 
 /// How failed requests are repeated.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
     /// Pause after the first failure; it doubles from failure to failure.
@@ -167,7 +167,7 @@ impl Default for RetryConfig {
 }
 
 /// TLS towards the endpoint.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
     /// PEM file of the authority that signed the server; absent means those of the system.

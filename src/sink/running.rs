@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{SinkConfig, SinkKind, file, null, otlp, stdout};
 use crate::inbox::Inbox;
-use crate::telemetry::{Health, SinkMetric, SinkSample, SinkView, SourceStats};
+use crate::telemetry::{Health, Inflows, SinkMetric, SinkSample, SinkView};
 use crate::template::Template;
 
 /// A sink whose files, keys and addresses were found in order; it has not started yet.
@@ -52,12 +52,12 @@ impl OpenSink {
 
     /// How it looks from outside.
     #[must_use]
-    pub fn view(&self, inbox: Arc<Inbox>, from: Vec<Arc<SourceStats>>) -> SinkView {
+    pub fn view(&self, inbox: Arc<Inbox>, inflows: Arc<Inflows>) -> SinkView {
         match self {
-            OpenSink::File(sink, _) => file_view(sink.handle().stats(), SinkView::new("file", inbox, from)),
-            OpenSink::Null => SinkView::new("null", inbox, from),
-            OpenSink::Stdout(..) => SinkView::new("stdout", inbox, from),
-            OpenSink::Otlp(_, stats) => upstream_view(stats, SinkView::new("otlp", inbox, from)),
+            OpenSink::File(sink, _) => file_view(sink.handle().stats(), SinkView::new("file", inbox, inflows)),
+            OpenSink::Null => SinkView::new("null", inbox, inflows),
+            OpenSink::Stdout(..) => SinkView::new("stdout", inbox, inflows),
+            OpenSink::Otlp(_, stats) => upstream_view(stats, SinkView::new("otlp", inbox, inflows)),
         }
     }
 

@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 use crate::inbox::{Inbox, Outcome};
 
 /// Settings of a `stdout` sink.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StdoutConfig {
     /// How records are written.

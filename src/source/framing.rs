@@ -27,16 +27,34 @@ impl Framer {
         Framer { line_max, buffer: BytesMut::new(), searched: 0, skipping: false }
     }
 
+    /// Goes on where another one was, with the unfinished line it had and whether it was skipping.
+    #[must_use]
+    pub fn resume(line_max: usize, unfinished: &[u8], is_skipping: bool) -> Framer {
+        let searched = unfinished.len();
+        Framer { line_max, buffer: BytesMut::from(unfinished), searched, skipping: is_skipping }
+    }
+
+    /// The unfinished line, as far as it has come.
+    #[must_use]
+    pub fn unfinished(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// True while the rest of a truncated line is dropped.
+    #[must_use]
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// Another limit, from the next line that ends or passes it on.
+    pub fn limit(&mut self, line_max: usize) {
+        self.line_max = line_max;
+    }
+
     /// The buffer to append a read to, with room for `bytes` more.
     pub fn buffer(&mut self, bytes: usize) -> &mut BytesMut {
         self.buffer.reserve(bytes);
         &mut self.buffer
-    }
-
-    /// Bytes of an unfinished line that are kept until the next read.
-    #[must_use]
-    pub fn unfinished_bytes(&self) -> usize {
-        self.buffer.len()
     }
 
     /// Gives back memory while the connection is idle: an unfinished line is copied to where it
@@ -242,7 +260,7 @@ mod tests {
         for _ in 0..10_000 {
             framer.buffer(512).extend_from_slice(&[b'x'; 512]);
             let _ = framer.frame();
-            assert!(framer.unfinished_bytes() <= 1024);
+            assert!(framer.unfinished().len() <= 1024);
         }
         framer.rest();
         assert!(framer.buffer.capacity() <= 2048);

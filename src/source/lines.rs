@@ -10,20 +10,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BufMut;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::accept::Acceptor;
 use super::framing::Framer;
-use super::listen::{Acceptor, Admission, Listener, Stream};
+use super::listen::Listener;
+use super::live::Live;
+use super::stop::Stop;
+use super::stream::Stream;
 use crate::batch::Origin;
 use crate::budget::{Budget, Reservation};
 use crate::config::units::ByteSize;
 use crate::decode::line::Frame;
 use crate::decode::reader::FormatSetting;
 use crate::intake::Intake;
-use crate::telemetry::{LineResult, Quiet};
+use crate::telemetry::{LineResult, OpenConnection, Quiet, SourceStats};
 
 /// First read of a connection. It grows while reads fill it and shrinks while they do not: a
 /// mesh proxy sends one record per write, a load test sends megabytes.
@@ -38,73 +41,129 @@ const QUIET: Duration = Duration::from_millis(50);
 /// A `lines` source, bound and ready.
 #[derive(Debug)]
 pub struct LinesSource {
-    settings: LinesConfig,
+    stats: Arc<SourceStats>,
     acceptor: Acceptor,
-    intake: Arc<Intake>,
-    work: Budget,
-    unfinished: Budget,
-    drain_max: Duration,
+    live: Live<LinesStage>,
     http2: Quiet,
 }
 
-impl LinesSource {
-    /// A source on a bound listener. `work` is the memory to read and decode in; `unfinished` is the
-    /// memory for lines whose end has not come yet, all connections together; beyond it lines are
-    /// truncated early. At shutdown a connection is read until it is empty, at most for `drain_max`.
-    #[must_use]
-    pub fn new(
-        settings: LinesConfig,
-        listener: Listener,
-        intake: Arc<Intake>,
-        work: Budget,
-        unfinished: Budget,
-        drain_max: Duration,
-    ) -> LinesSource {
-        let acceptor = Acceptor::new(listener, settings.connections_max, Arc::clone(intake.stats()));
-        LinesSource { settings, acceptor, intake, work, unfinished, drain_max, http2: Quiet::new() }
-    }
+/// What a reload replaces: each connection looks it up at each read.
+#[derive(Debug)]
+pub struct LinesStage {
+    /// Where lines go.
+    pub intake: Intake,
+    /// A longer line is truncated.
+    pub line_max: usize,
+    /// The memory to read and decode in.
+    pub work: Budget,
+    /// The memory for lines whose end has not come yet, all connections together; beyond it lines
+    /// are truncated early.
+    pub unfinished: Budget,
+    /// At the end a connection is read until it is empty, at most for so long.
+    pub drain_max: Duration,
+}
 
-    /// Accepts connections until `shutdown`, then lets each deliver what has already arrived,
-    /// and returns when the last one has closed.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let source = Arc::new(self);
-        let connections = TaskTracker::new();
-        loop {
-            let (stream, peer, admission) = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => break,
-                next = source.acceptor.next() => next,
-            };
-            let connection = Connection {
-                framer: Framer::new(source.settings.line_max.bytes()),
-                source: Arc::clone(&source),
-                stream,
-                peer,
-                _admission: admission,
-                read_bytes: READ_MIN,
-                unfinished: Reservation::default(),
-                account: Account::default(),
-            };
-            connections.spawn(connection.run(shutdown.clone()));
-        }
-        connections.close();
-        connections.wait().await;
-    }
+/// Connections that were told to stay open and stop.
+#[derive(Debug, Default)]
+pub struct Parked {
+    /// Those that have stopped.
+    pub connections: Vec<Connection>,
+    /// Those that could not in time. They stop as soon as they can.
+    pub late: JoinSet<Option<Connection>>,
 }
 
 impl LinesSource {
+    /// A source on a bound listener.
+    #[must_use]
+    pub fn new(listener: Listener, connections_max: u32, stats: Arc<SourceStats>, stage: LinesStage) -> LinesSource {
+        let acceptor = Acceptor::new(listener, connections_max, Arc::clone(&stats));
+        LinesSource { stats, acceptor, live: Live::new(stage), http2: Quiet::new() }
+    }
+
+    /// Where connections come from.
+    #[must_use]
+    pub fn acceptor(&self) -> &Acceptor {
+        &self.acceptor
+    }
+
+    /// What connections look up.
+    #[must_use]
+    pub fn live(&self) -> &Live<LinesStage> {
+        &self.live
+    }
+
+    /// Accepts connections, beside those of `parked`, until it is told to stop. Then each delivers
+    /// what has already arrived, and this returns when the last one has closed; or they are
+    /// parked and returned.
+    pub async fn run(self: Arc<Self>, parked: Parked, stop: Stop) -> Parked {
+        let mut connections = parked.late;
+        for connection in parked.connections {
+            connections.spawn(connection.run(stop.clone()));
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.told() => break,
+                Some(ended) = connections.join_next() => if let Some(late) = still_open(ended) {
+                    connections.spawn(late.run(stop.clone()));
+                },
+                (stream, peer, open) = self.acceptor.next() => {
+                    connections.spawn(Connection::new(&self, stream, peer, open).run(stop.clone()));
+                }
+            }
+        }
+        let mut parked = Vec::new();
+        let until = stop.park_until();
+        loop {
+            let ended = match until {
+                None => connections.join_next().await,
+                Some(until) => match tokio::time::timeout_at(until, connections.join_next()).await {
+                    Ok(ended) => ended,
+                    Err(_elapsed) => break,
+                },
+            };
+            let Some(ended) = ended else { break };
+            match (still_open(ended), until) {
+                (Some(connection), Some(_)) => parked.push(connection),
+                // It was parked late, and now it is to end.
+                (Some(connection), None) => drop(connections.spawn(connection.run(stop.clone()))),
+                (None, _) => {}
+            }
+        }
+        Parked { connections: parked, late: connections }
+    }
+
+    /// Goes on with a connection that another process had.
+    #[must_use]
+    pub async fn adopt(self: &Arc<Self>, stream: Stream, state: Unfinished<'_>) -> Connection {
+        let stage = self.live.load().await;
+        let mut connection = Connection::new(self, stream, state.peer, self.stats.count_accepted());
+        connection.framer = Framer::resume(stage.line_max, state.bytes, state.is_skipping);
+        connection.account = state.account;
+        connection.keep_unfinished(&stage).await;
+        connection
+    }
+
     /// A sender of OTLP has the wrong port: what it sends is kept, and makes no sense.
     fn tell_http2(&self, peer: Option<SocketAddr>) {
         if let Some(suppressed) = self.http2.allow() {
-            let (source, peer) = (self.intake.stats().name(), peer_name(peer));
+            let (source, peer) = (self.stats.name(), peer_name(peer));
             tracing::warn!(%source, peer, suppressed, "a connection speaks HTTP/2, not lines: OTLP goes to an otlp source");
         }
     }
 }
 
-/// What one connection brought, logged once when it closes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Account {
+/// A connection that has stopped without having ended.
+fn still_open(ended: Result<Option<Connection>, JoinError>) -> Option<Connection> {
+    ended.unwrap_or_else(|error| {
+        tracing::error!(%error, "a connection has crashed; this is a bug, please report it");
+        None
+    })
+}
+
+/// What a connection brought, logged once when it closes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Account {
     bytes: u64,
     lines: u64,
     blank: u64,
@@ -112,7 +171,22 @@ struct Account {
     partial: u64,
 }
 
-struct Connection {
+/// What a connection is in the middle of.
+#[derive(Clone, Copy, Debug)]
+pub struct Unfinished<'a> {
+    /// The other end.
+    pub peer: Option<SocketAddr>,
+    /// The line whose end has not come yet.
+    pub bytes: &'a [u8],
+    /// That line was truncated: the rest of it is dropped.
+    pub is_skipping: bool,
+    /// What it has brought so far.
+    pub account: Account,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
     source: Arc<LinesSource>,
     stream: Stream,
     peer: Option<SocketAddr>,
@@ -120,16 +194,51 @@ struct Connection {
     read_bytes: usize,
     unfinished: Reservation,
     account: Account,
-    _admission: Admission,
+    _open: OpenConnection,
 }
 
 impl Connection {
-    async fn run(mut self, shutdown: CancellationToken) {
-        tracing::debug!(source = %self.source.intake.stats().name(), peer = ?self.peer, "connection opened");
+    fn new(source: &Arc<LinesSource>, stream: Stream, peer: Option<SocketAddr>, open: OpenConnection) -> Connection {
+        Connection {
+            source: Arc::clone(source),
+            stream,
+            peer,
+            // Each read sets the limit.
+            framer: Framer::new(0),
+            read_bytes: READ_MIN,
+            unfinished: Reservation::default(),
+            account: Account::default(),
+            _open: open,
+        }
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// What another process needs to go on with it.
+    #[must_use]
+    pub fn state(&self) -> Unfinished<'_> {
+        Unfinished {
+            peer: self.peer,
+            bytes: self.framer.unfinished(),
+            is_skipping: self.framer.is_skipping(),
+            account: self.account,
+        }
+    }
+
+    /// Until it ends, or is parked: then it is returned.
+    async fn run(mut self, stop: Stop) -> Option<Connection> {
+        tracing::debug!(source = %self.source.stats.name(), peer = ?self.peer, "connection opened");
         let reason = loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break self.drain().await,
+                () = stop.told() => match stop.park_until() {
+                    Some(_) => return Some(self),
+                    None => break self.drain().await,
+                },
                 ready = self.stream.readable() => match ready {
                     Ok(()) => {}
                     Err(error) => break error.to_string(),
@@ -140,9 +249,10 @@ impl Connection {
             }
         };
         let last = self.framer.finish();
-        self.take(last, Reservation::default()).await;
+        let stage = self.source.live.load().await;
+        self.take(last, Reservation::default(), &stage).await;
         let Account { bytes, lines, blank, truncated, partial } = self.account;
-        let source = self.source.intake.stats().name();
+        let source = self.source.stats.name();
         let peer = peer_name(self.peer);
         if bytes > 0 {
             tracing::info!(%source, peer, lines, bytes, blank, truncated, partial, reason, "connection closed");
@@ -150,14 +260,16 @@ impl Connection {
             // A probe, or a connection that was never needed.
             tracing::debug!(%source, peer, reason, "connection closed, nothing was sent");
         }
+        None
     }
 
     /// Reads once and hands on what was read; the reason when the connection has ended.
     async fn read(&mut self) -> Option<String> {
-        let intake = Arc::clone(&self.source.intake);
+        let stage = self.source.live.load().await;
+        self.framer.limit(stage.line_max);
         // An unfinished line may come along with the read, so the payload can be both.
-        let payload_max = self.read_bytes + self.framer.unfinished_bytes();
-        let held = self.source.work.reserve(payload_max + intake.work_bytes()).await;
+        let payload_max = self.read_bytes + self.framer.unfinished().len();
+        let held = stage.work.reserve(payload_max + stage.intake.work_bytes()).await;
         let buffer = self.framer.buffer(self.read_bytes);
         let mut space = buffer.limit(self.read_bytes);
         let length = match read_now(&mut self.stream, &mut space).await {
@@ -168,7 +280,7 @@ impl Connection {
             Err(error) => return Some(error.to_string()),
         };
         self.account.bytes += length as u64;
-        intake.stats().count_bytes(length as u64);
+        self.source.stats.count_bytes(length as u64);
         if length == self.read_bytes {
             self.read_bytes = (self.read_bytes * 2).min(READ_MAX);
         } else if length < self.read_bytes / 8 {
@@ -179,29 +291,29 @@ impl Connection {
         if self.account.lines == 0 && frame.payload.starts_with(b"PRI * HTTP/2.0") {
             self.source.tell_http2(self.peer);
         }
-        self.take(frame, held).await;
-        self.keep_unfinished().await;
+        self.take(frame, held, &stage).await;
+        self.keep_unfinished(&stage).await;
         None
     }
 
     /// An unfinished line is paid for from its own budget; when that is spent it ends here.
-    async fn keep_unfinished(&mut self) {
+    async fn keep_unfinished(&mut self, stage: &LinesStage) {
         self.unfinished = Reservation::default();
-        let bytes = self.framer.unfinished_bytes();
+        let bytes = self.framer.unfinished().len();
         if bytes == 0 {
             return;
         }
-        match self.source.unfinished.try_reserve(bytes) {
+        match stage.unfinished.try_reserve(bytes) {
             Some(reservation) => self.unfinished = reservation,
             None => {
                 let cut = self.framer.truncate_now();
-                self.take(cut, Reservation::default()).await;
+                self.take(cut, Reservation::default(), stage).await;
             }
         }
     }
 
-    async fn take(&mut self, frame: Frame, held: Reservation) {
-        let intake = &self.source.intake;
+    async fn take(&mut self, frame: Frame, held: Reservation, stage: &LinesStage) {
+        let stats = &self.source.stats;
         self.account.lines += frame.lines;
         self.account.blank += frame.blank;
         self.account.truncated += frame.truncated();
@@ -212,12 +324,11 @@ impl Connection {
             (LineResult::Partial, frame.partial()),
         ] {
             if lines > 0 {
-                intake.stats().count_lines(result, lines);
+                stats.count_lines(result, lines);
             }
         }
-        let source = Arc::clone(intake.stats().name());
-        let origin = Origin { source, peer: self.peer, received_unix_nano: unix_nano_now() };
-        intake.lines(frame, origin, held).await;
+        let origin = Origin { source: Arc::clone(stats.name()), peer: self.peer, received_unix_nano: unix_nano_now() };
+        stage.intake.lines(frame, origin, held).await;
     }
 
     /// Takes what the peer has sent before shutdown: closing with unread bytes would reset the
@@ -225,7 +336,7 @@ impl Connection {
     async fn drain(&mut self) -> String {
         // What is already in the socket buffer comes at once; but the peer may go on for ever. Only
         // the wait is cut short, never what has been read.
-        let until = Instant::now() + self.source.drain_max;
+        let until = Instant::now() + self.source.live.load().await.drain_max;
         while Instant::now() < until {
             let readable = tokio::time::timeout(QUIET, self.stream.readable()).await;
             if !matches!(readable, Ok(Ok(()))) || self.read().await.is_some() {
@@ -257,10 +368,10 @@ pub fn unix_nano_now() -> u64 {
 }
 
 /// Settings of a `lines` source.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinesConfig {
-    /// `host:port`, or `unix:/path/of.sock`.
+    /// `host:port`, `unix:/path/of.sock`, or `systemd:NAME`: an inherited socket.
     pub listen: String,
     /// How a line is read.
     #[serde(default)]

@@ -1,35 +1,55 @@
-//! Listening sockets: binding with errors that say what to do, and an accept loop that survives
-//! a lack of file descriptors and never exceeds its connection limit.
+//! Listening sockets: binding with errors that say what to do, and those that somebody else bound.
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use tokio::net::{TcpListener, UnixListener};
 
-use crate::telemetry::{OpenConnection, Quiet, SourceStats};
+use super::stream::{Stream, tune};
 
-/// Pause after the process ran out of descriptors or memory for another connection. Long enough
-/// not to spin, short enough that accepting resumes within a second.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
 /// Connections that may wait in the kernel to be accepted.
 const BACKLOG: i32 = 4096;
 
 /// A listening socket.
 #[derive(Debug)]
-pub enum Listener {
-    /// TCP.
+pub struct Listener {
+    socket: Socket,
+    path: Option<Arc<SocketPath>>,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(TcpListener),
-    /// A unix socket, and its path to be removed again.
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener),
+}
+
+/// The path of a unix socket that we made: removed when its last listener is dropped.
+#[derive(Debug)]
+struct SocketPath {
+    path: PathBuf,
+    is_handed_over: AtomicBool,
+}
+
+impl SocketPath {
+    fn new(path: PathBuf) -> Arc<SocketPath> {
+        Arc::new(SocketPath { path, is_handed_over: AtomicBool::new(false) })
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        if !*self.is_handed_over.get_mut() {
+            // Gone already is as good as removed now.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Listener {
@@ -38,35 +58,91 @@ impl Listener {
         if let Some(path) = address.strip_prefix("unix:") {
             return bind_unix(Path::new(path));
         }
-        Listener::bind_tcp(address).map(Listener::Tcp)
+        Ok(Listener { socket: Socket::Tcp(bind_address(resolve(address)?)?), path: None })
     }
 
-    /// Binds `host:port`.
-    pub fn bind_tcp(address: &str) -> anyhow::Result<TcpListener> {
-        let resolved: Vec<SocketAddr> = std::net::ToSocketAddrs::to_socket_addrs(address)
-            .with_context(|| format!("cannot resolve the listen address {address}: write host:port or unix:/path"))?
-            .collect();
-        let Some(address) = resolved.first() else { bail!("the listen address {address} resolves to nothing") };
-        bind_address(*address)
+    /// Takes over a socket that somebody else bound and listens on. `path` is removed with it.
+    pub fn from_fd(fd: OwnedFd, path: Option<PathBuf>) -> anyhow::Result<Listener> {
+        let is_stream = sockopt::socket_type(&fd).is_ok_and(|it| it == SocketType::STREAM);
+        if !is_stream || !sockopt::socket_acceptconn(&fd).unwrap_or(false) {
+            bail!("it is not a stream socket that listens: write ListenStream= in the socket unit, without Accept=yes");
+        }
+        rustix::io::ioctl_fionbio(&fd, true).context("cannot make it non-blocking")?;
+        let socket = match sockopt::socket_domain(&fd)? {
+            AddressFamily::UNIX => Socket::Unix(UnixListener::from_std(fd.into())?),
+            _ => Socket::Tcp(TcpListener::from_std(fd.into())?),
+        };
+        Ok(Listener { socket, path: path.map(SocketPath::new) })
+    }
+
+    /// Another handle on the same socket: who connects is accepted by either.
+    pub fn try_clone(&self) -> anyhow::Result<Listener> {
+        let fd = self.as_fd().try_clone_to_owned().context("no descriptor is left for a listener")?;
+        Ok(Listener { path: self.path.clone(), ..Listener::from_fd(fd, None)? })
+    }
+
+    /// The TCP socket, if it is one.
+    #[must_use]
+    pub fn into_tcp(self) -> Option<TcpListener> {
+        match self.socket {
+            Socket::Tcp(listener) => Some(listener),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// The unix socket, if it is one. Its path is left where it is.
+    #[must_use]
+    pub fn into_unix(self) -> Option<UnixListener> {
+        self.hand_over();
+        match self.socket {
+            Socket::Tcp(_) => None,
+            Socket::Unix(listener) => Some(listener),
+        }
     }
 
     /// The address as it is reached, with the real port.
     #[must_use]
     pub fn address(&self) -> String {
-        match self {
-            Listener::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |it| it.to_string()),
-            Listener::Unix(_, path) => format!("unix:{}", path.display()),
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |it| it.to_string()),
+            Socket::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|it| it.as_pathname());
+                path.map_or_else(|| "unix:?".to_owned(), |path| format!("unix:{}", path.display()))
+            }
         }
     }
 
-    async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
-        match self {
-            Listener::Tcp(listener) => {
+    /// True when other machines can connect.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().is_ok_and(|it| !it.ip().is_loopback()),
+            Socket::Unix(_) => false,
+        }
+    }
+
+    /// The path that is removed with the socket.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_ref().map(|it| it.path.as_path())
+    }
+
+    /// Another process goes on with the socket: its path stays.
+    pub fn hand_over(&self) {
+        if let Some(path) = &self.path {
+            path.is_handed_over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 tune(&stream);
                 Ok((Stream::Tcp(stream), Some(peer)))
             }
-            Listener::Unix(listener, _) => {
+            Socket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Unix(stream), None))
             }
@@ -74,13 +150,20 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Listener::Unix(_, path) = self {
-            // Gone already is as good as removed now.
-            let _ = std::fs::remove_file(path);
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.as_fd(),
+            Socket::Unix(listener) => listener.as_fd(),
         }
     }
+}
+
+/// The first address behind `host:port`.
+pub fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
+    let mut resolved = std::net::ToSocketAddrs::to_socket_addrs(address)
+        .with_context(|| format!("cannot resolve the listen address {address}: write host:port or unix:/path"))?;
+    resolved.next().with_context(|| format!("the listen address {address} resolves to nothing"))
 }
 
 fn bind_address(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -127,7 +210,7 @@ fn bind_unix(path: &Path) -> anyhow::Result<Listener> {
     let listener = UnixListener::bind(path).with_context(|| {
         format!("cannot listen on unix:{}: does its directory exist and may it be written?", path.display())
     })?;
-    Ok(Listener::Unix(listener, path.to_owned()))
+    Ok(Listener { socket: Socket::Unix(listener), path: Some(SocketPath::new(path.to_owned())) })
 }
 
 /// Who listens on a port, as far as this process may know, else who usually does.
@@ -163,133 +246,4 @@ fn listening_process(port: u16) -> Option<String> {
         let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
         holds.then(|| format!("{} (process {})", name.trim(), process.file_name().to_string_lossy()))
     })
-}
-
-/// A dead peer is noticed after a minute, for connections may be silent for hours; answers go out
-/// at once.
-fn tune(stream: &TcpStream) {
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(Duration::from_secs(30))
-        .with_interval(Duration::from_secs(10))
-        .with_retries(3);
-    // A socket that does not take the options still works. Without NODELAY an answer can wait for
-    // the acknowledgement of the one before it: 40 ms instead of microseconds.
-    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
-    let _ = stream.set_nodelay(true);
-}
-
-/// An accepted connection.
-#[derive(Debug)]
-pub enum Stream {
-    /// TCP.
-    Tcp(TcpStream),
-    /// A unix socket.
-    Unix(UnixStream),
-}
-
-impl Stream {
-    /// Waits until there is something to read. Cancel-safe.
-    pub async fn readable(&self) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.readable().await,
-            Stream::Unix(stream) => stream.readable().await,
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
-            Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
-}
-
-/// A connection that counts against the limit until this is dropped.
-#[derive(Debug)]
-pub struct Admission {
-    _open: OpenConnection,
-    _permit: OwnedSemaphorePermit,
-}
-
-/// Accepts connections up to a limit; one more is closed at once and counted.
-#[derive(Debug)]
-pub struct Acceptor {
-    listener: Listener,
-    stats: Arc<SourceStats>,
-    free: Arc<Semaphore>,
-    exhausted: Quiet,
-    refused: Quiet,
-}
-
-impl Acceptor {
-    /// Accepts from `listener`, at most `connections_max` at a time.
-    #[must_use]
-    pub fn new(listener: Listener, connections_max: u32, stats: Arc<SourceStats>) -> Acceptor {
-        let free = Arc::new(Semaphore::new(connections_max as usize));
-        Acceptor { listener, stats, free, exhausted: Quiet::default(), refused: Quiet::default() }
-    }
-
-    /// The next connection within the limit. Never fails: what goes wrong is counted, logged
-    /// seldom, and waited out. Cancel-safe.
-    pub async fn next(&self) -> (Stream, Option<SocketAddr>, Admission) {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, peer)) => match Arc::clone(&self.free).try_acquire_owned() {
-                    Ok(permit) => {
-                        return (stream, peer, Admission { _open: self.stats.count_accepted(), _permit: permit });
-                    }
-                    Err(_) => {
-                        self.stats.count_refused();
-                        if let Some(suppressed) = self.refused.allow() {
-                            tracing::warn!(source = %self.stats.name(), ?peer, suppressed, "connection limit reached, connection closed; raise connections_max");
-                        }
-                    }
-                },
-                Err(error) if is_exhausted(&error) => {
-                    self.stats.count_accept_error();
-                    if let Some(suppressed) = self.exhausted.allow() {
-                        tracing::warn!(source = %self.stats.name(), %error, suppressed, "cannot accept connections for want of resources, trying again; raise the limit of open files");
-                    }
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                }
-                // The peer was gone before it was accepted.
-                Err(error) => {
-                    self.stats.count_accept_error();
-                    tracing::debug!(source = %self.stats.name(), %error, "a connection ended before it was accepted");
-                }
-            }
-        }
-    }
-}
-
-/// Too many open files, here or in the system, or no memory for a socket.
-fn is_exhausted(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    error.raw_os_error().is_some_and(|code| exhausted.iter().any(|errno| errno.raw_os_error() == code))
 }

@@ -21,6 +21,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::inflate::Inflate;
 use super::lines::unix_nano_now;
+use super::live::Live;
 use super::message::{Message, MessageSettings, receive};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
@@ -40,16 +41,37 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Answers `Export`.
 #[derive(Debug)]
 pub struct LogsService {
-    intake: Arc<Intake>,
-    shares: Shares,
-    message_max: usize,
-    limits: Limits,
-    hold_max: Duration,
+    stats: Arc<SourceStats>,
+    live: Live<OtlpStage>,
     free: Semaphore,
     in_flight: TaskTracker,
     malformed: Quiet,
     over_limit: Quiet,
     overloaded: Quiet,
+}
+
+/// What a reload replaces: each request looks it up when it begins.
+#[derive(Debug)]
+pub struct OtlpStage {
+    intake: Intake,
+    shares: Shares,
+    message_max: usize,
+    limits: Limits,
+    hold_max: Duration,
+}
+
+impl OtlpStage {
+    /// Requests go to `intake`, their memory is taken from `shares`.
+    #[must_use]
+    pub fn new(settings: &OtlpConfig, intake: Intake, shares: Shares) -> OtlpStage {
+        OtlpStage {
+            intake,
+            shares,
+            message_max: settings.message_max.bytes(),
+            limits: Limits { records_max: settings.records_max, ..Limits::default() },
+            hold_max: settings.hold_max.0,
+        }
+    }
 }
 
 /// Why a request was not taken.
@@ -64,15 +86,12 @@ pub struct Refusal {
 }
 
 impl LogsService {
-    /// A service that feeds `intake` and takes memory from `shares`.
+    /// A service of the source with these counters.
     #[must_use]
-    pub fn new(settings: &OtlpConfig, intake: Arc<Intake>, shares: Shares) -> LogsService {
+    pub fn new(stats: Arc<SourceStats>, stage: OtlpStage) -> LogsService {
         LogsService {
-            intake,
-            shares,
-            message_max: settings.message_max.bytes(),
-            limits: Limits { records_max: settings.records_max, ..Limits::default() },
-            hold_max: settings.hold_max.0,
+            stats,
+            live: Live::new(stage),
             free: Semaphore::new(REQUESTS_MAX),
             in_flight: TaskTracker::new(),
             malformed: Quiet::default(),
@@ -81,16 +100,23 @@ impl LogsService {
         }
     }
 
+    /// What requests look up.
+    #[must_use]
+    pub fn live(&self) -> &Live<OtlpStage> {
+        &self.live
+    }
+
     /// Counters of the source.
     #[must_use]
     pub fn stats(&self) -> &Arc<SourceStats> {
-        self.intake.stats()
+        &self.stats
     }
 
     /// Waits for what was still on its way to the sinks when its client hung up.
     pub async fn finish(&self) {
         self.in_flight.close();
         self.in_flight.wait().await;
+        self.in_flight.reopen();
     }
 
     /// Answers one request. Cancel-safe: what has been received goes on to the sinks.
@@ -114,49 +140,40 @@ impl LogsService {
     async fn export(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Result<Rejected, Refusal> {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded("too many requests are waiting")) };
         let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
-        let patience = Patience::new(&request, self.hold_max);
-        let settings = MessageSettings { message_max: self.message_max, work_bytes: self.intake.work_bytes() };
-        let message = receive(request.into_body(), settings, &self.shares, self.stats(), patience.until());
+        let stage = self.live.load().await;
+        let patience = Patience::new(&request, stage.hold_max);
+        let settings = MessageSettings { message_max: stage.message_max, work_bytes: stage.intake.work_bytes() };
+        let message = receive(request.into_body(), settings, &stage.shares, self.stats(), patience.until());
         let Message { bytes, compressed, mut held } = message.await?;
         let hold_until = patience.until();
         let payload = match (compressed, inflate) {
             (false, _) => bytes,
-            (true, Some(inflate)) => inflate.run(&bytes, settings, &self.shares, &mut held, hold_until).await?,
+            (true, Some(inflate)) => inflate.run(&bytes, settings, &stage.shares, &mut held, hold_until).await?,
             (true, None) => {
                 let why = "the message says it is compressed and grpc-encoding does not say how";
                 return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
             }
         };
-        let summary = otlp::check(&payload, &self.limits).map_err(Refusal::from)?;
+        let summary = otlp::check(&payload, &stage.limits).map_err(Refusal::from)?;
         if summary.records == 0 {
             return Ok(Rejected::default());
         }
         let origin = Origin { source: Arc::clone(self.stats().name()), peer, received_unix_nano: unix_nano_now() };
         self.stats().count_repaired(RepairReason::InvalidUtf8, u64::from(summary.repaired_records));
         self.stats().count_repaired(RepairReason::InvalidId, u64::from(summary.invalid_ids));
-        let rejected = self.oversized(&summary, peer);
+        let rejected = self.oversized(&summary, &stage.limits, peer);
         let records = u64::from(summary.records) - rejected.records;
-        let payload = if summary.needs_repair() { self.repair(&payload)? } else { payload };
-        let intake = Arc::clone(&self.intake);
-        let taking = async move { intake.otlp(payload, records, origin, held, hold_until).await };
+        let payload = if summary.needs_repair() { repair(&payload, &stage)? } else { payload };
+        let taking = async move { stage.intake.otlp(payload, records, origin, held, hold_until).await };
         match self.finish_even_if_cancelled(taking).await {
             Ok(Receipt::Accepted) => Ok(rejected),
             // The records were received, and the sink has counted what it missed.
             Ok(Receipt::Missed) => Err(Refusal { records: 0, ..overloaded("a sink has no room") }),
+            Ok(Receipt::NotStored(error)) => Err(Refusal { records, ..overloaded(&error.to_string()) }),
+            // They count as received, and a sink may have them.
+            Ok(Receipt::NotKept(error)) => Err(Refusal { records: 0, ..overloaded(&error.to_string()) }),
             Err(error) => Err(Refusal::new(Code::Internal, RejectReason::Other, &error.to_string())),
         }
-    }
-
-    /// Text that is not UTF-8 grows when it is repaired, at most to three times its length; beyond
-    /// the limit for messages it has not been text at all.
-    fn repair(&self, payload: &[u8]) -> Result<Bytes, Refusal> {
-        let repaired = otlp::repair(payload, self.limits.record_bytes_max);
-        if repaired.len() > self.message_max {
-            let why =
-                format!("the message has more than message_max, {} bytes, once its text is UTF-8", self.message_max);
-            return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
-        }
-        Ok(Bytes::from(repaired))
     }
 
     /// Takes what needs no waiting at once; the rest in a task of its own: a client that hangs up
@@ -174,13 +191,13 @@ impl LogsService {
     }
 
     /// Records that are refused for good, while the rest of the request is taken.
-    fn oversized(&self, summary: &Summary, peer: Option<SocketAddr>) -> Rejected {
+    fn oversized(&self, summary: &Summary, limits: &Limits, peer: Option<SocketAddr>) -> Rejected {
         let records = u64::from(summary.oversized_records);
         if records == 0 {
             return Rejected::default();
         }
         self.stats().count_rejected(RejectReason::RecordTooLarge, records);
-        let why = format!("log records of more than {} bytes are not taken", self.limits.record_bytes_max);
+        let why = format!("log records of more than {} bytes are not taken", limits.record_bytes_max);
         if let Some(suppressed) = self.over_limit.allow() {
             tracing::warn!(source = %self.stats().name(), ?peer, records, why, suppressed, "records refused");
         }
@@ -197,6 +214,17 @@ impl LogsService {
             tracing::warn!(source = %self.stats().name(), ?peer, code = ?status.code(), why = status.message(), suppressed, "request refused");
         }
     }
+}
+
+/// Text that is not UTF-8 grows when it is repaired, at most to three times its length; beyond the
+/// limit for messages it has not been text at all.
+fn repair(payload: &[u8], stage: &OtlpStage) -> Result<Bytes, Refusal> {
+    let repaired = otlp::repair(payload, stage.limits.record_bytes_max);
+    if repaired.len() > stage.message_max {
+        let why = format!("the message has more than message_max, {} bytes, once its text is UTF-8", stage.message_max);
+        return Err(Refusal::new(Code::ResourceExhausted, RejectReason::TooLarge, &why));
+    }
+    Ok(Bytes::from(repaired))
 }
 
 /// Records of a request that were refused for good while the rest was taken.

@@ -4,19 +4,25 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::decode::reader::{self, Reader, SettingError};
+use crate::telemetry::SourceKind;
 
+pub mod accept;
 pub mod framing;
 pub mod inflate;
 pub mod lines;
 pub mod listen;
+pub mod live;
 pub mod logs_service;
 pub mod message;
 pub mod otlp;
 pub mod prefixed;
 pub mod reply;
+pub mod sockets;
+pub mod stop;
+pub mod stream;
 
 /// One source, told apart by `type`.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SourceConfig {
     /// Newline-delimited records over TCP or a unix socket.
@@ -26,6 +32,33 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        match self {
+            SourceConfig::Lines(lines) => &lines.listen,
+            SourceConfig::Otlp(otlp) => &otlp.grpc,
+        }
+    }
+
+    /// Most connections at a time.
+    #[must_use]
+    pub fn connections_max(&self) -> u32 {
+        match self {
+            SourceConfig::Lines(lines) => lines.connections_max,
+            SourceConfig::Otlp(otlp) => otlp.connections_max,
+        }
+    }
+
+    /// What kind it is.
+    #[must_use]
+    pub fn kind(&self) -> SourceKind {
+        match self {
+            SourceConfig::Lines(_) => SourceKind::Lines,
+            SourceConfig::Otlp(_) => SourceKind::Otlp,
+        }
+    }
+
     /// Compiles its `format:`.
     ///
     /// # Errors

@@ -10,17 +10,18 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::listen::{Acceptor, Admission, Listener, Stream};
-use super::logs_service::LogsService;
+use super::accept::Acceptor;
+use super::listen::Listener;
+use super::live::Live;
+use super::logs_service::{LogsService, OtlpStage};
 use super::prefixed::Prefixed;
-use crate::budget::Shares;
+use super::stop::Stop;
+use super::stream::Stream;
 use crate::config::units::{ByteSize, Period};
 use crate::decode::reader::FormatSetting;
-use crate::intake::Intake;
-use crate::telemetry::Quiet;
+use crate::telemetry::{OpenConnection, Quiet, SourceStats};
 
 /// How every HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -46,41 +47,53 @@ pub struct OtlpSource {
 impl OtlpSource {
     /// A source on a bound listener.
     #[must_use]
-    pub fn new(settings: &OtlpConfig, listener: Listener, intake: Arc<Intake>, shares: Shares) -> OtlpSource {
-        let acceptor = Acceptor::new(listener, settings.connections_max, Arc::clone(intake.stats()));
-        let service = Arc::new(LogsService::new(settings, intake, shares));
-        OtlpSource { acceptor, service, not_http2: Quiet::default() }
+    pub fn new(listener: Listener, connections_max: u32, stats: Arc<SourceStats>, stage: OtlpStage) -> OtlpSource {
+        let acceptor = Acceptor::new(listener, connections_max, Arc::clone(&stats));
+        OtlpSource { acceptor, service: Arc::new(LogsService::new(stats, stage)), not_http2: Quiet::default() }
     }
 
-    /// Accepts connections until `shutdown`; then clients are told to go away, requests in
-    /// flight are finished, and this returns when the last connection has closed.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let source = Arc::new(self);
+    /// Where connections come from.
+    #[must_use]
+    pub fn acceptor(&self) -> &Acceptor {
+        &self.acceptor
+    }
+
+    /// What requests look up.
+    #[must_use]
+    pub fn live(&self) -> &Live<OtlpStage> {
+        self.service.live()
+    }
+
+    /// Accepts connections until it is told to stop; then clients are told to go away, requests in
+    /// flight are finished, and this returns when the last connection has closed, or when it is
+    /// late. A client that is told to go away connects again and repeats nothing, so connections
+    /// are not parked.
+    pub async fn run(self: Arc<Self>, stop: Stop) {
         let connections = TaskTracker::new();
         loop {
-            let (stream, peer, admission) = tokio::select! {
+            let (stream, peer, open) = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
-                next = source.acceptor.next() => next,
+                () = stop.told() => break,
+                next = self.acceptor.next() => next,
             };
-            connections.spawn(Arc::clone(&source).serve(stream, peer, admission, shutdown.clone()));
+            connections.spawn(Arc::clone(&self).serve(stream, peer, open, stop.clone()));
         }
         connections.close();
-        connections.wait().await;
-        source.service.finish().await;
+        let ended = async {
+            connections.wait().await;
+            self.service.finish().await;
+        };
+        match stop.park_until() {
+            None => ended.await,
+            Some(until) => drop(tokio::time::timeout_at(until, ended).await),
+        }
     }
 
-    async fn serve(
-        self: Arc<Self>,
-        mut stream: Stream,
-        peer: Option<SocketAddr>,
-        _admission: Admission,
-        shutdown: CancellationToken,
-    ) {
+    async fn serve(self: Arc<Self>, mut stream: Stream, peer: Option<SocketAddr>, _open: OpenConnection, stop: Stop) {
         let mut preface = [0; PREFACE.len()];
         let arrived = tokio::select! {
             arrived = tokio::time::timeout(PREFACE_MAX, stream.read_exact(&mut preface)) => arrived,
-            () = shutdown.cancelled() => return,
+            () = stop.told() => return,
         };
         if !matches!(arrived, Ok(Ok(_))) || preface != *PREFACE {
             self.refuse(peer, &preface, arrived.is_err());
@@ -104,7 +117,7 @@ impl OtlpSource {
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended,
-            () = shutdown.cancelled() => {
+            () = stop.told() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -131,10 +144,10 @@ impl OtlpSource {
 }
 
 /// Settings of an `otlp` source.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
-    /// `host:port` of the gRPC listener.
+    /// `host:port` of the gRPC listener, or `systemd:NAME`: an inherited socket.
     pub grpc: String,
     /// How a record is read.
     #[serde(default)]

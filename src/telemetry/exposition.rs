@@ -1,6 +1,7 @@
 //! The metrics as Prometheus reads them. Names and labels are public interface.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
@@ -9,8 +10,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
 use super::process::Usage;
 use super::registry::Telemetry;
-use super::sink::{SinkMetric, SinkView};
+use super::sink::{SinkMetric, SinkTotals};
 use super::source::{SourceKind, SourceStats};
+use crate::journal::JournalStats;
 
 /// Every metric: its name and what it says. Names that end in `_total` are counters, the others
 /// gauges.
@@ -33,8 +35,18 @@ pub const METRICS: &[(&str, &str)] = &[
     (RETRIES, "Requests that were sent again."),
     (FILE_ROTATIONS, "Files that were closed for a new one."),
     (WRITE_ERRORS, "File operations that failed."),
+    (EXPIRED_RECORDS, "Records the journal held for a sink and holds no more: it was full, or is damaged."),
+    (RECOVERED_RECORDS, "Records the journal held for a sink when the process began."),
+    (JOURNAL_LAG, "Records that a sink has in the journal and nowhere else."),
+    (JOURNAL_BYTES, "Bytes of the journal on disk."),
+    (JOURNAL_ENTRIES, "Payloads written to the journal."),
+    (JOURNAL_SYNCS, "Times the journal was forced to the disk."),
+    (JOURNAL_ERRORS, "Writes and syncs of the journal that the disk refused."),
+    (JOURNAL_CORRUPT, "Ranges of the journal that were found damaged."),
+    (JOURNAL_MISSING, "Entries that should be in the journal and are not."),
     (MEMORY_RESERVED, "Bytes of the memory budget in use."),
     (MEMORY_BOUND, "Bytes of memory the process can need at most, by its configuration."),
+    (RELOADS, "Configurations read again, by whether they were taken."),
     (LEDGER_IMBALANCE, "Records unaccounted for; always 0, or there is a bug."),
     (BUILD_INFO, "Always 1; the label says which version runs."),
     (PROCESS_START_TIME, "When the process started, seconds since the epoch."),
@@ -60,8 +72,18 @@ const INBOX_BYTES: &str = "logboom_inbox_bytes";
 const RETRIES: &str = "logboom_retries_total";
 const FILE_ROTATIONS: &str = "logboom_file_rotations_total";
 const WRITE_ERRORS: &str = "logboom_write_errors_total";
+const EXPIRED_RECORDS: &str = "logboom_expired_records_total";
+const RECOVERED_RECORDS: &str = "logboom_recovered_records_total";
+const JOURNAL_LAG: &str = "logboom_journal_lag_records";
+const JOURNAL_BYTES: &str = "logboom_journal_bytes";
+const JOURNAL_ENTRIES: &str = "logboom_journal_entries_total";
+const JOURNAL_SYNCS: &str = "logboom_journal_syncs_total";
+const JOURNAL_ERRORS: &str = "logboom_journal_errors_total";
+const JOURNAL_CORRUPT: &str = "logboom_journal_corrupt_ranges_total";
+const JOURNAL_MISSING: &str = "logboom_journal_missing_entries_total";
 const MEMORY_RESERVED: &str = "logboom_memory_reserved_bytes";
 const MEMORY_BOUND: &str = "logboom_memory_bound_bytes";
+const RELOADS: &str = "logboom_reloads_total";
 const LEDGER_IMBALANCE: &str = "logboom_ledger_imbalance_records";
 const BUILD_INFO: &str = "logboom_build_info";
 const PROCESS_START_TIME: &str = "process_start_time_seconds";
@@ -95,11 +117,14 @@ impl Exposition {
     /// Reads every counter and writes the text.
     #[must_use]
     pub fn render(&self, telemetry: &Telemetry) -> String {
-        for source in telemetry.sources() {
-            self.source(source);
+        for source in telemetry.all_sources() {
+            self.source(&source);
         }
-        for sink in telemetry.sinks() {
-            self.sink(sink);
+        for (name, totals) in telemetry.sink_totals() {
+            self.sink(name, &totals);
+        }
+        if let Some(journal) = telemetry.journal() {
+            self.journal(&journal);
         }
         self.process(telemetry);
         self.handle.render()
@@ -135,21 +160,23 @@ impl Exposition {
         }
     }
 
-    fn sink(&self, view: &SinkView) {
-        let sink = Label::new("sink", Arc::clone(view.name()));
+    fn sink(&self, name: Arc<str>, totals: &SinkTotals) {
+        let sink = Label::new("sink", name);
         let only = || vec![sink.clone()];
         let with = |reason: &'static str| vec![sink.clone(), Label::new("reason", reason)];
-        // Tally before samples: a sink counts why a record failed before it settles it, so the
-        // remainder below is never too high.
-        let tally = view.inbox.tally();
+        let tally = &totals.tally;
         self.counter(DELIVERED_RECORDS, only(), tally.delivered);
         self.counter(SHED_RECORDS, with("full"), tally.shed_full);
         self.counter(SHED_RECORDS, with("hold"), tally.shed_hold);
         self.counter(SHED_RECORDS, with("stopped"), tally.shed_stopped);
-        self.counter(FILTERED_RECORDS, only(), view.filtered_records());
-        self.gauge(INBOX_BYTES, only(), view.inbox.used_bytes() as f64);
+        self.counter(FILTERED_RECORDS, only(), totals.filtered_records + tally.filtered);
+        self.counter(EXPIRED_RECORDS, with("full"), tally.expired_full);
+        self.counter(EXPIRED_RECORDS, with("damaged"), tally.expired_damaged);
+        self.counter(RECOVERED_RECORDS, only(), tally.recovered);
+        self.gauge(JOURNAL_LAG, only(), tally.deferred as f64);
+        self.gauge(INBOX_BYTES, only(), totals.inbox_bytes as f64);
         let mut failed_for_other_reasons = tally.failed;
-        for sample in (view.samples)() {
+        for sample in &totals.samples {
             let name = match sample.metric {
                 SinkMetric::FileRotations => FILE_ROTATIONS,
                 SinkMetric::WriteErrors => WRITE_ERRORS,
@@ -165,10 +192,25 @@ impl Exposition {
         self.counter(FAILED_RECORDS, with("abandoned"), tally.abandoned);
     }
 
+    fn journal(&self, stats: &JournalStats) {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let reason = |reason: &'static str| vec![Label::new("reason", reason)];
+        self.gauge(JOURNAL_BYTES, vec![], get(&stats.bytes) as f64);
+        self.counter(JOURNAL_ENTRIES, vec![], get(&stats.entries));
+        self.counter(JOURNAL_SYNCS, vec![], get(&stats.syncs));
+        self.counter(JOURNAL_ERRORS, reason("write"), get(&stats.write_failures));
+        self.counter(JOURNAL_ERRORS, reason("sync"), get(&stats.sync_failures));
+        self.counter(JOURNAL_CORRUPT, vec![], get(&stats.corrupt_ranges));
+        self.counter(JOURNAL_MISSING, vec![], get(&stats.missing_entries));
+    }
+
     fn process(&self, telemetry: &Telemetry) {
         self.gauge(BUILD_INFO, vec![Label::new("version", env!("CARGO_PKG_VERSION"))], 1.0);
         self.gauge(MEMORY_RESERVED, vec![], telemetry.budget().reserved() as f64);
         self.gauge(MEMORY_BOUND, vec![], telemetry.memory_bound_bytes() as f64);
+        for (result, ok) in [("ok", true), ("failed", false)] {
+            self.counter(RELOADS, vec![Label::new("result", result)], telemetry.reloads(ok));
+        }
         self.gauge(LEDGER_IMBALANCE, vec![], telemetry.ledger().imbalance() as f64);
         let since_epoch = telemetry.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.gauge(PROCESS_START_TIME, vec![], since_epoch.as_secs_f64());

@@ -1,7 +1,8 @@
 //! The ledger: every record that was received is accounted for at every sink.
 //!
-//! For each sink, `received by the sources that feed it = offered - gap records + filtered + still
-//! in the intake`, and `offered = delivered + failed + shed + in flight`. The second is kept under
+//! For each sink, `received by the sources that feed it = offered - gap records - recovered from the
+//! journal + filtered + still in the intake`, and `offered = delivered + failed + abandoned + shed +
+//! expired + filtered later + kept in the journal + in flight`. The second is kept under
 //! the lock of the inbox. The first spans counters that move while they are read, so equality
 //! cannot be asked for; but a source counts in a fixed order
 //!
@@ -14,12 +15,16 @@
 //!   while between: `received before <= offered + filtered + in intake`.
 //! - A record seen offered was received earlier: `offered + filtered <= received after`.
 //!
+//! Received by a sink's *inflows*: a reload changes who feeds whom, see `inflow.rs`. A sink that has ended
+//! stays in the ledger, added to the one that has its name.
+//!
 //! So no load makes the ledger cry wolf, and when the intake is empty, the bounds are equality.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::sink::SinkView;
+use super::sink::SinkTotals;
 use super::source::SourceStats;
 use crate::inbox::Tally;
 
@@ -59,11 +64,11 @@ pub struct SinkLedger {
 }
 
 impl Ledger {
-    /// Reads it. Costs a lock per sink.
+    /// Of these sources and sinks. The sinks are to be read first.
     #[must_use]
-    pub fn read(sources: &[Arc<SourceStats>], sinks: &[SinkView]) -> Ledger {
+    pub fn new(sinks: &BTreeMap<Arc<str>, SinkTotals>, sources: &[Arc<SourceStats>]) -> Ledger {
         Ledger {
-            sinks: sinks.iter().map(SinkLedger::read).collect(),
+            sinks: sinks.iter().map(|(name, totals)| SinkLedger::new(name, totals)).collect(),
             sources: sources.iter().map(|source| SourceLedger::read(source)).collect(),
         }
     }
@@ -112,25 +117,18 @@ impl SourceLedger {
 }
 
 impl SinkLedger {
-    fn read(sink: &SinkView) -> SinkLedger {
-        let mut filtered = 0;
-        let mut tally = Tally::default();
-        let unaccounted = unaccounted(
-            || sink.from.iter().map(|source| source.received_records()).sum(),
-            || sink.from.iter().map(|source| source.in_intake_records()).sum(),
-            || {
-                filtered = sink.filtered_records();
-                tally = sink.inbox.tally();
-                tally.offered.saturating_sub(tally.gaps) + filtered
-            },
-        );
-        let imbalance = unaccounted + tally.imbalance().unsigned_abs();
-        SinkLedger { name: Arc::clone(sink.name()), tally, filtered, imbalance }
+    fn new(name: &Arc<str>, totals: &SinkTotals) -> SinkLedger {
+        SinkLedger {
+            name: Arc::clone(name),
+            tally: totals.tally,
+            filtered: totals.filtered_records + totals.tally.filtered,
+            imbalance: totals.imbalance_records,
+        }
     }
 }
 
 /// By how much what is offered and filtered lies outside of what it can be.
-fn unaccounted(
+pub(super) fn unaccounted(
     received: impl Fn() -> u64,
     in_intake: impl FnOnce() -> u64,
     offered_and_filtered: impl FnOnce() -> u64,
@@ -164,6 +162,9 @@ impl fmt::Display for Ledger {
             write!(f, "; {name}: delivered {delivered}, shed {shed}, failed {failed}, undelivered {undelivered}")?;
             write_unless_zero(f, "filtered", *filtered)?;
             write_unless_zero(f, "gap records", *gaps)?;
+            write_unless_zero(f, "expired", tally.expired())?;
+            write_unless_zero(f, "from before", tally.recovered)?;
+            write_unless_zero(f, "kept in the journal", tally.deferred)?;
         }
         match self.imbalance() {
             0 => Ok(()),

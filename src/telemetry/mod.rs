@@ -6,6 +6,7 @@
 
 mod closed_set;
 mod exposition;
+mod inflow;
 mod ledger;
 mod log;
 mod process;
@@ -15,8 +16,9 @@ mod source;
 
 pub use closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
 pub use exposition::METRICS;
+pub use inflow::{Inflow, Inflows};
 pub use ledger::{Ledger, SinkLedger, SourceLedger};
 pub use log::Quiet;
 pub use registry::{Readiness, Telemetry, TelemetrySettings};
-pub use sink::{Health, SinkMetric, SinkSample, SinkState, SinkView};
+pub use sink::{Health, SinkMetric, SinkSample, SinkState, SinkTotals, SinkView};
 pub use source::{InIntake, OpenConnection, SourceKind, SourceStats};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::source::SourceStats;
-use crate::inbox::Inbox;
+use super::inflow::Inflows;
+use super::ledger::unaccounted;
+use crate::inbox::{Inbox, Tally};
 
 /// One sink. The two functions are called at each scrape, status and probe: they read counters
 /// and never wait.
@@ -14,8 +15,8 @@ pub struct SinkView {
     pub kind: &'static str,
     /// Its inbox, which also knows its name.
     pub inbox: Arc<Inbox>,
-    /// The sources that feed it.
-    pub from: Vec<Arc<SourceStats>>,
+    /// What feeds it.
+    pub inflows: Arc<Inflows>,
     /// Records that were not for this sink although their source feeds it. Shared with whoever
     /// decides, who adds with [`Ordering::Release`] before the records leave the intake.
     pub filtered_records: Arc<AtomicU64>,
@@ -93,11 +94,11 @@ impl SinkView {
     /// A sink that filters nothing, counts nothing of its own and is always healthy; the fields
     /// say otherwise.
     #[must_use]
-    pub fn new(kind: &'static str, inbox: Arc<Inbox>, from: Vec<Arc<SourceStats>>) -> SinkView {
+    pub fn new(kind: &'static str, inbox: Arc<Inbox>, inflows: Arc<Inflows>) -> SinkView {
         SinkView {
             kind,
             inbox,
-            from,
+            inflows,
             filtered_records: Arc::default(),
             samples: Box::new(Vec::new),
             health: Box::new(|| Health::Healthy),
@@ -110,7 +111,7 @@ impl SinkView {
         self.inbox.sink()
     }
 
-    /// Records filtered so far.
+    /// Records filtered so far, those that were read from the journal not among them.
     #[must_use]
     pub fn filtered_records(&self) -> u64 {
         self.filtered_records.load(Ordering::Acquire)
@@ -126,6 +127,64 @@ impl SinkView {
             }
             Health::Healthy if self.inbox.is_passed_over() => SinkState::Full,
             Health::Healthy => SinkState::Healthy,
+        }
+    }
+}
+
+/// What the sinks of one name have counted: that of now, and those that a reload replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkTotals {
+    /// What the inboxes counted.
+    pub tally: Tally,
+    /// Records that were not for it.
+    pub filtered_records: u64,
+    /// Bytes waiting for it, or in its hand.
+    pub inbox_bytes: u64,
+    /// What only this kind of sink counts.
+    pub samples: Vec<SinkSample>,
+    /// Records unaccounted for, or accounted for twice. Zero, or there is a bug.
+    pub imbalance_records: u64,
+}
+
+impl SinkTotals {
+    /// Reads them now. Costs two locks.
+    #[must_use]
+    pub fn read(view: &SinkView) -> SinkTotals {
+        let mut filtered_records = 0;
+        let mut tally = Tally::default();
+        let unaccounted = unaccounted(
+            || view.inflows.received_records(),
+            || view.inflows.in_intake_records(),
+            || {
+                filtered_records = view.filtered_records();
+                tally = view.inbox.tally();
+                tally.offered.saturating_sub(tally.gaps + tally.recovered) + filtered_records
+            },
+        );
+        SinkTotals {
+            tally,
+            filtered_records,
+            inbox_bytes: view.inbox.used_bytes() as u64,
+            // After the tally: a sink counts why a record failed before it settles it, so what is
+            // left of the failed for other reasons is never too high.
+            samples: (view.samples)(),
+            imbalance_records: unaccounted + tally.imbalance().unsigned_abs(),
+        }
+    }
+
+    /// Adds what another one counted.
+    pub fn add(&mut self, other: &SinkTotals) {
+        let SinkTotals { tally, filtered_records, inbox_bytes, samples, imbalance_records } = other;
+        self.tally.add(tally);
+        self.filtered_records += filtered_records;
+        self.inbox_bytes += inbox_bytes;
+        self.imbalance_records += imbalance_records;
+        for sample in samples {
+            let same = |own: &&mut SinkSample| (own.metric, own.reason) == (sample.metric, sample.reason);
+            match self.samples.iter_mut().find(same) {
+                Some(own) => own.count += sample.count,
+                None => self.samples.push(*sample),
+            }
         }
     }
 }

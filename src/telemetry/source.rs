@@ -1,9 +1,10 @@
 //! What one source counts: increments of a whole batch, request or connection, never of a record.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
+use super::inflow::Inflow;
 
 /// What kind of source it is, which decides the metrics that make sense for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl SourceKind {
 #[derive(Debug)]
 pub struct SourceStats {
     name: Arc<str>,
-    kind: SourceKind,
+    is_otlp: AtomicBool,
     received_bytes: AtomicU64,
     received_records: AtomicU64,
     in_intake_records: AtomicU64,
@@ -49,7 +50,7 @@ impl SourceStats {
     pub fn new(name: impl Into<Arc<str>>, kind: SourceKind) -> Arc<SourceStats> {
         Arc::new(SourceStats {
             name: name.into(),
-            kind,
+            is_otlp: AtomicBool::new(kind == SourceKind::Otlp),
             received_bytes: AtomicU64::default(),
             received_records: AtomicU64::default(),
             in_intake_records: AtomicU64::default(),
@@ -73,7 +74,12 @@ impl SourceStats {
     /// What kind of source it is.
     #[must_use]
     pub fn kind(&self) -> SourceKind {
-        self.kind
+        if self.is_otlp.load(Ordering::Relaxed) { SourceKind::Otlp } else { SourceKind::Lines }
+    }
+
+    /// A reload has given the name to a source of another kind, which goes on counting.
+    pub fn become_kind(&self, kind: SourceKind) {
+        self.is_otlp.store(kind == SourceKind::Otlp, Ordering::Relaxed);
     }
 
     /// Bytes read from clients, as they came (compressed, if they were), whatever became of them.
@@ -81,15 +87,15 @@ impl SourceStats {
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Records that were taken in. To be called before the first of them is put into an inbox;
-    /// the guard is held until each sink has been offered all of them. Records that are rejected
-    /// are never counted here.
-    pub fn count_received(self: &Arc<Self>, records: u64) -> InIntake {
-        // IMPORTANT: the ledger relies on this order, see `ledger.rs`. Release, so that who sees
-        // the record received sees it in the intake as well.
+    /// See [`Inflow::count_received`], which counts in this order.
+    pub(super) fn enter(&self, records: u64) {
         self.in_intake_records.fetch_add(records, Ordering::Relaxed);
         self.received_records.fetch_add(records, Ordering::Release);
-        InIntake { stats: Arc::clone(self), records }
+    }
+
+    /// See [`Inflow::count_received`].
+    pub(super) fn leave(&self, records: u64) {
+        self.in_intake_records.fetch_sub(records, Ordering::Release);
     }
 
     /// Lines that were read so.
@@ -215,14 +221,19 @@ fn get(counter: &AtomicU64) -> u64 {
 #[derive(Debug)]
 #[must_use = "hold it until each sink has been offered the records"]
 pub struct InIntake {
-    stats: Arc<SourceStats>,
+    inflow: Arc<Inflow>,
     records: u64,
+}
+
+impl InIntake {
+    pub(super) fn new(inflow: Arc<Inflow>, records: u64) -> InIntake {
+        InIntake { inflow, records }
+    }
 }
 
 impl Drop for InIntake {
     fn drop(&mut self) {
-        // Release, so that who sees the records gone from here sees them in the inboxes.
-        self.stats.in_intake_records.fetch_sub(self.records, Ordering::Release);
+        self.inflow.leave(self.records);
     }
 }
 

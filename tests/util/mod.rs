@@ -94,7 +94,19 @@ impl Server {
 
     /// The same in the directory of an earlier one.
     pub fn start_in(dir: Arc<TempDir>, yaml: &str) -> Server {
-        let (child, stderr) = spawn(&dir, yaml);
+        let config = write_config(&dir, yaml);
+        Server::start_as(dir, &mut program(&config))
+    }
+
+    /// Another one in the same directory, which takes over what this one has.
+    pub fn take_over(&self, yaml: &str) -> Server {
+        let config = write_config(&self.dir, yaml);
+        Server::start_as(self.dir(), program(&config).arg("--take-over"))
+    }
+
+    /// Starts this command, and waits until it is ready.
+    pub fn start_as(dir: Arc<TempDir>, program: &mut Command) -> Server {
+        let (child, stderr) = spawn(program);
         let mut server =
             Server { dir, child, stderr, addresses: BTreeMap::new(), admin: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let ready = server.stderr.wait_for(" ready: ").unwrap_or_else(|| panic!("it ended before it was ready"));
@@ -109,9 +121,25 @@ impl Server {
     /// Starts one that is expected to end by itself.
     pub fn refused(yaml: &str) -> Ended {
         let dir = Arc::new(TempDir::new().unwrap());
-        let (child, stderr) = spawn(&dir, yaml);
+        let (child, stderr) = spawn(&mut program(&write_config(&dir, yaml)));
         let addresses = BTreeMap::new();
         Server { dir, child, stderr, addresses, admin: SocketAddr::from(([127, 0, 0, 1], 0)) }.end()
+    }
+
+    /// Writes another configuration and has it read.
+    pub fn reload(&self, yaml: &str) {
+        write_config(&self.dir, yaml);
+        self.signal(Signal::HUP);
+    }
+
+    /// How often the configuration was read again and taken (`ok`), or refused (`failed`).
+    pub fn reloads(&self, result: &str) -> u64 {
+        self.metric(&format!("logboom_reloads_total{{result=\"{result}\"}}")) as u64
+    }
+
+    /// Open descriptors of the process.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// What a source listens on.
@@ -310,13 +338,25 @@ fn number(value: &serde_json::Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
-fn spawn(dir: &TempDir, yaml: &str) -> (Child, Arc<Log>) {
+/// The configuration file of a process in `dir`.
+fn write_config(dir: &TempDir, yaml: &str) -> PathBuf {
     let config = dir.path().join("logboom.yaml");
     let yaml = yaml.replace("{dir}", dir.path().to_str().unwrap());
-    std::fs::write(&config, format!("{yaml}\nadmin: {{listen: 127.0.0.1:0}}\n")).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_logboom"))
-        .args(["run", "-c"])
-        .arg(&config)
+    // In one step: it may be read at any moment.
+    let next = dir.path().join("next.yaml");
+    std::fs::write(&next, format!("{yaml}\nadmin: {{listen: 127.0.0.1:0}}\n")).unwrap();
+    std::fs::rename(next, &config).unwrap();
+    config
+}
+
+fn program(config: &Path) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_logboom"));
+    program.args(["run", "-c"]).arg(config);
+    program
+}
+
+fn spawn(program: &mut Command) -> (Child, Arc<Log>) {
+    let mut child = program
         .env_remove("LOGBOOM_LOG")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -364,7 +404,8 @@ impl Log {
     }
 
     fn so_far(&self) -> String {
-        self.state.lock().unwrap().0.join("\n")
+        // A test that failed while it held the lock still shows the log.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.join("\n")
     }
 }
 

@@ -58,6 +58,7 @@ pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Pro
     }
     if scope.complete {
         memory(config, &mut findings);
+        journal(config, &mut findings);
     }
     findings.warnings
 }
@@ -169,6 +170,9 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
+/// Least size of a journal.
+const JOURNAL_MIN: ByteSize = ByteSize::mib(16);
+
 /// The budget must hold every full inbox, the work in progress, and the largest request: as many
 /// bytes as no full inbox can take away from those who read.
 fn memory(config: &Config, findings: &mut Findings<'_>) {
@@ -184,6 +188,20 @@ fn memory(config: &Config, findings: &mut Findings<'_>) {
         );
         let help = format!("write `memory: {least}`, a smaller `inbox:` for the sinks, or a smaller `message_max:`");
         findings.refuse(&["memory"], message, help);
+    }
+}
+
+/// The journal must hold some of the largest payloads in segments that can be deleted one by one.
+fn journal(config: &Config, findings: &mut Findings<'_>) {
+    let Some(journal) = &config.journal else { return };
+    let largest = sources::largest_message(config).map_or(0, |(_, largest)| largest.0);
+    let least = JOURNAL_MIN.max(ByteSize(largest.saturating_mul(4)));
+    if journal.max < least {
+        let message = format!("{} is not enough: four of the largest message, and at least {JOURNAL_MIN}", journal.max);
+        findings.refuse(&["journal", "max"], message, format!("write `max: {least}` or more"));
+    }
+    if journal.dir.as_os_str().is_empty() {
+        findings.refuse(&["journal", "dir"], "there is no name", "write a directory, such as `dir: data/journal`");
     }
 }
 

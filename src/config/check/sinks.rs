@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::config::problem::shown;
 use crate::config::units::ByteSize;
 use crate::select::Condition;
-use crate::sink::file::{FileConfig, SyncPolicy};
+use crate::sink::file::{self, FileConfig, SyncPolicy};
 use crate::sink::otlp::{OtlpConfig, Settings};
 use crate::sink::{SinkConfig, SinkKind};
 use crate::template::Template;
@@ -25,10 +25,10 @@ pub fn check(config: &Config, scope: &Scope, findings: &mut Findings<'_>) {
             findings.refuse(&at("when"), error.to_string(), error.help);
         }
         match &sink.kind {
-            SinkKind::File(file) => {
-                check_file(name, file, findings);
-                if let Some(other) = paths.insert(plain_path(&file.path), name) {
-                    let message = format!("{} is written by sink {} too", shown(&file.path), shown(other));
+            SinkKind::File(one) => {
+                check_file(name, one, findings);
+                if let Some(other) = paths.insert(file::plain_path(&one.path), name) {
+                    let message = format!("{} is written by sink {} too", shown(&one.path), shown(other));
                     findings.refuse(&at("path"), message, "give each file sink a path of its own");
                 }
             }
@@ -110,24 +110,5 @@ fn check_otlp(name: &str, otlp: &OtlpConfig, findings: &mut Findings<'_>) {
     for mistake in Settings::read(otlp).err().unwrap_or_default() {
         let path: Vec<&str> = ["sinks", name].into_iter().chain(mistake.path.iter().map(String::as_str)).collect();
         findings.refuse(&path, mistake.message, mistake.help);
-    }
-}
-
-/// The path without what does not change it, to see that two are the same.
-fn plain_path(path: &str) -> String {
-    let root = if path.starts_with('/') { "/" } else { "" };
-    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    format!("{root}{}", parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn same_paths() {
-        assert_eq!(plain_path("./logs//access.log"), plain_path("logs/access.log"));
-        assert_eq!(plain_path("/logs/./a"), "/logs/a");
-        assert_ne!(plain_path("/logs/a"), plain_path("logs/a"));
     }
 }

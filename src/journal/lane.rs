@@ -1,0 +1,367 @@
+//! The way of one sink along the journal: what it has settled, what is in its hands, and from
+//! where on it has fallen behind.
+//!
+//! A sink that keeps up is fed from memory: the task that appended an entry decodes it and puts
+//! it into the inbox. When the inbox has no room, the sink falls behind: from there on entries
+//! are left in the journal, and the task of [`super::catch_up`] reads them as room comes, in
+//! order, until nothing is left; then the sink is fed from memory again. So a sink never slows
+//! another, and each entry reaches it once.
+//!
+//! An entry is settled when all that was made of it is. The cursor stands at the first that is
+//! not: what is below it will never be needed again.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Cursor, Seq};
+use crate::inbox::Inbox;
+
+/// See the [module](self).
+pub struct Lane {
+    inbox: Arc<Inbox>,
+    /// The sources that feed it; `None` when all do.
+    from: Option<Vec<String>>,
+    cursor: Cursor,
+    state: Mutex<State>,
+    fell_behind: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The first entry that is not settled; `steps` begins there.
+    base: Seq,
+    steps: VecDeque<Step>,
+    /// From here on entries are read from the journal; `None` while it keeps up.
+    behind: Option<Seq>,
+    /// One past the last entry that was left to the journal.
+    left_to: Seq,
+    /// How many of the steps have a rest.
+    rests: usize,
+    /// It was behind for longer than its `wait_max`, with the journal full.
+    passed_over: bool,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    /// Somebody has decided about it.
+    begun: bool,
+    /// Tickets in the hands of inbox, sink and whoever decodes.
+    tickets: u32,
+    /// To be read from the journal.
+    rest: Option<Rest>,
+    /// A sink ended without settling it: for the next start of the process.
+    kept: bool,
+}
+
+/// What of an entry has to be read from the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Records at its beginning that were offered already.
+    pub done: u64,
+    /// All its records.
+    pub records: u64,
+}
+
+impl Step {
+    fn is_settled(&self) -> bool {
+        self.begun && self.tickets == 0 && self.rest.is_none() && !self.kept
+    }
+}
+
+impl State {
+    /// The step of an entry; `None` when it has been passed.
+    fn step(&mut self, seq: Seq) -> Option<&mut Step> {
+        let at = usize::try_from(seq.checked_sub(self.base)?).ok()?;
+        if at >= self.steps.len() {
+            self.steps.resize(at + 1, Step::default());
+        }
+        self.steps.get_mut(at)
+    }
+
+    /// Moves the base over what is settled.
+    fn pass_settled(&mut self) -> Seq {
+        while self.steps.front().is_some_and(Step::is_settled) {
+            self.steps.pop_front();
+            self.base += 1;
+        }
+        self.base
+    }
+
+    /// The first entry to be read from the journal.
+    fn next(&self) -> Option<Seq> {
+        let behind = self.behind?;
+        if self.rests == 0 {
+            return Some(behind);
+        }
+        let set_aside = self.steps.iter().position(|step| step.rest.is_some());
+        Some(set_aside.map_or(behind, |at| self.base + at as u64))
+    }
+
+    /// Sets an entry aside, to be read from the journal, or not any more; returns what was there.
+    fn set_aside(&mut self, seq: Seq, rest: Option<Rest>) -> Option<Rest> {
+        let before = std::mem::replace(&mut self.step(seq)?.rest, rest);
+        self.rests = self.rests + usize::from(rest.is_some()) - usize::from(before.is_some());
+        before
+    }
+}
+
+/// The right to offer one entry to one sink. The entry is settled when the last one is dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    lane: Arc<Lane>,
+    seq: Seq,
+    keep: AtomicBool,
+}
+
+impl Ticket {
+    /// The sink ended without settling what this was for: it stays in the journal.
+    pub fn keep(&self) {
+        self.keep.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let keep = self.keep.load(Ordering::Relaxed);
+        self.lane.change(self.seq, |step| {
+            step.tickets -= 1;
+            step.kept |= keep;
+        });
+    }
+}
+
+impl Lane {
+    /// The lane of the sink that eats `inbox`, from where its cursor stands. Entries below `end`
+    /// come from before this start and wait in the journal.
+    #[must_use]
+    pub fn new(inbox: Arc<Inbox>, from: Option<Vec<String>>, cursor: Cursor, end: Seq) -> Arc<Lane> {
+        let base = cursor.start();
+        let behind = (base < end).then_some(base);
+        let state = State { base, steps: VecDeque::new(), behind, left_to: end, rests: 0, passed_over: false };
+        let state = Mutex::new(state);
+        Arc::new(Lane { inbox, from, cursor, state, fell_behind: Notify::new() })
+    }
+
+    /// Where the sink's records wait.
+    #[must_use]
+    pub fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// Whether the sink takes from a source.
+    #[must_use]
+    pub fn takes_from(&self, source: &str) -> bool {
+        self.from.as_ref().is_none_or(|from| from.iter().any(|name| name == source))
+    }
+
+    /// The first entry that the sink has not settled.
+    #[must_use]
+    pub fn base(&self) -> Seq {
+        self.lock().base
+    }
+
+    /// True while it is fed from the journal.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.lock().behind.is_some()
+    }
+
+    /// An entry that is not for this sink.
+    pub fn pass(&self, seq: Seq) {
+        let mut state = self.lock();
+        if state.behind.is_some_and(|behind| seq >= behind) {
+            // Whoever reads the journal will see it.
+            state.left_to = state.left_to.max(seq + 1);
+            return;
+        }
+        if let Some(step) = state.step(seq) {
+            step.begun = true;
+        }
+        self.cursor.advance(state.pass_settled());
+    }
+
+    /// An entry of so many records that has just been appended: the right to offer it, or `None`
+    /// when the sink is behind, and will get it from the journal.
+    pub fn admit(self: &Arc<Self>, seq: Seq, records: u64) -> Option<Arc<Ticket>> {
+        let mut state = self.lock();
+        match state.behind {
+            Some(behind) if seq >= behind => state.left_to = state.left_to.max(seq + 1),
+            Some(_) => {
+                state.step(seq)?.begun = true;
+                state.set_aside(seq, Some(Rest { done: 0, records }));
+            }
+            None => {
+                let step = state.step(seq)?;
+                step.begun = true;
+                step.tickets = 1;
+                return Some(self.ticket(seq));
+            }
+        }
+        drop(state);
+        self.inbox.defer(records);
+        None
+    }
+
+    /// The inbox has no room for the rest of this entry; from here on it is the journal that has
+    /// it. The rest counts as deferred, unless it `was_deferred` already.
+    pub fn fall_behind(&self, ticket: Arc<Ticket>, rest: Rest, was_deferred: bool) {
+        if !was_deferred {
+            self.inbox.defer(rest.records - rest.done);
+        }
+        let mut state = self.lock();
+        state.set_aside(ticket.seq, Some(rest));
+        let first = state.behind.is_none();
+        if first {
+            state.behind = Some(state.base + state.steps.len() as u64);
+        }
+        drop(state);
+        drop(ticket);
+        if first {
+            tracing::debug!(sink = %self.inbox.sink(), "the sink falls behind, and is fed from the journal");
+        }
+        self.fell_behind.notify_one();
+    }
+
+    /// Waits until it is behind. Cancel-safe.
+    pub async fn behind(&self) {
+        loop {
+            let fell_behind = self.fell_behind.notified();
+            if self.is_behind() {
+                return;
+            }
+            fell_behind.await;
+        }
+    }
+
+    /// What to read from the journal next, of the entries below `end`.
+    pub fn next(&self, end: Seq) -> Next {
+        let mut state = self.lock();
+        let Some(next) = state.next() else { return Next::Nothing };
+        if next < end {
+            return Next::Entry(next);
+        }
+        if next < state.left_to || state.behind != Some(next) {
+            return Next::Later;
+        }
+        state.behind = None;
+        state.passed_over = false;
+        tracing::debug!(sink = %self.inbox.sink(), "the sink has caught up, and is fed from memory");
+        Next::Nothing
+    }
+
+    /// The right to offer an entry that was read from the journal, and where to begin; `None` when
+    /// it is not to be read. Of the entries from [`Lane::next`] on, in order.
+    pub fn claim(self: &Arc<Self>, seq: Seq) -> Option<(Arc<Ticket>, u64)> {
+        let mut state = self.lock();
+        let behind = state.behind?;
+        if seq == behind {
+            state.behind = Some(behind + 1);
+            let step = state.step(seq)?;
+            *step = Step { begun: true, tickets: 1, rest: None, kept: false };
+            return Some((self.ticket(seq), 0));
+        }
+        if seq > behind {
+            return None;
+        }
+        let rest = state.set_aside(seq, None)?;
+        state.step(seq)?.tickets += 1;
+        Some((self.ticket(seq), rest.done))
+    }
+
+    /// Entries that the journal has lost: they are passed. What they held is for the caller to
+    /// count.
+    pub fn pass_lost(&self, from: Seq, to: Seq) {
+        let mut state = self.lock();
+        for seq in from.max(state.base)..to {
+            if state.behind == Some(seq) {
+                state.behind = Some(seq + 1);
+            }
+            state.set_aside(seq, None);
+            if let Some(step) = state.step(seq) {
+                step.begun = true;
+            }
+            state.pass_settled();
+        }
+        self.cursor.advance(state.base);
+    }
+
+    /// Gives up all below `to`. What is in the sink's hands stays there.
+    pub fn expire(&self, to: Seq) -> Expired {
+        let mut state = self.lock();
+        let (base, behind) = (state.base, state.behind.unwrap_or(Seq::MAX));
+        let known = usize::try_from(to.saturating_sub(base)).unwrap_or(usize::MAX).min(state.steps.len());
+        let steps = state.steps.drain(..known).zip(base..);
+        let set_aside: Vec<_> = steps.filter_map(|(step, seq)| Some((seq, step.rest?))).collect();
+        state.rests -= set_aside.len();
+        state.base = base.max(to);
+        let unread = if behind < to { behind..to } else { to..to };
+        if !unread.is_empty() {
+            state.behind = Some(to);
+        }
+        state.passed_over = true;
+        self.cursor.advance(state.pass_settled());
+        Expired { set_aside, unread }
+    }
+
+    /// True from the first time something was given up until it has caught up.
+    pub fn is_passed_over(&self) -> bool {
+        self.lock().passed_over
+    }
+
+    fn ticket(self: &Arc<Self>, seq: Seq) -> Arc<Ticket> {
+        Arc::new(Ticket { lane: Arc::clone(self), seq, keep: AtomicBool::new(false) })
+    }
+
+    fn change(&self, seq: Seq, change: impl FnOnce(&mut Step)) {
+        let mut state = self.lock();
+        if seq < state.base {
+            // Expired while it was in the sink's hands.
+            return;
+        }
+        if let Some(step) = state.step(seq) {
+            change(step);
+        }
+        self.cursor.advance(state.pass_settled());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under this lock panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a lane has given up.
+#[derive(Debug)]
+pub struct Expired {
+    /// Entries that had been offered, in part or not at all.
+    pub set_aside: Vec<(Seq, Rest)>,
+    /// Entries that nobody has looked at.
+    pub unread: Range<Seq>,
+}
+
+/// What to read from the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This entry, and those after it.
+    Entry(Seq),
+    /// An entry that is not announced yet.
+    Later,
+    /// Nothing: the sink keeps up.
+    Nothing,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("sink", self.inbox.sink()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

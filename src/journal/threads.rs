@@ -1,0 +1,190 @@
+//! The threads of a journal: one writes, one syncs, one keeps the cursors and deletes. They do
+//! what [`Engine`] says and decide only when.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::engine::Engine;
+use super::queue::{Pending, Queue};
+use super::{AppendError, Mode};
+
+/// How long data may stay off the disk in `buffered` mode.
+const SYNC_EVERY: Duration = Duration::from_millis(100);
+/// How long a cursor may stay off the disk.
+const KEEP_EVERY: Duration = Duration::from_millis(250);
+/// How often a full journal looks for room that somebody else has made on the disk.
+const ROOM_EVERY: Duration = Duration::from_millis(500);
+/// How long a disk that refuses is left alone: at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What the threads share with the handle.
+#[derive(Debug)]
+pub struct Shared {
+    pub engine: Engine,
+    pub queue: Queue,
+    mode: Mode,
+    flags: Mutex<Flags>,
+    changed: Condvar,
+    full_since: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Flags {
+    is_dirty: bool,
+    is_ending: bool,
+}
+
+impl Shared {
+    pub fn new(engine: Engine, mode: Mode) -> Shared {
+        // What was found may not have reached the disk.
+        let flags = Mutex::new(Flags { is_dirty: true, is_ending: false });
+        Shared { engine, queue: Queue::new(), mode, flags, changed: Condvar::new(), full_since: Mutex::default() }
+    }
+
+    fn flags(&self) -> MutexGuard<'_, Flags> {
+        // Nothing under this lock panics.
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when appends find no room.
+    pub fn full_since(&self) -> Option<Instant> {
+        *self.full_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_full(&self, is_full: bool) {
+        let mut since = self.full_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = is_full.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// Ends the threads that neither read from the queue nor end with it.
+    pub fn end(&self) {
+        self.flags().is_ending = true;
+        self.changed.notify_all();
+    }
+
+    fn write(&self) {
+        let mut backoff: Option<(Duration, Instant, Arc<str>)> = None;
+        while let Some(mut batch) = self.queue.take() {
+            while !batch.is_empty() {
+                if let Some((_, until, why)) = backoff.as_ref().filter(|(_, until, _)| Instant::now() < *until) {
+                    let _ = until;
+                    fail(&mut batch, usize::MAX, &AppendError::Failed(Arc::clone(why)));
+                    break;
+                }
+                let appended = self.engine.log().append(batch.make_contiguous());
+                if appended.written > 0 {
+                    backoff = None;
+                    self.set_full(false);
+                    self.engine.progress.set_written(self.engine.end());
+                    for (pending, seq) in batch.drain(..appended.written).zip(appended.first..) {
+                        pending.resolve(Ok(seq));
+                    }
+                    self.flags().is_dirty = true;
+                    self.changed.notify_all();
+                }
+                match appended.error {
+                    None => {}
+                    Some((AppendError::Full, _)) => self.wait_for_room(&mut batch),
+                    Some((error, concerned)) => {
+                        if let (AppendError::Failed(why), true) = (&error, !self.engine.stats.is_healthy()) {
+                            let wait = backoff.take().map_or(BACKOFF.0, |(wait, ..)| (wait * 2).min(BACKOFF.1));
+                            backoff = Some((wait, Instant::now() + wait, Arc::clone(why)));
+                        }
+                        fail(&mut batch, concerned, &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the batch back until there may be room; what was given up meanwhile goes.
+    fn wait_for_room(&self, batch: &mut VecDeque<Pending>) {
+        self.set_full(true);
+        for pending in std::mem::take(batch) {
+            if pending.unclaim() {
+                batch.push_back(pending);
+            } else {
+                pending.resolve(Err(AppendError::Full));
+            }
+        }
+        if self.queue.wait_for_room(ROOM_EVERY) {
+            batch.retain(Pending::claim);
+        } else {
+            fail(batch, usize::MAX, &AppendError::Closed);
+        }
+    }
+
+    fn sync(&self) {
+        let mut flags = self.flags();
+        while !flags.is_ending {
+            if !flags.is_dirty {
+                flags = self.changed.wait(flags).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            if self.mode == Mode::Buffered {
+                let wait = self.changed.wait_timeout_while(flags, SYNC_EVERY, |flags| !flags.is_ending);
+                flags = wait.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            flags.is_dirty = false;
+            drop(flags);
+            self.engine.sync();
+            flags = self.flags();
+        }
+    }
+
+    fn keep(&self) {
+        loop {
+            let wait = self.changed.wait_timeout_while(self.flags(), KEEP_EVERY, |flags| !flags.is_ending);
+            if wait.unwrap_or_else(PoisonError::into_inner).0.is_ending {
+                return;
+            }
+            if self.engine.keep(false) {
+                self.queue.has_room();
+            }
+        }
+    }
+}
+
+fn fail(batch: &mut VecDeque<Pending>, concerned: usize, error: &AppendError) {
+    for pending in batch.drain(..concerned.min(batch.len())) {
+        pending.resolve(Err(error.clone()));
+    }
+}
+
+/// The threads of a journal.
+#[derive(Debug)]
+pub struct Threads {
+    writer: JoinHandle<()>,
+    others: [JoinHandle<()>; 2],
+}
+
+impl Threads {
+    pub fn start(shared: &Arc<Shared>) -> io::Result<Threads> {
+        let start = |name: &str, work: fn(&Shared)| {
+            let shared = Arc::clone(shared);
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
+        };
+        let started = || {
+            let others = [start("journal-sync", Shared::sync)?, start("journal-keep", Shared::keep)?];
+            Ok(Threads { writer: start("journal-write", Shared::write)?, others })
+        };
+        // Those that were started must not go on alone.
+        started().inspect_err(|_| shared.end())
+    }
+
+    /// Writes what is in the queue, then ends them all.
+    pub fn join(self, shared: &Shared) {
+        shared.queue.close();
+        // A thread that has panicked has said so; what it left is recovered at the next start.
+        let _ = self.writer.join();
+        shared.end();
+        for other in self.others {
+            let _ = other.join();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The journal as the server holds it: opened before anything is bound, closed after everything
+//! has ended.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::sources::{Sinks, Wiring};
+use crate::config::Config;
+use crate::decode::reader::{FormatSetting, Origin, Reader};
+use crate::encode::Encoding;
+use crate::intake::{Intake, Outlet};
+use crate::journal::catch_up::{CatchUp, MakeIntake};
+use crate::journal::lanes::Lanes;
+use crate::journal::{Journal, JournalSettings, Kind, RealDisk};
+use crate::telemetry::{Inflow, SourceKind, SourceStats};
+
+/// Opens the journal, if one is configured, and puts each sink where it stopped.
+pub fn open(config: &Config, sinks: &mut Sinks) -> anyhow::Result<Option<Arc<Lanes>>> {
+    let Some(settings) = &config.journal else { return Ok(None) };
+    let place = || format!("journal {}", settings.dir.display());
+    let names = sinks.keys().map(|name| name.as_str().into()).collect();
+    let disk = RealDisk::open(&settings.dir).with_context(place)?;
+    let (journal, recovered) =
+        Journal::open(&JournalSettings::new(settings, names), Arc::new(disk)).with_context(place)?;
+    for warning in &recovered.warnings {
+        tracing::warn!(dir = %settings.dir.display(), "journal: {warning}");
+    }
+    let lanes = Lanes::new(journal, settings.mode);
+    for sink in sinks.values_mut() {
+        sink.read_journal(&lanes).with_context(place)?;
+    }
+    Ok(Some(lanes))
+}
+
+/// One task per sink that feeds it while it is behind.
+#[derive(Debug)]
+pub struct CatchUps {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl CatchUps {
+    /// Starts them, if there is a journal.
+    pub fn start(config: &Config, wiring: &Wiring, sinks: &Sinks) -> CatchUps {
+        let turn = Arc::default();
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for sink in sinks.values() {
+            let (Some(lanes), Some(lane)) = (&wiring.lanes, sink.lane()) else { continue };
+            let make_intake = make_intake(config, wiring, sink.outlet());
+            let catch_up = CatchUp::new(Arc::clone(lanes), Arc::clone(lane), Arc::clone(&turn), make_intake);
+            tasks.spawn(catch_up.run(stop.clone()));
+        }
+        CatchUps { tasks, stop }
+    }
+
+    /// What has not been offered stays in the journal.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Reads what a source received as that source does. One that is no longer configured is read by
+/// the defaults of its type.
+fn make_intake(config: &Config, wiring: &Wiring, outlet: Outlet) -> MakeIntake {
+    let sources = config.sources.clone();
+    let redactor = wiring.redactor.clone();
+    Box::new(move |name, kind| {
+        let (as_received, kind, origin) = match kind {
+            Kind::Lines => (Encoding::Raw, SourceKind::Lines, Origin::Lines),
+            Kind::Otlp => (Encoding::Otlp, SourceKind::Otlp, Origin::Otlp),
+        };
+        let reader = match sources.get(name).filter(|source| source.kind() == kind) {
+            Some(source) => source.reader(),
+            None => Reader::compile(&FormatSetting::default(), origin),
+        };
+        // Its own counters: the source has counted these records when they came.
+        let inflow = Inflow::new(SourceStats::new(name, kind));
+        Ok(Arc::new(Intake::new(inflow, as_received, reader?, redactor.clone(), vec![outlet.clone()])))
+    })
+}

@@ -1,0 +1,214 @@
+//! What a journal promises: what was acknowledged is delivered, whatever happens to the process; a
+//! sink that is behind slows nobody and gets everything later; what is given up is counted.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+#[allow(dead_code, unused_imports, reason = "the upstream is shared with other tests")]
+mod upstream_util;
+mod util;
+
+use std::io::{BufRead as _, BufReader};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use upstream_util::{Mock, Reply};
+use util::otlp::{bodies, encoded};
+use util::{DeadPort, Server, eventually};
+
+/// Lines of about 100 bytes, numbered.
+fn lines(numbers: std::ops::Range<usize>) -> Vec<u8> {
+    numbers.flat_map(|number| format!("{number} {}\n", "x".repeat(100)).into_bytes()).collect()
+}
+
+fn numbers(text: &[u8]) -> Vec<usize> {
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| String::from_utf8_lossy(line).split(' ').next().unwrap().parse().unwrap()).collect()
+}
+
+fn kill(server: Server) -> Arc<TempDir> {
+    let dir = server.dir();
+    // SIGKILL.
+    drop(server);
+    dir
+}
+
+const SOURCES: &str = "sources: {mesh: {type: lines, listen: 127.0.0.1:0}, otlp: {type: otlp, grpc: 127.0.0.1:0}}\n";
+
+fn with_dead_upstream(dead: &DeadPort, mode: &str) -> String {
+    format!(
+        "{SOURCES}journal: {{dir: '{{dir}}/journal', max: 64MiB, mode: {mode}}}\n\
+         sinks:\n  files: {{type: file, path: '{{dir}}/out', encoding: raw}}\n  \
+         late: {{type: otlp, endpoint: 'http://{}', retry: {{initial: 10ms, max: 50ms}}}}",
+        dead.address
+    )
+}
+
+/// What `late` has is written to a file.
+fn with_file_instead(mode: &str) -> String {
+    format!(
+        "{SOURCES}journal: {{dir: '{{dir}}/journal', max: 64MiB, mode: {mode}}}\n\
+         sinks: {{late: {{type: file, path: '{{dir}}/late', encoding: raw}}}}"
+    )
+}
+
+/// Scenario: requests are acknowledged and lines are written while an upstream is away; the
+/// process is killed, and started again with another sink under the same name. Guarantee: each
+/// acknowledged record, and each line that had been received, is delivered, in order.
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    for mode in ["buffered", "durable"] {
+        let dead = DeadPort::new();
+        let server = Server::start(&with_dead_upstream(&dead, mode));
+        server.send("mesh", &lines(0..1000));
+        eventually("the file has the lines", || server.sink("files", "delivered_records") == 1000);
+        let client = server.grpc("otlp");
+        for request in 10..30 {
+            let ids = (request * 100..request * 100 + 100).map(|id| format!("{id} otlp"));
+            assert_eq!(client.export(encoded(ids)).unwrap(), 0);
+        }
+        let again = Server::start_in(kill(server), &with_file_instead(mode));
+        eventually("everything is delivered", || again.sink("late", "delivered_records") >= 3000);
+        assert_eq!(again.sink("late", "recovered_records"), 3000, "{mode}");
+        let ended = again.stop();
+        ended.assert_clean();
+        assert_eq!(numbers(&ended.file("late")), (0..3000).collect::<Vec<_>>(), "{mode}");
+    }
+}
+
+/// Scenario: the upstream is away, and the process is stopped in order and started again, twice.
+/// Guarantee: it ends with code 0 and says what is kept; nothing is lost or sent twice.
+#[test]
+fn a_backlog_is_kept_when_it_stops() {
+    let dead = DeadPort::new();
+    let config = with_dead_upstream(&dead, "durable");
+    let server = Server::start(&config);
+    server.send("mesh", &lines(0..5000));
+    eventually("the file has the lines", || server.sink("files", "delivered_records") == 5000);
+    let ended = server.stop();
+    ended.assert_clean();
+    assert_eq!(ended.count("late: ", "kept in the journal"), 5000);
+
+    let server = Server::start_in(ended.dir(), &config);
+    assert_eq!(server.sink("late", "recovered_records"), 5000);
+    assert_eq!(server.sink("files", "recovered_records"), 0);
+    server.send("mesh", &lines(5000..6000));
+    eventually("the file has the lines", || server.sink("files", "delivered_records") == 1000);
+    let ended = server.stop();
+    ended.assert_clean();
+    assert_eq!(ended.count("late: ", "kept in the journal"), 6000);
+
+    let mock = Mock::at(&dead.address.to_string(), None, |_, _| Reply::Ok);
+    let server = Server::start_in(ended.dir(), &config);
+    eventually("the upstream has caught up", || server.sink("late", "delivered_records") == 6000);
+    server.send("mesh", &lines(6000..6010));
+    eventually("it is fed again", || server.sink("late", "delivered_records") == 6010);
+    server.stop().assert_clean();
+    let got: Vec<usize> = {
+        let got = mock.got();
+        let requests = got.requests.iter().map(|it| prost::Message::decode(it.clone()).unwrap());
+        requests.flat_map(|it| bodies(&it)).map(|body| body.split(' ').next().unwrap().parse().unwrap()).collect()
+    };
+    assert_eq!(got, (0..6010).collect::<Vec<_>>());
+}
+
+/// Scenario: nobody reads standard output for a while, its inbox is small, and lines come in beside
+/// a file. Guarantee: the file has every line at once; the reader of standard output later gets every
+/// line once and in order, though most had to be read from the journal.
+#[test]
+fn a_sink_that_is_behind_catches_up() {
+    const LINES: usize = 50_000;
+    let mut server = Server::start(&format!(
+        "{SOURCES}journal: {{dir: '{{dir}}/journal', max: 64MiB}}\n\
+         sinks:\n  files: {{type: file, path: '{{dir}}/out', encoding: raw}}\n  \
+         console: {{type: stdout, encoding: raw, inbox: 256KiB, wait_max: forever}}"
+    ));
+    let stdout = BufReader::new(server.stdout());
+    let mut client = server.connect("mesh");
+    std::io::Write::write_all(&mut client, &lines(0..LINES)).unwrap();
+    eventually("the file is complete", || server.sink("files", "delivered_records") == LINES as u64);
+    assert!(server.sink("console", "deferred_records") > 0);
+    assert_eq!(server.metric("logboom_ledger_imbalance_records"), 0.0);
+    let reading = std::thread::spawn(move || {
+        stdout.lines().map(|line| line.unwrap().split(' ').next().unwrap().parse().unwrap()).collect::<Vec<usize>>()
+    });
+    eventually("the console has caught up", || server.sink("console", "delivered_records") == LINES as u64);
+    // From memory again, and behind what came from the journal.
+    std::io::Write::write_all(&mut client, &lines(LINES..LINES + 100)).unwrap();
+    eventually("it is fed again", || server.sink("console", "delivered_records") == LINES as u64 + 100);
+    client.finish();
+    let ended = server.stop();
+    ended.assert_clean();
+    assert!(ended.file("out") == lines(0..LINES + 100));
+    assert_eq!(reading.join().unwrap(), (0..LINES + 100).collect::<Vec<_>>());
+}
+
+/// Scenario: nobody reads standard output, which may not hold anything up, and more comes in than
+/// the journal holds. Guarantee: the file has every line; for the console the oldest expire, and the
+/// ledger says how many.
+#[test]
+fn a_full_journal_gives_up_the_oldest_of_who_is_behind() {
+    const LINES: usize = 400_000;
+    let server = Server::start(
+        &format!(
+            "{SOURCES}journal: {{dir: '{{dir}}/journal', max: 16MiB, mode: buffered}}\n\
+         sources: {{mesh: {{type: lines, listen: 127.0.0.1:0}}}}\n\
+         sinks:\n  files: {{type: file, path: '{{dir}}/out', encoding: raw}}\n  \
+         console: {{type: stdout, encoding: raw, inbox: 256KiB, wait_max: 0s}}"
+        )
+        .replacen(SOURCES, "", 1),
+    );
+    server.send("mesh", &lines(0..LINES));
+    eventually("the file is complete", || server.sink("files", "delivered_records") == LINES as u64);
+    let expired = server.sink("console", "expired_records");
+    assert!(expired > 0, "{}", server.status());
+    assert_eq!(server.metric("logboom_expired_records_total{sink=\"console\",reason=\"full\"}"), expired as f64);
+    assert_eq!(server.metric("logboom_ledger_imbalance_records"), 0.0);
+    assert!(server.metric("logboom_journal_bytes") <= f64::from(16 << 20));
+    let ended = server.stop();
+    assert!(ended.file("out") == lines(0..LINES));
+}
+
+/// Scenario: the upstream is away, nothing may expire, and the journal is full. Guarantee: requests
+/// are refused as overloaded, and may be sent again; when the upstream comes, all that were
+/// acknowledged arrive, and requests are taken again.
+#[test]
+fn a_full_journal_refuses_requests() {
+    let dead = DeadPort::new();
+    let server = Server::start(&format!(
+        "sources: {{otlp: {{type: otlp, grpc: 127.0.0.1:0, message_max: 1MiB, hold_max: 200ms}}}}\n\
+         journal: {{dir: '{{dir}}/journal', max: 16MiB, mode: buffered}}\n\
+         sinks: {{late: {{type: otlp, endpoint: 'http://{}', retry: {{initial: 10ms, max: 50ms}}}}}}",
+        dead.address
+    ));
+    let client = server.grpc("otlp");
+    let mut acknowledged = Vec::new();
+    let refused = loop {
+        let id = acknowledged.len();
+        match client.export(encoded([format!("{id} {}", "x".repeat(500_000))])) {
+            Ok(_) => acknowledged.push(id),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(tonic_types::StatusExt::get_error_details(&refused).retry_info().is_some());
+    assert!(acknowledged.len() > 10, "{}", acknowledged.len());
+
+    let mock = Mock::at(&dead.address.to_string(), None, |_, _| Reply::Ok);
+    eventually("the upstream has caught up", || server.sink("late", "delivered_records") == acknowledged.len() as u64);
+    eventually("there is room again", || client.export(encoded(["last"])).is_ok());
+    eventually("it arrives", || server.sink("late", "delivered_records") == acknowledged.len() as u64 + 1);
+    drop(client);
+    server.stop().assert_clean();
+    assert_eq!(mock.got().requests.len(), acknowledged.len() + 1);
+}
+
+/// Scenario: another process has the journal. Guarantee: the second one says so, and ends.
+#[test]
+fn a_journal_is_for_one_process() {
+    let config = with_file_instead("durable");
+    let server = Server::start(&config);
+    let path = server.path("journal").display().to_string();
+    let refused = Server::refused(&config.replace("{dir}/journal", &path));
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("in use by another process"), "{}", refused.stderr);
+    server.stop().assert_clean();
+}
