@@ -47,14 +47,15 @@ def crash_otlp(environment, verdict):
     logboom = environment.logboom(config, verdict)
     producers = [Producer(number, logboom.otlp, 50, size) for number in (1, 2, 3)]
     environment.afterwards(lambda: [one.finish(0) for one in producers])
-    ready, twice = [], []
+    ready, twice, before = [], [], 0
     for _ in range(kills):
         time.sleep(rng.uniform(0.05, environment.pick(3.0, 0.6)))
+        # What arrives twice because of one kill arrives before the next, or counts for that.
+        twice.append(delivered.duplicates - before)
         before = delivered.duplicates
         logboom.crash()
         logboom = environment.logboom(config, verdict)
         ready.append(logboom.ready_s)
-        twice.append(delivered.duplicates - before)
     for one in producers:
         verdict.expect(one.finish(), "a producer still waits for an answer")
     verdict.expect(until(lambda: logboom.behind() == 0, 60), f"{logboom.behind()} records never arrived")
@@ -207,7 +208,7 @@ def crash_backlog(environment, verdict):
     verdict.expect(until(lambda: logboom.behind() == 0, 180), f"{logboom.behind()} records never arrived")
     verdict.figure("catch-up MiB/s", round(wanted / (1 << 20) / (time.monotonic() - begun)))
     verdict.expect(fresh(logboom.otlp, delivered) is not None, "a fresh record does not arrive within 5 s")
-    judge(verdict, [one.ledger for one in producers], delivered, duplicates_max=0, ordered=True)
+    judge(verdict, [one.ledger for one in producers], delivered, duplicates_max=0, ordered_within=WINDOW_BYTES // 2 // size)
     kept = until(lambda: len(segments(environment.directory / "journal")) <= 3, 10)
     verdict.expect(kept, "segments that are delivered stay on the disk")
     logboom.stop()
@@ -251,7 +252,7 @@ def sigterm_journal(environment, verdict):
     delivered = Delivered({ledger.producer: size for ledger in ledgers})
     for piece in path.parent.iterdir():
         delivered.feed(piece.read_bytes())
-    judge(verdict, ledgers, delivered, duplicates_max=0, ordered=True)
+    judge(verdict, ledgers, delivered, duplicates_max=0, ordered_within=0)
 
 
 CASES = [crash_otlp, crash_lines, crash_backlog, sigterm_journal]

@@ -45,7 +45,8 @@ def strace(environment, inject):
         print(f"NOTICE: {why}; faults of the disk are NOT tested", flush=True)
         raise Skip(why)
     trace = environment.directory / "strace.log"
-    return ["strace", "-D", "-f", "-y", "--seccomp-bpf", "-o", str(trace), "-e", "trace=fdatasync", "-e", f"inject={inject}"], trace
+    # Interruptible, or it could not be ended without the process; without a filter in the kernel, which would outlive it.
+    return ["strace", "-D", "-I", "1", "-f", "-y", "-o", str(trace), "-e", "trace=fdatasync", "-e", f"inject={inject}"], trace
 
 
 def _exists(program):
@@ -54,11 +55,15 @@ def _exists(program):
 
 def heal(logboom):
     """Ends the tracer: system calls work again."""
-    with open(f"/proc/{logboom.pid}/status") as status:
-        tracer = int(re.search(r"TracerPid:\s+(\d+)", status.read())[1])
+    tracer = _tracer(logboom)
     if tracer:
         os.kill(tracer, signal.SIGTERM)
-    return tracer
+    return tracer and until(lambda: not _tracer(logboom), 5)
+
+
+def _tracer(logboom):
+    with open(f"/proc/{logboom.pid}/status") as status:
+        return int(re.search(r"TracerPid:\s+(\d+)", status.read())[1])
 
 
 class _Scene:
@@ -156,7 +161,7 @@ def sync_fails_always(environment, verdict):
 
 def _never_synced_again(verdict, trace):
     failed, again = set(), 0
-    for path, result in re.findall(r"fdatasync\(\d+<([^>]*)>\)\s+= (\S+)", trace.read_text()):
+    for path, result in re.findall(r"fdatasync\(\d+<([^>]*\.seg)>\)\s+= (\S+)", trace.read_text()):
         again += path in failed
         if result.startswith("-1"):
             failed.add(path)
@@ -204,7 +209,7 @@ def journal_max(environment, verdict):
     environment.needs_journal()
     limit = 16 << 20
     journal = environment.journal(mode="buffered", max="16MiB")
-    scene = _Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "500ms"})
+    scene = _Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "500ms", "message_max": "1MiB"})
     scene.proxy.down()
     verdict.expect(until(lambda: "UNAVAILABLE" in scene.codes(), 60), f"the journal never became full: {scene.codes()}")
     directory, most = environment.directory / "journal", 0

@@ -93,7 +93,7 @@ def upstream_gone(environment, verdict):
     verdict.figure("backlog", backlog)
     verdict.figure("caught up s", round(seconds, 2))
     verdict.expect(backlog / seconds >= 2 * 800, f"caught up with {backlog / seconds:.0f} records/s, 800 came in")
-    scene.finish(ordered=True, duplicates_max=IN_FLIGHT_BYTES // scene.size)
+    scene.finish(ordered_within=IN_FLIGHT_BYTES // scene.size, duplicates_max=IN_FLIGHT_BYTES // scene.size)
     scene.logboom.stop()
 
 
