@@ -72,6 +72,12 @@ def memory_cap_four(environment, verdict):
     _capped_run(environment, verdict, ("raw", "json", "nowhere", "dead"), None)
 
 
+@row(50)
+def memory_small(environment, verdict):
+    """The same with two sinks and room: resident memory stays below the bound that it prints itself."""
+    _capped_run(environment, verdict, ("raw", "dead"), 1 << 30)
+
+
 def _capped_run(environment, verdict, names, cap):
     group = _group(environment)
     directory = environment.directory
@@ -92,7 +98,7 @@ def _capped_run(environment, verdict, names, cap):
     (group / "memory.limit_in_bytes").write_text(str(cap or bound))
     verdict.figure("cap", f"cgroup, {(cap or bound) >> 20} MiB")
     verdict.figure("bound MiB", bound >> 20)
-    seconds = environment.pick(600, 8)
+    seconds = environment.pick(600, 6)
     load = environment.gen(
         "--format", "mixed", "--rate", "max", "--connections", 150, "--duration", f"{seconds}s",
         "--seed", environment.seed, "--to", f"lines://127.0.0.1:{logboom.lines}",
@@ -105,7 +111,7 @@ def _capped_run(environment, verdict, names, cap):
     verdict.equal("kills", int(control["oom_kill"]), 0)
     verdict.figure("times at the cap", int((group / "memory.failcnt").read_text()))
     if verdict.expect(logboom.alive(), f"it has ended, code {logboom.process.poll()}"):
-        verdict.figure("peak RSS MiB", round(logboom.rss_kib("VmHWM") / 1024))
+        logboom.check_memory()
         verdict.expect(codes.get("OK", 0) > seconds / 2, "hardly a message gets through")
         files = [name for name in names if name in ("raw", "json")]
         verdict.expect(until(lambda: logboom.behind(*files) == 0, 30), "the files are behind")
@@ -131,4 +137,4 @@ def _removed(group):
     return True
 
 
-CASES = [slow_sink, memory_cap, memory_cap_four]
+CASES = [slow_sink, memory_cap, memory_cap_four, memory_small]

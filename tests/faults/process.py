@@ -143,8 +143,19 @@ def memory_messages(environment, verdict):
 def memory_bound(environment, verdict):
     """Four sinks, one of them dead, 200 connections, hostile lines and large messages: resident memory stays below
     the printed bound."""
+    _memory_bound(environment, verdict, {})
+
+
+def memory_bound_journal(environment, verdict):
+    """The same with a journal, which has a limit of 512 MiB: it fills up, and memory stays below the printed bound."""
+    environment.needs_journal()
+    _memory_bound(environment, verdict, environment.journal(mode="buffered", max="512MiB"))
+
+
+def _memory_bound(environment, verdict, journal):
     directory = environment.directory
     config = {
+        **journal,
         "sources": sources(),
         "sinks": {
             "raw": {**_bounded_file(directory / "raw.log", "raw"), "inbox": "8MiB"},
@@ -169,7 +180,7 @@ def memory_bound(environment, verdict):
     verdict.expect(until(lambda: behind() == 0, 30), "the files are behind")
     logboom.check_memory()
     verdict.figure("shed by raw, json", (logboom.shed("raw"), logboom.shed("json")))
-    logboom.stop(codes=(3,))
+    logboom.stop(codes=(0, 3) if journal else (3,))
 
 
 def _bounded_file(path, encoding):
@@ -198,4 +209,4 @@ def large_messages(logboom, seconds, clients, records=15):
     return dict(codes)
 
 
-CASES = [sigterm_lines, sigterm_otlp, memory_lines, memory_messages, memory_bound]
+CASES = [sigterm_lines, sigterm_otlp, memory_lines, memory_messages, memory_bound, memory_bound_journal]
