@@ -11,7 +11,7 @@ from waiting import until
 def durable_cost(environment, verdict):
     """`durable` costs latency, not throughput: at saturation OTLP -> file keeps 60 % of the records per CPU second of memory mode."""
     environment.needs_journal()
-    seconds, measured = environment.pick(20, 4), {"memory": [], "buffered": [], "durable": []}
+    seconds, measured = environment.pick(20, 3), {"memory": [], "buffered": [], "durable": []}
     for number in range(environment.pick(5, 2)):
         for mode in measured:
             path = environment.directory / f"{mode}-{number}.log"

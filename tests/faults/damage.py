@@ -71,7 +71,7 @@ class Journal:
         except NotReady as why:
             self.verdict.expect(False, f"{what}: it does not start: {str(why)[-300:]}")
             return None
-        until(lambda: logboom.behind() == 0, 10, 0.01)
+        until(lambda: logboom.behind() == 0, 5, 0.01)
         told = told_lost(logboom)
         logboom.stop()
         self.environment.end_processes()

@@ -1,5 +1,6 @@
 """Disks that fail, fill up, or are slow, under the journal and under files."""
 
+import json
 import os
 import re
 import signal
@@ -10,13 +11,13 @@ import urllib.error
 import urllib.request
 
 from chaos import Proxy
-from crashes import fixed_sources
+from crashes import fixed_sources, kuma_dp
 from files import GAP
 from harness import Skip, file_sink, row, sources
 from ids import Ids, in_order
 from matrix import upstream_sink
 from oracle import FRESH_SIZES, Delivered, Producer, fresh, judge
-from upstream import Upstream
+from upstream import OK, Upstream
 from waiting import percentiles, until
 
 SIZE = 300
@@ -230,6 +231,51 @@ def journal_max(environment, verdict):
     scene.logboom.stop()
 
 
+@row(12)
+def journal_expires(environment, verdict):
+    """The journal has reached its limit because one upstream is dead, and lines go on: the file beside it gets each of them, they wait at most for the upstream's
+    `wait_max`, its oldest records expire, and what it misses is counted and told in gap records."""
+    environment.needs_journal()
+    delivered, gaps, path = Delivered({1: SIZE}), [], environment.directory / "out/all.log"
+
+    def answer(message):
+        gaps.extend(int(match[1]) for match in re.finditer(GAP, message))
+        return OK
+
+    mock = Upstream(delivered, answer)
+    proxy = Proxy(mock.port)
+    environment.afterwards(mock.close)
+    environment.afterwards(proxy.close)
+    proxy.down()
+    described = fixed_sources()
+    described["otlp"]["message_max"] = "1MiB"
+    up = upstream_sink(proxy.port, retry={"initial": "50ms", "max": "200ms"}, wait_max="500ms", inbox="1MiB")
+    config = {"sources": described, "sinks": {"files": file_sink(path), "up": up}, **environment.journal(mode="buffered", max="16MiB")}
+    logboom = environment.logboom(config, verdict)
+    sender = kuma_dp(environment, logboom.lines, rate=20_000, seconds=environment.pick(40, 8))
+    expired = lambda: logboom.metric("logboom_expired_records_total", sink="up")  # noqa: E731
+    verdict.expect(until(lambda: expired() > 0, 20), "nothing expired: this shows nothing")
+    report = json.loads(sender.communicate(timeout=90)[0].splitlines()[-1])
+    verdict.expect(until(lambda: logboom.behind("files") == 0, 10), "the file is behind")
+    most = sum(one.stat().st_blocks * 512 for one in (environment.directory / "journal").rglob("*") if one.is_file())
+    proxy.up()
+    verdict.expect(until(lambda: logboom.behind() == 0, 30), f"{logboom.behind()} records never arrived")
+    missed = expired() + logboom.shed("up")
+    written = Delivered({1: SIZE})
+    logboom.stop()
+    written.feed_lines(path.read_bytes())
+    verdict.figure("lines", report["issued"])
+    verdict.figure("a write held at most ms", round(report["send_max_s"] * 1000))
+    verdict.figure("the sender late at most ms", round(report["late_max_s"] * 1000))
+    verdict.figure("expired", missed)
+    verdict.figure("on disk MiB", round(most / (1 << 20), 1))
+    verdict.equal("missing in the file", sum(not written.has(1, number) for number in range(report["issued"])), 0)
+    verdict.equal("missing upstream", sum(not delivered.has(1, number) for number in range(report["issued"])), missed)
+    verdict.equal("told in gap records", sum(gaps), missed)
+    verdict.equal("duplicates", written.duplicates + delivered.duplicates, 0)
+    verdict.expect(report["send_max_s"] <= 1.0, f"a write was held for {report['send_max_s']} s, wait_max is 0.5 s")
+
+
 @row(13)
 def file_disk_full(environment, verdict):
     """The disk of a file is full, with a journal: nothing is lost and nothing torn, the upstream beside it is whole, and it goes on by
@@ -338,4 +384,4 @@ def disk_stall(environment, verdict):
     scene.logboom.stop()
 
 
-CASES = [sync_fails_once, sync_fails_always, journal_disk_full, journal_max, file_disk_full, file_out_of_inodes, disk_stall]
+CASES = [sync_fails_once, sync_fails_always, journal_disk_full, journal_max, journal_expires, file_disk_full, file_out_of_inodes, disk_stall]

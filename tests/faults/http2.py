@@ -26,7 +26,8 @@ class Closed(Exception):
 
 
 class Grpc:
-    """One connection. Calls may overlap; each is answered by the name of a gRPC code."""
+    """One connection. Calls may overlap; each is answered by the name of a gRPC code. `has_details` says whether the
+    last answer came with details, such as a RetryInfo."""
 
     def __init__(self, port, timeout_s=30.0, source=None):
         address = (source, 0) if source else None
@@ -34,7 +35,7 @@ class Grpc:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received, self._table = bytearray(), []
         self._next, self._window, self._windows = 1, WINDOW, {}
-        self._window_initial, self._answers, self._heads = WINDOW, {}, {}
+        self._window_initial, self._answers, self._heads, self.has_details = WINDOW, {}, {}, False
         self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 24)))
 
     def __enter__(self):
@@ -137,6 +138,7 @@ class Grpc:
     def _answer(self, stream):
         head = self._heads.get(stream, {})
         status = head.get("grpc-status")
+        self.has_details = "grpc-status-details-bin" in head
         name = f"HTTP {head.get(':status')}" if status is None else CODES.get(int(status), f"code {status}")
         self._answers.setdefault(stream, name)
 

@@ -22,7 +22,7 @@ def slow_sink(environment, verdict):
     def answer(message):
         return Answer(delay_s=max(1, message.count(MARK) or message.count(b"GET ")) / 100)
 
-    seconds, speeds = environment.pick(60, 4), {"solo": [], "beside": []}
+    seconds, speeds = environment.pick(60, 3), {"solo": [], "beside": []}
     for number in range(environment.pick(5, 2)):
         for kind in ("solo", "beside"):
             path = environment.directory / f"{kind}-{number}.log"

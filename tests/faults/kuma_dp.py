@@ -29,7 +29,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: over.append(1))
     rendered = [body(options.producer, number, options.size) + b"\n" for number in range(min(options.rate * options.seconds, 2_000_000))]
     print("ready", flush=True)
-    stream, number, dropped, refused, failed, connects, blocked = None, 0, [], 0, 0, 0, 0.0
+    stream, number, dropped, refused, failed, connects, late, held = None, 0, [], 0, 0, 0, 0.0, 0.0
     started = time.monotonic()
     last = min(len(rendered), options.rate * options.seconds)
     while not over and number < last:
@@ -49,20 +49,22 @@ def main():
                     refused += 1
                     dropped.append(number)
                     continue
+            begun = time.monotonic()
             try:
                 stream.sendall(rendered[number])
+                held = max(held, time.monotonic() - begun)
             except OSError:
                 failed += 1
                 dropped.append(number)
                 stream.close()
                 stream = None
         number = due
-        blocked = max(blocked, time.monotonic() - started - due / options.rate)
+        late = max(late, time.monotonic() - started - due / options.rate)
     if stream:
         stream.close()
     print(json.dumps({
         "issued": number, "dropped": dropped, "refused": refused, "write_errors": failed, "connects": connects,
-        "late_max_s": round(blocked, 3), "cpu_s": round(time.process_time(), 2), "seconds": round(time.monotonic() - started, 2),
+        "late_max_s": round(late, 3), "send_max_s": round(held, 3), "cpu_s": round(time.process_time(), 2), "seconds": round(time.monotonic() - started, 2),
     }))
 
 

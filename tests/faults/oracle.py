@@ -186,7 +186,7 @@ class Producer(threading.Thread):
         seconds = time.monotonic() - begun
         self.slowest_s = max(self.slowest_s, seconds)
         self.waits_s.append(seconds)
-        self._note(code)
+        self._note(code if code != "UNAVAILABLE" or client.has_details else "UNAVAILABLE without RetryInfo")
         if code == "OK":
             self.ledger.acknowledge(first, self._batch)
         else:

@@ -16,7 +16,7 @@ from waiting import until
 def sigterm_lines(environment, verdict):
     """SIGTERM under load of lines: exit 0 within the grace, the file holds as many as the ledger says, and at a million a second none is shed."""
     counter = random.Random(environment.seed)
-    slowest, delivered_all, shed_at_full_load, runs = 0.0, 0, 0, environment.pick(20, 3)
+    slowest, delivered_all, shed_at_full_load, runs = 0.0, 0, 0, environment.pick(20, 2)
     # As fast as possible is more than many disks take for the four seconds that a sender without a
     # pause is heard after SIGTERM. What the disk does not take is shed, by rule, and counted.
     for number, rate in ((number, rate) for number in range(runs) for rate in ("max", "1M")):

@@ -48,7 +48,7 @@ class _Stream:
         verdict.figure("write errors", report["write_errors"])
         verdict.figure("silent", silent)
         verdict.figure("connections", report["connects"])
-        verdict.figure("sender held at most ms", round(report["late_max_s"] * 1000))
+        verdict.figure("sender held at most ms", round(report["send_max_s"] * 1000))
         verdict.equal("duplicates", delivered.duplicates, 0)
         verdict.expect(report["issued"] > RATE, "hardly a line was sent: this shows nothing")
         return lost
