@@ -4,7 +4,7 @@ import random
 import shutil
 import subprocess
 
-from backlog import segments
+from backlog import check, segments
 from harness import file_sink, row
 from http2 import Grpc
 from matrix import otlp_only, upstream_sink
@@ -57,7 +57,8 @@ class Journal:
         ]
 
     def trial(self, damage, may_lose=(), what="", knowable=True):
-        """Damages a copy, starts with it, and looks at what arrives. Returns `(lost, told, replayed)`, or None when it did not start.
+        """Damages a copy, starts with it, and looks at what arrives. Returns `(lost, exit code of
+        check, replayed)`, or None when it did not start.
 
         What is lost must be counted, unless nothing that is left says that it was ever there."""
         copy = self.environment.directory / "copy"
@@ -66,6 +67,9 @@ class Journal:
         subprocess.run(["cp", "-a", "--sparse=always", self.directory, copy], check=True)
         damage(copy)
         self.trials += 1
+        # Looks and changes nothing, whatever is there.
+        code, said = check(self.environment, copy)
+        self.verdict.expect(code in (0, 1), f"{what}: journal check ends with {code}: {said[-200:]}")
         try:
             logboom = self.start(copy, self.file())
         except NotReady as why:
@@ -82,7 +86,7 @@ class Journal:
         self.verdict.expect(not beyond, f"{what}: lost besides what was touched: {sorted(beyond)[:5]} of {len(beyond)}")
         self.verdict.expect(delivered.altered == 0, f"{what}: altered records delivered: {delivered.examples[:1]}")
         self.verdict.expect(not lost or told or not knowable, f"{what}: {len(lost)} records lost, and no counter says so")
-        return len(lost), told, delivered.duplicates + sum(delivered.has(1, number) for number in range(self.first))
+        return len(lost), code, delivered.duplicates + sum(delivered.has(1, number) for number in range(self.first))
 
 
 def told_lost(logboom):
@@ -137,7 +141,9 @@ def bit_flips(environment, verdict):
                     segment.seek(at)
                     segment.write(bytes([old[0] ^ bit]) if width == 1 else junk)
 
-            result = journal.trial(damage, touched(places, path, at, at + width), f"{kind} at {at} of {path.name}")
+            what = f"{kind} at {at} of {path.name}"
+            result = journal.trial(damage, touched(places, path, at, at + width), what)
+            verdict.expect(not result or not result[0] or result[1] == 1, f"{what}: records are lost, and journal check finds no damage")
             lost[kind].append(result[0] if result else 0)
     for kind, counts in lost.items():
         verdict.figure(f"{kind}s", len(counts))
