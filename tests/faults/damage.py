@@ -13,6 +13,8 @@ from otlp import record, request
 from running import NotReady
 from waiting import until
 
+DEAD = upstream_sink(1, retry={"initial": "1s", "max": "1s"})
+
 
 class Journal:
     """A directory with one record in each entry, as a crash has left it, to be copied and damaged."""
@@ -22,12 +24,11 @@ class Journal:
         self.ledger, self.trials, self.directory = Ledger(1, size), 0, environment.directory / "base"
         self.output = environment.directory / "out"
         if delivered_before:
-            logboom = self.start(self.directory, self.file())
+            logboom = self.start(self.directory, self.file(), DEAD)
             self.send(logboom, delivered_before)
-            verdict.expect(until(lambda: logboom.behind() == 0, 10), "the first records never arrived")
-            logboom.stop()
-        dead = upstream_sink(1, retry={"initial": "1s", "max": "1s"})
-        logboom = self.start(self.directory, dead)
+            verdict.expect(until(lambda: logboom.behind("out") == 0, 10), "the first records never arrived")
+            logboom.stop(codes=(0, 3))
+        logboom = self.start(self.directory, DEAD, DEAD)
         self.send(logboom, records - delivered_before)
         logboom.crash()
         self.first, self.ids = delivered_before, set(range(delivered_before, records))
@@ -35,11 +36,12 @@ class Journal:
     def file(self):
         return file_sink(self.output / "all.log")
 
-    def start(self, directory, sink):
+    def start(self, directory, sink, other):
+        """With a second sink, because what nobody waits for is deleted."""
         described = otlp_only()
         # The least journal is four of the largest messages.
         described["otlp"]["message_max"] = "1MiB"
-        config = {"sources": described, "sinks": {"out": sink}, "journal": {"dir": str(directory), **self.settings}}
+        config = {"sources": described, "sinks": {"out": sink, "other": other}, "journal": {"dir": str(directory), **self.settings}}
         return self.environment.logboom(config, self.verdict)
 
     def send(self, logboom, count):
@@ -71,7 +73,7 @@ class Journal:
         code, said = check(self.environment, copy)
         self.verdict.expect(code in (0, 1), f"{what}: journal check ends with {code}: {said[-200:]}")
         try:
-            logboom = self.start(copy, self.file())
+            logboom = self.start(copy, self.file(), {"type": "null"})
         except NotReady as why:
             self.verdict.expect(False, f"{what}: it does not start: {str(why)[-300:]}")
             return None
@@ -203,7 +205,7 @@ def _cursors_of_others(environment, verdict):
         journal.environment, journal.verdict, journal.size, journal.settings = environment, verdict, 60, {"max": "16MiB"}
         journal.ledger, journal.output = Ledger(2, 60), environment.directory / f"out-{name}"
         directory = environment.directory / name
-        logboom = journal.start(directory, journal.file())
+        logboom = journal.start(directory, journal.file(), {"type": "null"})
         journal.send(logboom, count)
         until(lambda: logboom.behind() == 0, 10)  # noqa: B023
         logboom.stop()
