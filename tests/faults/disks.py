@@ -1,14 +1,10 @@
-"""Disks that fail, fill up, or are slow, under the journal and under files."""
+"""Disks that fill up, under the journal and under files."""
 
 import json
 import os
 import re
-import signal
 import subprocess
-import threading
 import time
-import urllib.error
-import urllib.request
 
 from chaos import Proxy
 from crashes import fixed_sources, kuma_dp
@@ -18,7 +14,7 @@ from ids import Ids, in_order
 from matrix import upstream_sink
 from oracle import FRESH_SIZES, Delivered, Producer, fresh, judge
 from upstream import OK, Upstream
-from waiting import percentiles, until
+from waiting import until
 
 SIZE = 300
 
@@ -37,37 +33,7 @@ def tmpfs(environment, name, options):
     return disk
 
 
-def strace(environment, inject):
-    """A wrapper that lets system calls fail from outside. The traced process keeps its id; the tracer writes to a file."""
-    probe = subprocess.run(["strace", "-D", "-f", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=1", "true"],
-                           capture_output=True, text=True, check=False) if _exists("strace") else None
-    if probe is None or probe.returncode != 0:
-        why = "there is no strace" if probe is None else f"ptrace is not permitted here: {probe.stderr.strip()}"
-        print(f"NOTICE: {why}; faults of the disk are NOT tested", flush=True)
-        raise Skip(why)
-    trace = environment.directory / "strace.log"
-    # Interruptible, or it could not be ended without the process; without a filter in the kernel, which would outlive it.
-    return ["strace", "-D", "-I", "1", "-f", "-y", "-o", str(trace), "-e", "trace=fdatasync", "-e", f"inject={inject}"], trace
-
-
-def _exists(program):
-    return subprocess.run(["sh", "-c", f"command -v {program}"], capture_output=True, check=False).returncode == 0
-
-
-def heal(logboom):
-    """Ends the tracer: system calls work again."""
-    tracer = _tracer(logboom)
-    if tracer:
-        os.kill(tracer, signal.SIGTERM)
-    return tracer and until(lambda: not _tracer(logboom), 5)
-
-
-def _tracer(logboom):
-    with open(f"/proc/{logboom.pid}/status") as status:
-        return int(re.search(r"TracerPid:\s+(\d+)", status.read())[1])
-
-
-class _Scene:
+class Scene:
     """Two producers, a journal, one upstream behind a proxy."""
 
     def __init__(self, environment, verdict, journal, wrap=(), rate=2000, otlp=None):
@@ -103,73 +69,6 @@ class _Scene:
         judge(verdict, [one.ledger for one in self.producers], self.delivered)
 
 
-def ready(logboom):
-    """Whether /readyz says so."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{logboom.admin}/readyz", timeout=5) as answer:
-            return answer.status == 200
-    except urllib.error.HTTPError:
-        return False
-
-
-@row(9)
-def sync_fails_once(environment, verdict):
-    """fdatasync fails once with EIO: nothing acknowledged is lost, not even by a kill -9 right after; the file is never synced again;
-    it goes on by itself."""
-    environment.needs_journal()
-    wrap, trace = strace(environment, "fdatasync:error=EIO:when=20")
-    scene = _Scene(environment, verdict, environment.journal(mode="durable"), wrap)
-    verdict.expect(until(lambda: "EIO" in trace.read_text(), 20), "fdatasync was not called 20 times: this shows nothing")
-    before, begun = scene.acked(), time.monotonic()
-    verdict.expect(until(lambda: scene.acked() > before + 100, 10, 0.01), "nothing is acknowledged any more")
-    verdict.figure("recover ms", round((time.monotonic() - begun) * 1000))
-    scene.logboom.crash()
-    logboom = environment.logboom(scene.config, verdict)
-    scene.finish(verdict, logboom)
-    _never_synced_again(verdict, trace)
-    logboom.stop()
-
-
-@row(9)
-def sync_fails_always(environment, verdict):
-    """fdatasync fails for good: not one more acknowledgement, requests are answered UNAVAILABLE, /readyz says so, the process lives and goes on
-    by itself once the disk works; what was acknowledged before arrives."""
-    environment.needs_journal()
-    wrap, trace = strace(environment, "fdatasync:error=EIO:when=20+")
-    scene = _Scene(environment, verdict, environment.journal(mode="durable"), wrap)
-    verdict.expect(until(lambda: "EIO" in trace.read_text(), 20), "fdatasync was not called 20 times: this shows nothing")
-    time.sleep(1)
-    before, failed = scene.acked(), dict(scene.codes())
-    time.sleep(environment.pick(10, 4))
-    verdict.equal("acknowledged while nothing can be synced", scene.acked() - before, 0)
-    codes = {code: count - failed.get(code, 0) for code, count in scene.codes().items() if count > failed.get(code, 0)}
-    verdict.figure("answers then", codes)
-    verdict.expect(set(codes) <= {"UNAVAILABLE"} and codes, f"answers: {codes}")
-    verdict.expect(not ready(scene.logboom), "/readyz says ready while nothing can be acknowledged")
-    verdict.expect(scene.logboom.alive(), "it has ended")
-    cpu = scene.logboom.cpu_s()
-    time.sleep(1)
-    verdict.figure("CPU % meanwhile", round(100 * (scene.logboom.cpu_s() - cpu)))
-    verdict.expect(heal(scene.logboom), "the tracer is gone")
-    begun = time.monotonic()
-    verdict.expect(until(lambda: scene.acked() > before + 100, 30, 0.01), "nothing is acknowledged once the disk works")
-    verdict.figure("recover ms", round((time.monotonic() - begun) * 1000))
-    verdict.expect(until(lambda: ready(scene.logboom), 5), "/readyz does not say ready again")
-    scene.finish(verdict)
-    _never_synced_again(verdict, trace)
-    scene.logboom.stop()
-
-
-def _never_synced_again(verdict, trace):
-    failed, again = set(), 0
-    for path, result in re.findall(r"fdatasync\(\d+<([^>]*\.seg)>\)\s+= (\S+)", trace.read_text()):
-        again += path in failed
-        if result.startswith("-1"):
-            failed.add(path)
-    verdict.figure("syncs that failed", len(failed))
-    verdict.equal("syncs of a file after one failed", again, 0)
-
-
 @row(12)
 def journal_disk_full(environment, verdict):
     """The disk of the journal is full and the upstream dead: requests are answered UNAVAILABLE, the process lives; with room it goes on within
@@ -179,7 +78,7 @@ def journal_disk_full(environment, verdict):
     ballast = disk / "ballast"
     ballast.write_bytes(bytes(8 << 20))
     journal = {"journal": {"dir": str(disk / "journal"), "mode": "durable", "max": "2GiB"}}
-    scene = _Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "200ms"})
+    scene = Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "200ms"})
     scene.proxy.down()
     verdict.expect(until(lambda: "UNAVAILABLE" in scene.codes(), 60), f"the disk never became full: {scene.codes()}")
     time.sleep(1)
@@ -210,7 +109,7 @@ def journal_max(environment, verdict):
     environment.needs_journal()
     limit = 16 << 20
     journal = environment.journal(mode="buffered", max="16MiB")
-    scene = _Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "500ms", "message_max": "1MiB"})
+    scene = Scene(environment, verdict, journal, rate=20_000, otlp={"hold_max": "500ms", "message_max": "1MiB"})
     scene.proxy.down()
     verdict.expect(until(lambda: "UNAVAILABLE" in scene.codes(), 60), f"the journal never became full: {scene.codes()}")
     directory, most = environment.directory / "journal", 0
@@ -350,38 +249,4 @@ def file_out_of_inodes(environment, verdict):
     in_order(verdict, ids, report, cut=cut)
 
 
-@row(14)
-def disk_stall(environment, verdict):
-    """Every fdatasync takes 10 s: requests wait or are refused, health answers within 100 ms, memory stays bounded, nothing acknowledged is lost."""
-    environment.needs_journal()
-    wrap, _ = strace(environment, f"fdatasync:delay_exit={environment.pick(10_000_000, 3_000_000)}:when=10+")
-    scene = _Scene(environment, verdict, environment.journal(mode="durable"), wrap)
-    over, waits = threading.Event(), []
-
-    def probe():
-        while not over.wait(0.05):
-            begun = time.monotonic()
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{scene.logboom.admin}/livez", timeout=5) as answer:
-                    answer.read()
-            except OSError:
-                pass
-            waits.append(time.monotonic() - begun)
-
-    prober = threading.Thread(target=probe, daemon=True)
-    prober.start()
-    time.sleep(environment.pick(40, 8))
-    over.set()
-    prober.join(10)
-    health = sorted(waits)[int(len(waits) * 0.99)]
-    verdict.figure("health ms p50/p99/max", percentiles(waits))
-    verdict.figure("requests ms p50/p99/max", percentiles([one for producer in scene.producers for one in producer.waits_s]))
-    verdict.figure("answers", scene.codes())
-    verdict.expect(health <= 0.1, f"health answered after {health * 1000:.0f} ms")
-    scene.logboom.check_memory()
-    heal(scene.logboom)
-    scene.finish(verdict)
-    scene.logboom.stop()
-
-
-CASES = [sync_fails_once, sync_fails_always, journal_disk_full, journal_max, journal_expires, file_disk_full, file_out_of_inodes, disk_stall]
+CASES = [journal_disk_full, journal_max, journal_expires, file_disk_full, file_out_of_inodes]

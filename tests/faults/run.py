@@ -40,10 +40,14 @@ import process  # noqa: E402
 import reload  # noqa: E402
 import restarts  # noqa: E402
 import sinks  # noqa: E402
+import syncs  # noqa: E402
 
 from harness import Environment, Skip, Verdict  # noqa: E402
 
-CASES = [*files.CASES, *sinks.CASES, *process.CASES, *hostile.CASES, *connections.CASES, *matrix.CASES, *outage.CASES, *crashes.CASES, *damage.CASES, *disks.CASES, *restarts.CASES, *isolation.CASES, *cost.CASES, *reload.CASES, *guards.CASES, *network.CASES]
+MODULES = [
+    files, sinks, process, hostile, connections, matrix, outage, crashes, damage, disks, syncs, restarts, isolation, cost, reload, guards, network,
+]
+CASES = [case for module in MODULES for case in module.CASES]
 
 
 def main():
