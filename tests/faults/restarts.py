@@ -114,6 +114,7 @@ def restart_hand_over(environment, verdict):
     helped = subprocess.run([environment.binary, "run", "--help"], capture_output=True, text=True, check=False)
     if "--take-over" not in helped.stdout:
         raise Skip("this binary cannot take over")
+    config["takeover"] = {"socket": str(environment.directory / "takeover.sock")}
     logboom = environment.logboom(config, verdict)
     stream = _Stream(environment, verdict, logboom.lines, environment.pick(20, 4), 3)
     took, stayed = [], 0
