@@ -105,13 +105,13 @@ def crash_lines(environment, verdict):
         ready.append(logboom.ready_s)
     time.sleep(0.3)
     sender.send_signal(signal.SIGTERM)
-    report = json.loads(sender.communicate(timeout=30)[0].splitlines()[-1])
+    report = sent(sender)
     verdict.expect(until(lambda: logboom.behind() == 0, 60), f"{logboom.behind()} records never arrived")
     time.sleep(0.3)
     logboom.stop()
     delivered = Delivered({1: size})
     delivered.feed_lines(path.read_bytes())
-    dropped = set(report["dropped"])
+    dropped = report["dropped"]
     silent = [number for number in range(report["issued"]) if number not in dropped and not delivered.has(1, number)]
     after_write = [number for number in silent if number in written]
     verdict.figure("kills", kills)
@@ -137,6 +137,12 @@ def kuma_dp(environment, port, rate=10_000, size=300, seconds=60, producer=1):
     sender = environment.adopt(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     sender.stdout.readline()
     return sender
+
+
+def sent(sender, within_s=30):
+    """What the model of kuma-dp says at its end; `dropped` is a set of numbers."""
+    report = json.loads(sender.communicate(timeout=within_s)[0].splitlines()[-1])
+    return {**report, "dropped": {number for first, last in report["dropped"] for number in range(first, last + 1)}}
 
 
 def stopped(pid):

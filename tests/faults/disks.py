@@ -1,13 +1,12 @@
 """Disks that fill up, under the journal and under files."""
 
-import json
 import os
 import re
 import subprocess
 import time
 
 from chaos import Proxy
-from crashes import fixed_sources, kuma_dp
+from crashes import fixed_sources, kuma_dp, sent
 from files import GAP
 from harness import Skip, file_sink, row, sources
 from ids import Ids, in_order
@@ -154,7 +153,7 @@ def journal_expires(environment, verdict):
     sender = kuma_dp(environment, logboom.lines, rate=20_000, seconds=environment.pick(40, 8))
     expired = lambda: logboom.metric("logboom_expired_records_total", sink="up")  # noqa: E731
     verdict.expect(until(lambda: expired() > 0, 20), "nothing expired: this shows nothing")
-    report = json.loads(sender.communicate(timeout=90)[0].splitlines()[-1])
+    report = sent(sender, 90)
     verdict.expect(until(lambda: logboom.behind("files") == 0, 10), "the file is behind")
     most = sum(one.stat().st_blocks * 512 for one in (environment.directory / "journal").rglob("*") if one.is_file())
     proxy.up()

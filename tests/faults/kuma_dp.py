@@ -63,9 +63,20 @@ def main():
     if stream:
         stream.close()
     print(json.dumps({
-        "issued": number, "dropped": dropped, "refused": refused, "write_errors": failed, "connects": connects,
+        "issued": number, "dropped": ranges(dropped), "refused": refused, "write_errors": failed, "connects": connects,
         "late_max_s": round(late, 3), "send_max_s": round(held, 3), "cpu_s": round(time.process_time(), 2), "seconds": round(time.monotonic() - started, 2),
     }))
+
+
+def ranges(numbers):
+    """Ascending numbers as pairs of the first and the last of a run."""
+    runs = []
+    for one in numbers:
+        if runs and one == runs[-1][1] + 1:
+            runs[-1][1] = one
+        else:
+            runs.append([one, one])
+    return runs
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Restarts under the stream of kuma-dp, which forgives nothing: plain, with the socket of systemd, handed over."""
 
-import json
 import random
 import signal
 import socket
 import subprocess
 import time
 
-from crashes import fixed_sources, kuma_dp
+from crashes import fixed_sources, kuma_dp, sent
 from harness import Skip, file_sink, row
 from oracle import Delivered
 from running import GRACE_S
@@ -31,7 +30,7 @@ class _Stream:
     def finish(self, logboom, path):
         time.sleep(0.5)
         self._sender.send_signal(signal.SIGTERM)
-        report = json.loads(self._sender.communicate(timeout=30)[0].splitlines()[-1])
+        report = sent(self._sender)
         until(lambda: logboom.behind() == 0, 15)
         time.sleep(0.3)
         logboom.stop()
