@@ -29,7 +29,7 @@ bench *ARGS: release
 envoy *ARGS: release
     python3 tests/envoy/run.py --logboom target/release/logboom {{ARGS}}
 
-# Crashes, full disks, dead upstreams, hostile clients.
+# Crashes, failing and full disks, damaged journals, dead upstreams, restarts, hostile clients; see tests/faults/README.md.
 faults *ARGS="--smoke": release
     python3 tests/faults/run.py --logboom target/release/logboom {{ARGS}}
 

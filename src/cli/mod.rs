@@ -89,6 +89,9 @@ struct RunArgs {
     input: input::InputArgs,
     #[command(flatten)]
     log: log::LogArgs,
+    /// Take the sockets, the connections and all, of the logboom that runs with the same `takeover.socket`, and then its place; start as usual when there is none
+    #[arg(long, requires = "config")]
+    take_over: bool,
 }
 
 /// Reads the arguments of the process and does what they say.

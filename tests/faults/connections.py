@@ -4,19 +4,24 @@ import contextlib
 import resource
 import time
 
-from harness import Honest, Ids, Skip, connect, contains, file_sink, in_order, send_line, sources, until
+from harness import Skip, connect, file_sink, row, sources
+from honest import Honest
 from http2 import DATA, PREFACE, SETTINGS, Grpc, frame, request_head
+from ids import Ids, in_order
 from otlp import record, request
+from waiting import until
 
 NEWLINE, SETTINGS_FRAME = b"\n", frame(SETTINGS, 0, 0, b"")
 
 
+@row(32)
 def idle_lines(environment, verdict):
     """10,000 idle connections of lines (smoke: 2,000) and 50 active ones: all that is sent arrives; a connection
     above the limit is refused and counted."""
     _idle(environment, verdict, "lines", environment.pick(10_000, 2_000), b"")
 
 
+@row(32)
 def idle_otlp(environment, verdict):
     """5,000 idle OTLP connections (smoke: 1,000) and 50 active ones: the same."""
     _idle(environment, verdict, "otlp", environment.pick(5_000, 1_000), PREFACE + SETTINGS_FRAME)
@@ -71,6 +76,7 @@ def _idle(environment, verdict, port, count, hello):
     in_order(verdict, ids, report, cut=cut)
 
 
+@row(34)
 def descriptors(environment, verdict):
     """No descriptor left (limit 64): it does not spin, open connections go on, and accepting resumes within a second."""
     path = environment.directory / "out/access.log"
@@ -123,6 +129,7 @@ def _all(path):
     return b""
 
 
+@row(35)
 def slowloris(environment, verdict):
     """500 connections of lines and 500 of OTLP that send a byte now and then, or a preface and nothing more:
     active senders are not affected, and memory stays in its bound."""
@@ -170,6 +177,7 @@ def slowloris(environment, verdict):
     in_order(verdict, ids, report)
 
 
+@row(35)
 def slow_bodies(environment, verdict):
     """2,000 requests that announce 16 MiB and send one KiB of it: they are charged for what they sent, and active
     senders on both ports go on within two seconds."""

@@ -8,9 +8,11 @@ import socket
 import threading
 import time
 
-from harness import Honest, connect, contains, file_sink, send_line, sources, until
+from harness import connect, contains, file_sink, row, send_line, sources
+from honest import Honest
 from http2 import Closed, Grpc
 from otlp import empty_records, field, key_value, large_resource, many_resources, nested, record, request, text
+from waiting import until
 
 MIB = 1 << 20
 
@@ -45,11 +47,13 @@ class _Target:
         logboom.stop()
 
 
+@row(36)
 def long_line(environment, verdict):
     """A line of 100 MB: its first MiB arrives, flagged; the next line is intact."""
     _one_line(environment, verdict, 100_000_000)
 
 
+@row(36)
 def endless_line(environment, verdict):
     """1 GB without a line feed (smoke: 200 MB): the same, in the same memory."""
     _one_line(environment, verdict, environment.pick(1_000_000_000, 200_000_000))
@@ -77,6 +81,7 @@ def _one_line(environment, verdict, size):
     target.finish()
 
 
+@row(39)
 def gzip_bomb(environment, verdict):
     """Gzip bombs on 64 connections at once: RESOURCE_EXHAUSTED or UNAVAILABLE, memory bounded, and honest
     senders on both ports go on within two seconds."""
@@ -105,6 +110,7 @@ def gzip_bomb(environment, verdict):
     target.finish(codes, ("RESOURCE_EXHAUSTED", "UNAVAILABLE"))
 
 
+@row(41)
 def wide(environment, verdict):
     """16 and 64 MiB of empty records, plain and as gzip: RESOURCE_EXHAUSTED, without the memory to decode them."""
     target = _Target(environment, verdict)
@@ -119,6 +125,7 @@ def wide(environment, verdict):
     target.finish(codes, ("RESOURCE_EXHAUSTED",))
 
 
+@row(40)
 def deep(environment, verdict):
     """AnyValues nested 100, 1,000 and 200,000 deep: INVALID_ARGUMENT; ten levels are taken."""
     target = _Target(environment, verdict)
@@ -132,6 +139,7 @@ def deep(environment, verdict):
     target.finish(codes, ("INVALID_ARGUMENT",))
 
 
+@row(41)
 def resources(environment, verdict):
     """100,000 resources of one record each arrive; a resource of 1 MiB before 100,000 empty records is
     RESOURCE_EXHAUSTED."""
@@ -146,6 +154,7 @@ def resources(environment, verdict):
     target.finish(codes, ("RESOURCE_EXHAUSTED",))
 
 
+@row(42)
 def odd_requests(environment, verdict):
     """Requests that are not quite gRPC are answered with a code that says so, and the connection lives on."""
     target = _Target(environment, verdict)
@@ -177,6 +186,7 @@ def odd_requests(environment, verdict):
     target.finish()
 
 
+@row(37)
 def random_lines(environment, verdict):
     """10^6 lines of random bytes (smoke: 10^5): each is one line in the raw file, byte for byte, and valid JSON in the other."""
     target = _Target(environment, verdict)
@@ -208,6 +218,7 @@ def random_lines(environment, verdict):
     target.finish()
 
 
+@row(38)
 def random_otlp(environment, verdict):
     """2,000 connections with random bytes on the OTLP port (smoke: 400), half of them after a correct preface: none harms another."""
     target = _Target(environment, verdict)
@@ -236,6 +247,7 @@ def random_otlp(environment, verdict):
     target.finish()
 
 
+@row(38)
 def mutated(environment, verdict):
     """50,000 live requests with random changes (smoke: 5,000): OK, INVALID_ARGUMENT or RESOURCE_EXHAUSTED,
     and the records of what was answered OK are in the file as valid JSON."""

@@ -15,8 +15,9 @@ WINDOW = 65535
 FRAME_MAX = 16384
 
 CODES = {
-    0: "OK", 1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED",
-    11: "OUT_OF_RANGE", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE",
+    0: "OK", 1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS",
+    7: "PERMISSION_DENIED", 8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 10: "ABORTED", 11: "OUT_OF_RANGE",
+    12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS", 16: "UNAUTHENTICATED",
 }
 
 
@@ -25,7 +26,8 @@ class Closed(Exception):
 
 
 class Grpc:
-    """One connection. Calls may overlap; each is answered by the name of a gRPC code."""
+    """One connection. Calls may overlap; each is answered by the name of a gRPC code. `has_details` says whether the
+    last answer came with details, such as a RetryInfo."""
 
     def __init__(self, port, timeout_s=30.0, source=None):
         address = (source, 0) if source else None
@@ -33,7 +35,7 @@ class Grpc:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received, self._table = bytearray(), []
         self._next, self._window, self._windows = 1, WINDOW, {}
-        self._window_initial, self._answers, self._heads = WINDOW, {}, {}
+        self._window_initial, self._answers, self._heads, self.has_details = WINDOW, {}, {}, False
         self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 24)))
 
     def __enter__(self):
@@ -52,7 +54,7 @@ class Grpc:
         headers = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("te", "trailers")]
         headers += [("content-type", content_type)] if content_type else []
         headers += [("grpc-encoding", encoding)] if encoding else []
-        self._send(frame(HEADERS, END_HEADERS, stream, b"".join(map(_literal, headers))))
+        self._send(frame(HEADERS, END_HEADERS, stream, b"".join(map(literal, headers))))
         body = struct.pack(">BI", encoding is not None, len(message)) + message if framed is None else framed
         self._send_body(stream, memoryview(body), end)
         return stream
@@ -136,6 +138,7 @@ class Grpc:
     def _answer(self, stream):
         head = self._heads.get(stream, {})
         status = head.get("grpc-status")
+        self.has_details = "grpc-status-details-bin" in head
         name = f"HTTP {head.get(':status')}" if status is None else CODES.get(int(status), f"code {status}")
         self._answers.setdefault(stream, name)
 
@@ -177,10 +180,10 @@ def frame(kind, flags, stream, payload):
 def request_head(stream):
     """The HEADERS frame of an ordinary Export call."""
     headers = [(":method", "POST"), (":scheme", "http"), (":path", EXPORT), (":authority", "localhost"), ("content-type", "application/grpc")]
-    return frame(HEADERS, END_HEADERS, stream, b"".join(map(_literal, headers)))
+    return frame(HEADERS, END_HEADERS, stream, b"".join(map(literal, headers)))
 
 
-def _literal(header):
+def literal(header):
     name, value = (part.encode() for part in header)
     return b"\x00" + _length(len(name)) + name + _length(len(value)) + value
 

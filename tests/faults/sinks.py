@@ -6,9 +6,14 @@ import signal
 import socket
 import time
 
-from harness import GRACE_S, Ids, contains, file_sink, in_order, send_line, sources, until
+from harness import contains, file_sink, row, send_line, sources
+from ids import Ids, in_order
+from running import GRACE_S
+from waiting import until
 
 
+
+@row(26)
 def dead_upstream(environment, verdict):
     """A dead upstream beside a file: the file is complete; the upstream keeps its inbox, what it
     missed is counted, and when it is back it gets all that was kept and one gap record for each source."""
@@ -69,6 +74,7 @@ def dead_upstream(environment, verdict):
     in_order(verdict, ids, lines, cut=cut)
 
 
+@row(25)
 def stdout_unread(environment, verdict):
     """Standard output is a pipe that nobody reads: the file is complete, the process lives and ends in time."""
     reader, writer = os.pipe()
@@ -76,12 +82,14 @@ def stdout_unread(environment, verdict):
     os.close(reader)
 
 
+@row(25)
 def stdout_closed(environment, verdict):
     """The reader of standard output goes away: no death by SIGPIPE, the file is complete, the loss is counted."""
     reader, writer = os.pipe()
     _stdout(environment, verdict, writer, codes=(0, 3), meanwhile=lambda: os.close(reader))
 
 
+@row(25)
 def stdout_full(environment, verdict):
     """Standard output is /dev/full: the file is complete, the loss is counted."""
     _stdout(environment, verdict, os.open("/dev/full", os.O_WRONLY), codes=(0, 3))
@@ -119,6 +127,7 @@ def _stdout(environment, verdict, out, codes, meanwhile=lambda: None):
     in_order(verdict, ids, report, cut=cut)
 
 
+@row(25)
 def stdout_closed_then_hup(environment, verdict):
     """After the reader of standard output has gone away, SIGHUP still reopens files and SIGTERM still ends in order."""
     reader, writer = os.pipe()
