@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ use crate::select::{Run as Taking, Selection};
 use crate::telemetry::{Inflow, LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
 
+pub mod buffers;
 mod way;
 
 pub use way::Target;
@@ -62,9 +64,19 @@ struct Product {
     template: Option<Template>,
     selection: Option<Arc<Selection>>,
     targets: Vec<Target>,
+    /// Bytes that 16 bytes of the last payload became, to guess what the next needs; 0 at first.
+    expansion: AtomicUsize,
 }
 
 impl Product {
+    /// What so many bytes are likely to become.
+    fn likely_bytes(&self, bytes: usize) -> usize {
+        match self.expansion.load(Ordering::Relaxed) {
+            0 => 2 * bytes,
+            expansion => bytes.saturating_mul(expansion) / 16,
+        }
+    }
+
     fn makes(&self, outlet: &Outlet) -> bool {
         let selects = match (&self.selection, &outlet.selection) {
             (None, None) => true,
@@ -160,7 +172,7 @@ impl Intake {
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
     #[must_use]
     pub fn work_bytes(&self) -> usize {
-        self.products(self.may_rewrite()).count() * (PIECE_BYTES + PIECE_BYTES / 4)
+        self.products(self.may_rewrite()).count() * buffers::BUFFER_BYTES
     }
 
     /// Takes the lines of one read. `held` covers the payload and [`Intake::work_bytes`].
@@ -216,7 +228,7 @@ impl Intake {
             let end = slice_end(&payload, start);
             let slice = &payload[start..end];
             let marks = marks_within(marks, start, end);
-            reserve(&mut outputs, slice.len());
+            reserve(&mut outputs, payload.len() - start);
             let counts = SCRATCH.with_borrow_mut(|scratch| {
                 line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
             });
@@ -231,6 +243,7 @@ impl Intake {
                 work.hand_on(&mut outputs, start == payload.len()).await;
             }
         }
+        learn(&outputs, payload.len());
         self.count_repeated_keys(&outputs);
     }
 
@@ -281,7 +294,8 @@ impl Intake {
                 observed_unix_nano: work.origin.received_unix_nano,
                 redactor: self.redactor.as_deref(),
             };
-            reserve(&mut outputs, payload.len());
+            let left = records.saturating_sub(u64::from(from)) * payload.len() as u64 / records.max(1);
+            reserve(&mut outputs, left as usize);
             let mut feed = Feed { outputs: &mut outputs };
             let next = SCRATCH
                 .with_borrow_mut(|scratch| otlp::decode(&payload, from, &settings, scratch, &mut feed, &mut counts));
@@ -289,6 +303,7 @@ impl Intake {
             from = next.unwrap_or(from);
             work.hand_on(&mut outputs, done).await;
         }
+        learn(&outputs, payload.len());
         self.count_repeated_keys(&outputs);
         self.stats.count_repaired(RepairReason::Mojibake, counts.mojibake);
         self.stats.count_repaired(RepairReason::StrayQuotes, counts.stray_quotes);
@@ -304,6 +319,9 @@ impl Intake {
         let rewritten = kind == Kind::Otlp && self.rewrites(&payload);
         let ways = self.ways(&from, records, rewritten);
         drop(from);
+        // Entries are read in chunks; one that waits in an inbox must not keep a whole chunk.
+        let waits = !rewritten && !self.as_received.targets.is_empty();
+        let payload = if waits { Bytes::copy_from_slice(&payload) } else { payload };
         match kind {
             Kind::Lines => self.decode_lines(&mut work, ways, payload, &marks, records).await,
             Kind::Otlp => self.decode_otlp(&mut work, ways, payload, records).await,
@@ -373,13 +391,28 @@ struct PayloadWays<'a> {
     outputs: Vec<Output<'a>>,
 }
 
-/// Room for what so many bytes are likely to become, or for a piece.
+/// Room for what so many bytes are likely to become, or for a piece: a buffer that grows is copied.
 fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
     // Of a selection nobody knows what is left.
     for output in outputs.iter_mut().filter(|output| output.run.is_none()) {
+        let likely = output.product.likely_bytes(bytes);
         if let Some(encoder) = &mut output.encoder {
-            encoder.reserve((2 * bytes).min(PIECE_BYTES + PIECE_BYTES / 8));
+            let room = (likely + likely / 8).min(buffers::BUFFER_BYTES.saturating_sub(encoder.len()));
+            if encoder.is_empty()
+                && let Some(buffer) = buffers::take(room)
+            {
+                encoder.write_into(buffer);
+            }
+            encoder.reserve(room);
         }
+    }
+}
+
+/// Remembers what so many bytes became.
+fn learn(outputs: &[Output<'_>], bytes: usize) {
+    for output in outputs {
+        let expansion = 16 * output.taken_bytes / bytes.max(1);
+        output.product.expansion.store(expansion + 1, Ordering::Relaxed);
     }
 }
 
@@ -483,6 +516,8 @@ struct Output<'a> {
     /// Lines that had to end before the payload does.
     ended: Vec<u8>,
     records: u64,
+    /// Bytes of the pieces so far.
+    taken_bytes: usize,
     route: String,
     routes: Routes,
     /// Where each path stands in `routes`.
@@ -501,6 +536,7 @@ impl<'a> Output<'a> {
             group_begun: false,
             ended: Vec::new(),
             records: 0,
+            taken_bytes: 0,
             route: String::new(),
             routes: Routes::default(),
             paths: HashMap::new(),
@@ -540,7 +576,8 @@ impl<'a> Output<'a> {
         self.tell_failed_conditions();
         self.end_lines();
         self.paths.clear();
-        let payload = Bytes::from(std::mem::take(&mut self.ended));
+        let payload = buffers::share(std::mem::take(&mut self.ended));
+        self.taken_bytes += payload.len();
         let routes = self.product.template.is_some().then(|| {
             let mut routes = std::mem::take(&mut self.routes);
             if let Some(run) = routes.runs.last_mut() {

@@ -28,6 +28,7 @@
 //! | where they wait | [`batch`], [`inbox`], [`gap`] |
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
 //! | how much memory it takes | [`budget`], [`memory`] |
+//! | how the next process takes over | [`handover`], [`server`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
 //! | what mesh policies ask for | [`policy`] |
 //! | what a line or a flag means, for people | [`explain`], [`learn`] |
@@ -41,6 +42,7 @@
 //!   no sockets, files, clocks or tasks. Bytes in, bytes out; any input, no panic, bounded recursion.
 //! - [`semantics`] does not know whether a value stood in a line, in JSON or in OTLP.
 //! - [`policy`] knows no sockets; what it makes are settings of sources.
+//! - [`handover`] knows no configuration: what is whose is decided by [`server`].
 //! - [`source`] knows no sinks, and [`sink`] no sources. Only [`server`] knows both.
 //! - [`inbox`] and [`batch`] do not know what the bytes mean; an encoder makes the gap records.
 //! - [`sink`] does not know how records look. It gets bytes in its encoding.
@@ -67,6 +69,7 @@ pub mod explain;
 pub mod gap;
 pub mod generate;
 pub mod grpc;
+pub mod handover;
 pub mod inbox;
 pub mod intake;
 pub mod journal;

@@ -29,7 +29,7 @@ impl Span {
     #[inline]
     pub fn raw(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end < SIDE as usize);
-        Span { start: start as u32, len: (end - start) as u32 }
+        Span { start: start as u32, len: end.wrapping_sub(start) as u32 }
     }
 
     /// True for a range of no bytes.
@@ -42,7 +42,7 @@ impl Span {
     #[inline]
     pub(crate) fn part(self, start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end <= self.len as usize);
-        Span { start: self.start + start as u32, len: (end - start) as u32 }
+        Span { start: self.start.wrapping_add(start as u32), len: end.wrapping_sub(start) as u32 }
     }
 
     /// A range of the raw bytes, found in a side buffer that was read as if it were raw.
@@ -162,6 +162,7 @@ impl Tree {
     pub fn keep_fragments(&mut self, text: &[u8]) {
         debug_assert!(self.side.is_empty());
         let _span = self.keep(text);
+        let _block = self.keep(&[b' '; FRAGMENT_BLOCK]);
         self.plain_side = text.len() as u32;
     }
 
@@ -291,6 +292,8 @@ impl Tree {
 /// What stands before a key that is kept as a fragment, and behind it.
 const FRAGMENT_START: &[u8] = b",\"";
 const FRAGMENT_END: &[u8] = b"\":\"";
+/// Bytes that are copied at once of a fragment; behind the last one are so many more.
+pub(crate) const FRAGMENT_BLOCK: usize = 64;
 
 /// True for a byte that no encoding escapes.
 #[must_use]
@@ -480,6 +483,37 @@ impl<'a> Values<'a> {
         Some((member, value))
     }
 
+    /// The next member, where its key stands ready and its value is a whole number, text, or a
+    /// list of one text: the beginning of the member as a block of which so many bytes count, and the value. A member that
+    /// is not returned is not passed either; [`Values::skip`] passes one that is.
+    #[inline(always)]
+    pub(crate) fn short(&self) -> Option<(&'a [u8; FRAGMENT_BLOCK], usize, Short<'a>)> {
+        let Node { key, value } = self.tree.nodes.get(self.at as usize..self.end as usize)?.first()?;
+        let len = (key.len as usize).wrapping_add(FRAGMENT_START.len() + FRAGMENT_END.len());
+        // Of what does not stand in the side buffer the distance is larger than that.
+        let start = key.start.wrapping_sub(SIDE + FRAGMENT_START.len() as u32);
+        if start >= self.tree.plain_side || len > FRAGMENT_BLOCK {
+            return None;
+        }
+        let block = self.tree.side.get(start as usize..)?.first_chunk()?;
+        let value = match *value {
+            Value::Text(span) => Short::Text(self.tree.text(self.raw, span)),
+            Value::Int(it) => Short::Int(it),
+            Value::Array { nodes: 1 } => match self.tree.nodes.get(self.at as usize + 1)?.value {
+                Value::Text(span) => Short::List(self.tree.text(self.raw, span)),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some((block, len, value))
+    }
+
+    /// Passes a member that [`Values::short`] returned.
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, value: Short<'_>) {
+        self.at += if let Short::List(_) = value { 2 } else { 1 };
+    }
+
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
     #[must_use]
     pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
@@ -495,6 +529,17 @@ impl<'a> Values<'a> {
         let at = self.at + found? as u32;
         Values { at, ..self }.next().map(|(_, value)| value)
     }
+}
+
+/// A value that most members have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Short<'a> {
+    /// Text.
+    Text(&'a [u8]),
+    /// A whole number.
+    Int(i64),
+    /// A list of one text, as headers are.
+    List(&'a [u8]),
 }
 
 /// How a member of an object begins.

@@ -24,6 +24,12 @@ fn numbers(text: &[u8]) -> Vec<usize> {
     lines.map(|line| String::from_utf8_lossy(line).split(' ').next().unwrap().parse().unwrap()).collect()
 }
 
+/// The bodies of all records that an upstream has got.
+fn delivered(mock: &Mock) -> Vec<String> {
+    let got = mock.got();
+    got.requests.iter().flat_map(|it| bodies(&prost::Message::decode(it.clone()).unwrap())).collect()
+}
+
 fn kill(server: Server) -> Arc<TempDir> {
     let dir = server.dir();
     // SIGKILL.
@@ -102,11 +108,8 @@ fn a_backlog_is_kept_when_it_stops() {
     server.send("mesh", &lines(6000..6010));
     eventually("it is fed again", || server.sink("late", "delivered_records") == 6010);
     server.stop().assert_clean();
-    let got: Vec<usize> = {
-        let got = mock.got();
-        let requests = got.requests.iter().map(|it| prost::Message::decode(it.clone()).unwrap());
-        requests.flat_map(|it| bodies(&it)).map(|body| body.split(' ').next().unwrap().parse().unwrap()).collect()
-    };
+    let got: Vec<usize> =
+        delivered(&mock).iter().map(|body| body.split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(got, (0..6010).collect::<Vec<_>>());
 }
 
@@ -119,7 +122,7 @@ fn a_sink_that_is_behind_catches_up() {
     let mut server = Server::start(&format!(
         "{SOURCES}journal: {{dir: '{{dir}}/journal', max: 64MiB}}\n\
          sinks:\n  files: {{type: file, path: '{{dir}}/out', encoding: raw}}\n  \
-         console: {{type: stdout, encoding: raw, inbox: 256KiB, wait_max: forever}}"
+         console: {{type: stdout, encoding: raw, inbox: 1MiB, wait_max: forever}}"
     ));
     let stdout = BufReader::new(server.stdout());
     let mut client = server.connect("mesh");
@@ -152,7 +155,7 @@ fn a_full_journal_gives_up_the_oldest_of_who_is_behind() {
             "{SOURCES}journal: {{dir: '{{dir}}/journal', max: 16MiB, mode: buffered}}\n\
          sources: {{mesh: {{type: lines, listen: 127.0.0.1:0}}}}\n\
          sinks:\n  files: {{type: file, path: '{{dir}}/out', encoding: raw}}\n  \
-         console: {{type: stdout, encoding: raw, inbox: 256KiB, wait_max: 0s}}"
+         console: {{type: stdout, encoding: raw, inbox: 1MiB, wait_max: 0s}}"
         )
         .replacen(SOURCES, "", 1),
     );
@@ -198,7 +201,7 @@ fn a_full_journal_refuses_requests() {
     eventually("it arrives", || server.sink("late", "delivered_records") == acknowledged.len() as u64 + 1);
     drop(client);
     server.stop().assert_clean();
-    assert_eq!(mock.got().requests.len(), acknowledged.len() + 1);
+    assert_eq!(delivered(&mock).len(), acknowledged.len() + 1);
 }
 
 /// Scenario: another process has the journal. Guarantee: the second one says so, and ends.

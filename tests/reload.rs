@@ -166,6 +166,7 @@ fn what_is_refused_changes_nothing() {
         (format!("{BEFORE}memory: 1MiB\n"), vec!["is not enough"]),
         (format!("{BEFORE}${{env:LOGBOOM_TEST_NOT_SET}}: 1\n"), vec![]),
     ];
+    eventually("it is accepted", || server.source("mesh", "connections") == 1);
     let descriptors = server.descriptors();
     for (at, (yaml, why)) in cases.iter().enumerate() {
         refused(&server, yaml, why);
@@ -203,6 +204,47 @@ fn a_sink_that_cannot_be_replaced_goes_on() {
     let ended = server.stop();
     ended.assert_clean();
     assert_eq!(ended.file("lines"), b"one\ntwo\n");
+}
+
+/// Scenario: the settings of a sink change after its directory has become a file. Guarantee: neither the
+/// new nor the old one can be opened, so the process delivers what it has to the others and ends
+/// with exit code 1.
+#[test]
+fn a_sink_that_is_lost() {
+    let yaml = BEFORE
+        .replace("{dir}/lines", "{dir}/sub/lines")
+        .replace("sinks:\n", "sinks:\n  more: {type: file, path: '{dir}/more', encoding: raw, from: [mesh]}\n");
+    let server = Server::start(&yaml);
+    let mut lines = server.connect("mesh");
+    send(&mut lines, "one\ntw");
+    eventually("it is written", || server.sink("lines", "delivered_records") == 1);
+    std::fs::rename(server.path("sub"), server.path("elsewhere")).unwrap();
+    std::fs::write(server.path("sub"), "").unwrap();
+    server.reload(&yaml.replace("encoding: raw,", "encoding: raw, sync: always,"));
+    let ended = server.end();
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot be opened again"), "{}", ended.stderr);
+    assert!(!ended.ledger().contains("imbalance"), "{}", ended.ledger());
+    assert_eq!(ended.file("elsewhere/lines"), b"one\n");
+    assert_eq!(ended.file("more"), b"one\ntw\n");
+}
+
+/// Scenario: SIGHUP where flags took the place of a file. Guarantee: files are opened anew, and that
+/// is all.
+#[test]
+fn with_flags_there_is_nothing_to_read() {
+    let dir = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+    let out = format!("file:{}?encoding=raw", dir.path().join("out").display());
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_logboom"));
+    program.args(["-l", "lines://127.0.0.1:0", "-o", &out, "--admin", "127.0.0.1:0"]);
+    let server = Server::start_as(dir, &mut program);
+    server.send("lines", b"one\n");
+    eventually("it is written", || server.sink("file", "delivered_records") == 1);
+    std::fs::rename(server.path("out"), server.path("out.1")).unwrap();
+    server.signal(Signal::HUP);
+    eventually("a new file is there", || server.path("out").exists());
+    assert_eq!((server.reloads("ok"), server.reloads("failed")), (0, 0));
+    server.stop().assert_clean();
 }
 
 /// Scenario: a file without a change, and a file whose only changes need a restart. Guarantee: the

@@ -1,7 +1,7 @@
 //! Where the configuration comes from: a file, flags, or neither.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -46,6 +46,11 @@ impl InputArgs {
         }
         draft.finish()
     }
+}
+
+/// A checked configuration from a file, or the defaults.
+pub fn file(path: Option<&Path>) -> Result<Checked, ConfigErrors> {
+    path.map_or_else(Draft::defaults, Draft::file)?.finish()
 }
 
 /// Keys and values of one source or sink; the first is its type.

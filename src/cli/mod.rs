@@ -14,6 +14,7 @@ mod completion;
 mod explain;
 mod from_policy;
 mod input;
+mod journal;
 mod learn;
 mod log;
 mod man;
@@ -70,6 +71,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Propose the format of access-log lines from samples
     Learn(learn::LearnArgs),
+    /// Look into a journal, also into one at work: nothing is changed
+    Journal(journal::JournalArgs),
     /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
     Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
@@ -86,6 +89,9 @@ struct RunArgs {
     input: input::InputArgs,
     #[command(flatten)]
     log: log::LogArgs,
+    /// Take the sockets, the connections and all, of the logboom that runs with the same `takeover.socket`, and then its place; start as usual when there is none
+    #[arg(long, requires = "config")]
+    take_over: bool,
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -106,6 +112,7 @@ pub fn main() -> Exit {
         Command::Test(args) => test::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Learn(args) => learn::learn(&args),
+        Command::Journal(args) => journal::journal(&args),
         Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),

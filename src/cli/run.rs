@@ -1,13 +1,13 @@
 //! `run`, and no subcommand: collect logs until told to stop.
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::input::InputArgs;
 use super::{Exit, RunArgs, complain, log, refuse};
 use crate::config::Checked;
-use crate::server::{Finish, Load, Request, Server};
+use crate::server::{Finish, Load, Request, Server, take_over};
 use crate::source::sockets::Sockets;
 
 pub fn run(args: RunArgs) -> Exit {
@@ -34,16 +34,15 @@ pub fn run(args: RunArgs) -> Exit {
             return Exit::Failure;
         }
     };
-    let exit = runtime.block_on(serve(checked, sockets, args.input));
+    let exit = runtime.block_on(serve(checked, sockets, args));
     // A sink that hangs in a blocked write must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-async fn serve(checked: Checked, sockets: Sockets, input: InputArgs) -> Exit {
+async fn serve(checked: Checked, sockets: Sockets, args: RunArgs) -> Exit {
     let bound = checked.memory_bound_line();
-    let opened = Server::open(checked, sockets).and_then(|server| Ok((server, signals()?)));
-    let (server, requests) = match opened {
+    let (server, requests) = match open(checked, sockets, args.take_over).await {
         Ok(opened) => opened,
         Err(error) => {
             complain(&format!("error: {error:#}"));
@@ -52,6 +51,7 @@ async fn serve(checked: Checked, sockets: Sockets, input: InputArgs) -> Exit {
     };
     info!(bound, "memory");
     complain(&server.ready_line());
+    let input = args.input;
     let load = input.is_file().then(|| Box::new(move || input.load()) as Box<Load>);
     let Finish { ledger, undelivered, crashed } = server.run(requests, load).await;
     complain(&ledger.to_string());
@@ -63,6 +63,21 @@ async fn serve(checked: Checked, sockets: Sockets, input: InputArgs) -> Exit {
         (false, 0) => Exit::Clean,
         (false, _) => Exit::Undelivered,
     }
+}
+
+/// Everything that may fail, before anything is received.
+async fn open(
+    checked: Checked,
+    mut sockets: Sockets,
+    is_taking_over: bool,
+) -> anyhow::Result<(Server, mpsc::Receiver<Request>)> {
+    let taken = if is_taking_over { take_over(&checked, &mut sockets)? } else { None };
+    let requests = signals()?;
+    let Some(mut taken) = taken else { return Ok((Server::open(checked, sockets)?, requests)) };
+    taken.released().context("nothing was taken over")?;
+    let mut server = Server::open(checked, sockets)?;
+    taken.hand_to(&mut server).await.context("nothing was taken over")?;
+    Ok((server, requests))
 }
 
 /// What signals ask for: SIGTERM and SIGINT to stop, SIGHUP to reload.

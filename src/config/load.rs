@@ -141,7 +141,8 @@ fn forget_places(node: &mut Node) {
     }
 }
 
-const KEYS: &[&str] = &["sources", "sinks", "policies", "redact", "memory", "journal", "admin", "shutdown", "tests"];
+const KEYS: &[&str] =
+    &["sources", "sinks", "policies", "redact", "memory", "journal", "admin", "shutdown", "takeover", "tests"];
 
 /// What could be read. What could not has its default, and the problem says so.
 fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
@@ -166,6 +167,7 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
         journal: read_part(root, "journal", problems),
         admin: read_part(root, "admin", problems).unwrap_or_default(),
         shutdown: read_part(root, "shutdown", problems).unwrap_or_default(),
+        takeover: read_part(root, "takeover", problems),
         tests: read_part(root, "tests", problems).unwrap_or_default(),
     };
     (config, scope)

@@ -69,6 +69,9 @@ pub struct Config {
     /// How to stop.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
+    /// Where the next process finds this one, to take over its sockets; absent means nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<crate::handover::TakeoverConfig>,
     /// Lines, and what must become of them; `logboom test` runs them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<TestConfig>,

@@ -28,7 +28,11 @@ const WORD: usize = 8;
 const EACH: u64 = u64::from_ne_bytes([1; WORD]);
 const HIGH: u64 = EACH << 7;
 const BLOCK: usize = 16;
-const BUFFER: usize = 128;
+/// Bytes that are escaped before they are moved on.
+const BUFFER: usize = 512 + WINDOW;
+/// Places that the bytes of a block can have when all of them are quotes, and room for a word behind.
+const WINDOW_PLACES: usize = 2 * BLOCK;
+const WINDOW: usize = WINDOW_PLACES + WORD;
 
 /// Most strings are plain and leave in one piece.
 #[inline]
@@ -66,59 +70,115 @@ fn plain_len<const QUOTED: bool>(bytes: &[u8]) -> usize {
     if is_all { bytes.len() } else { blocks.len() * BLOCK }
 }
 
-/// A handful of vector instructions, because nothing ends it early; the signed comparison finds
-/// controls and what is not ASCII.
-#[inline]
-fn is_plain_block<const QUOTED: bool>(block: &[u8; BLOCK]) -> bool {
-    !block.iter().fold(false, |found, &byte| {
-        let quoted = QUOTED && (byte == b'"') | (byte == b'\\');
-        found | ((byte as i8) < 0x20) | (byte == 0x7F) | quoted
-    })
+/// A handful of vector instructions, because nothing ends it early, and because counting is what the
+/// compiler makes the shortest code of; the signed comparison finds controls and what is not ASCII.
+#[inline(always)]
+pub(super) fn is_plain_block<const QUOTED: bool>(block: &[u8; BLOCK]) -> bool {
+    count_plain(block, |byte| !QUOTED || ((byte != b'"') & (byte != b'\\'))) == BLOCK
 }
 
-/// Eight bytes at a time: the word is copied first and looked at after, so that a text full of
-/// quotes costs no call of `memcpy` per quote; and copied to an array, because a vector would look
-/// at its capacity and length for every word.
+#[inline(always)]
+fn count_plain(block: &[u8; BLOCK], and: impl Fn(u8) -> bool) -> usize {
+    let mut plain = 0u8;
+    for &byte in block {
+        plain = plain.wrapping_add(u8::from(((byte as i8) >= 0x20) & (byte != 0x7F) & and(byte)));
+    }
+    usize::from(plain)
+}
+
+/// What is not plain all through; a text with quotes, as most bodies are, in one go. It is written to
+/// an array first, because a vector looks at its length and capacity for each piece.
 fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
     out.reserve(rest.len() + rest.len() / 8);
     let mut buffer = [0; BUFFER];
-    let mut filled = 0;
     while !rest.is_empty() {
-        let Some(place) = buffer.get_mut(filled..).and_then(|it| it.first_chunk_mut()) else {
-            out.extend_from_slice(&buffer[..filled]);
-            filled = 0;
-            continue;
+        let (read, written) = escape_quotes::<QUOTED>(rest, &mut buffer);
+        out.extend_from_slice(&buffer[..written]);
+        rest = &rest[read..];
+        let word = match rest.first_chunk() {
+            Some(word) => u64::from_le_bytes(*word),
+            None if rest.is_empty() => return,
+            None => last_word(rest),
         };
-        let (word, len) =
-            rest.first_chunk().map_or_else(|| (last_word(rest), rest.len()), |it| (u64::from_le_bytes(*it), WORD));
-        *place = word.to_le_bytes();
+        // The array is full, or a byte among the next needs another escape.
         let found = special::<QUOTED>(word);
-        if found == 0 {
-            filled += len;
-            rest = &rest[len..];
-            continue;
-        }
-        let plain = found.trailing_zeros() as usize / 8;
-        filled += plain;
-        rest = &rest[plain..];
-        let place = buffer.get_mut(filled..).and_then(|it| it.first_chunk_mut());
-        if let (Some(place), [quoted @ (b'"' | b'\\'), behind @ ..]) = (place, rest) {
-            *place = [b'\\', *quoted];
-            filled += 2;
-            rest = behind;
-        } else {
-            out.extend_from_slice(&buffer[..filled]);
-            filled = 0;
-            rest = escape_first::<REPAIR>(rest, out);
-        }
+        let plain = ((found.trailing_zeros() / 8) as usize).min(rest.len());
+        let (plain, behind) = rest.split_at(plain);
+        out.extend_from_slice(plain);
+        rest = if found == 0 { behind } else { escape_first::<REPAIR>(behind, out) };
     }
-    out.extend_from_slice(&buffer[..filled]);
+}
+
+/// Sixteen bytes at a time: they are copied first and looked at after, and moved behind a backslash
+/// for each quote among them; so a text full of quotes costs no call per quote. Ends before bytes of
+/// which one needs another escape, and when there may be no more room. Returns how many bytes it read,
+/// and wrote.
+fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8; BUFFER]) -> (usize, usize) {
+    let mut padded = [b' '; BLOCK];
+    // Sums do not wrap: they are within the text, and the array.
+    let (mut read, mut written) = (0usize, 0usize);
+    while let Some(rest) = text.get(read..) {
+        let (block, len) = match rest.first_chunk() {
+            Some(block) => (block, BLOCK),
+            None if rest.is_empty() => break,
+            None => {
+                padded[..rest.len()].copy_from_slice(rest);
+                (&padded, rest.len())
+            }
+        };
+        let Some(window) = out.get_mut(written..).and_then(|it| it.first_chunk_mut()) else { break };
+        if let Some(place) = window.first_chunk_mut() {
+            *place = *block;
+        }
+        let mut quotes = 0;
+        if !is_plain_block::<QUOTED>(block) {
+            if !QUOTED || count_plain(block, |byte| byte != b'\\') != BLOCK {
+                break;
+            }
+            let words = u128::from_le_bytes(*block);
+            quotes = escape_word(words as u64, 0, window);
+            quotes = quotes.wrapping_add(escape_word((words >> 64) as u64, WORD.wrapping_add(quotes), window));
+        }
+        (read, written) = (read.wrapping_add(len), written.wrapping_add(len).wrapping_add(quotes));
+    }
+    (read, written)
+}
+
+/// Writes eight plain bytes and quotes at a place up to 16, with a backslash before each quote. Returns
+/// how many there are.
+#[inline(always)]
+fn escape_word(word: u64, at: usize, window: &mut [u8; WINDOW]) -> usize {
+    let mut put = |at: usize, bytes: [u8; WORD]| {
+        if let Some(place) = window[at % WINDOW_PLACES..].first_chunk_mut() {
+            *place = bytes;
+        }
+    };
+    put(at, word.to_le_bytes());
+    let mut quotes = quotes(word);
+    let mut before = 0usize;
+    while quotes != 0 {
+        let plain = quotes.trailing_zeros() / 8;
+        let at = at.wrapping_add(before).wrapping_add(plain as usize);
+        let behind = word >> (8 * plain);
+        put(at, (behind << 8 | u64::from(b'\\')).to_le_bytes());
+        put(at.wrapping_add(1), behind.to_le_bytes());
+        before = before.wrapping_add(1);
+        quotes &= quotes.wrapping_sub(1);
+    }
+    before
+}
+
+/// Marks each quote in the high bit of its byte, and nothing else.
+#[inline(always)]
+fn quotes(word: u64) -> u64 {
+    let it = word ^ (EACH * 0x22);
+    !((it & !HIGH).wrapping_add(!HIGH) | it) & HIGH
 }
 
 /// One to seven bytes as a word, filled up with spaces; overlapping loads, because a copy of
 /// unknown length costs more than all the rest for the short strings that keys are.
 #[inline]
-fn last_word(bytes: &[u8]) -> u64 {
+pub(super) fn last_word(bytes: &[u8]) -> u64 {
     let len = bytes.len();
     let at = |index: usize| u64::from(bytes[index]) << (8 * index);
     let word = match (bytes.first_chunk(), bytes.last_chunk()) {
@@ -134,7 +194,7 @@ fn last_word(bytes: &[u8]) -> u64 {
 /// marks above it may be wrong. Bytes that are not ASCII are marked already, so the sums and
 /// differences need to be right for the others only, and carry nothing out of them unmarked.
 #[inline(always)]
-fn special<const QUOTED: bool>(word: u64) -> u64 {
+pub(super) fn special<const QUOTED: bool>(word: u64) -> u64 {
     let is_zero = |word: u64| word.wrapping_sub(EACH);
     let control = word.wrapping_sub(EACH * 0x20);
     let delete = word.wrapping_add(EACH);

@@ -22,8 +22,6 @@ pub struct JsonEncoder {
     /// rendered once a group.
     resource_and_scope: Vec<u8>,
     schema_urls: Vec<u8>,
-    /// Of the last batch: the next one is likely to be as long, and growing copies.
-    last_len: usize,
 }
 
 impl JsonEncoder {
@@ -67,9 +65,6 @@ impl JsonEncoder {
         let fields = record.fields();
         let out = &mut self.out;
         let start = out.len();
-        if start == 0 {
-            out.reserve(self.last_len);
-        }
         time(b",\"timestamp\":\"", fields.time_unix_nano, &mut self.timestamp, out);
         time(b",\"observed_timestamp\":\"", fields.observed_time_unix_nano, &mut self.observed_timestamp, out);
         text(b",\"severity_text\":", record.text(fields.severity_text), out);
@@ -95,7 +90,6 @@ impl JsonEncoder {
 
     /// Takes the lines written.
     pub fn finish(&mut self) -> Vec<u8> {
-        self.last_len = self.out.len();
         std::mem::take(&mut self.out)
     }
 

@@ -7,6 +7,7 @@ use crate::record::{EnvelopeRef, RecordRef};
 
 pub mod escape;
 pub mod json;
+mod lane;
 pub mod otlp;
 pub mod otlp_json;
 pub mod pretty;
@@ -75,6 +76,18 @@ impl Encoder {
             Encoder::OtlpJson(it) => it.out.reserve(bytes),
             Encoder::Pretty(it) => it.out.reserve(bytes),
             Encoder::Otlp(it) => it.out.reserve(bytes),
+        }
+    }
+
+    /// Begins the batch in a buffer that is there already. It must be empty, and nothing written yet.
+    pub fn write_into(&mut self, buffer: Vec<u8>) {
+        debug_assert!(buffer.is_empty() && self.is_empty());
+        match self {
+            Encoder::Raw(it) => it.out = buffer,
+            Encoder::Json(it) => it.out = buffer,
+            Encoder::OtlpJson(it) => it.out = buffer,
+            Encoder::Pretty(it) => it.out = buffer,
+            Encoder::Otlp(it) => it.out = buffer,
         }
     }
 

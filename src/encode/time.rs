@@ -29,7 +29,9 @@ impl TimeWriter {
         if unix_nano != self.unix_nano {
             self.render(unix_nano);
         }
-        out.extend_from_slice(&self.text[..self.len]);
+        // A whole array is copied without a call.
+        out.extend_from_slice(&self.text);
+        out.truncate(out.len() - (FULL - self.len));
     }
 
     fn render(&mut self, unix_nano: u64) {

@@ -4,14 +4,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::escape::{escape_json, hex_digit};
+use super::lane::Lane;
 use super::repeats::Repeats;
-use crate::record::{Member, ValueRef, Values};
+use crate::record::{Member, Short, ValueRef, Values};
+
+/// Bytes of short members that are written at once: those of an access log.
+const ROOM: usize = 2048;
 
 /// Writes values as plain JSON: a list of keys and values is an object, a repeated key keeps its
 /// last value, bytes are base64, numbers that JSON does not know are strings.
 #[derive(Debug, Default)]
 pub(super) struct ValueWriter {
     repeats: Repeats,
+    /// Where short members are written first.
+    room: Vec<u8>,
 }
 
 impl ValueWriter {
@@ -65,7 +71,9 @@ impl ValueWriter {
     /// An object no key of which comes twice.
     fn distinct(&mut self, mut members: Values<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        while let Some((member, value)) = members.next_member() {
+        loop {
+            self.short_members(&mut members, out);
+            let Some((member, value)) = members.next_member() else { break };
             match (member, value) {
                 (Member::Fragment(fragment), ValueRef::Text(text)) => {
                     out.extend_from_slice(fragment);
@@ -86,6 +94,26 @@ impl ValueWriter {
         }
         begin_object(start, out);
         out.push(b'}');
+    }
+
+    /// Writes members as long as they are short: texts that need no escape, and numbers, behind keys that
+    /// stand ready. A vector looks at its length and capacity for each piece; here both are looked at
+    /// once for many, and pieces are copied as blocks of which only a part counts.
+    fn short_members(&mut self, members: &mut Values<'_>, out: &mut Vec<u8>) {
+        self.room.resize(ROOM, 0);
+        let mut lane = Lane::new(&mut self.room);
+        while let Some((key, len, value)) = members.short() {
+            let written = match value {
+                Short::Int(value) => lane.put_int(key, len, value),
+                Short::Text(text) => lane.put_text(key, len, text),
+                Short::List(text) => lane.put_list(key, len, text),
+            };
+            if !written {
+                break;
+            }
+            members.skip(value);
+        }
+        out.extend_from_slice(lane.written());
     }
 
     /// The rest of a member, behind its key.

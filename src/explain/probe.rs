@@ -39,8 +39,7 @@ impl<'a> Probe<'a> {
     /// Operators and where their values are, after [`Probe::read`] said that the line fits; no place
     /// where the line can be read in several ways.
     pub fn slots(&self) -> impl Iterator<Item = (&'a Slot, Option<Range<usize>>)> {
-        let places = self.places.slots.iter().map(|it| it.clone().map(|it| it.start as usize..it.end as usize));
-        self.format.slots().iter().zip(places.chain(std::iter::repeat(None)))
+        self.format.slots().iter().zip(self.places.slots().chain(std::iter::repeat(None)))
     }
 
     /// What the value of one operator becomes in the record, whose JSON is `whole`.
@@ -49,12 +48,12 @@ impl<'a> Probe<'a> {
         match slot.target {
             Target::Field(field) => of_field(field, &self.fields, &self.keys, line, &mut self.record, whole),
             Target::Attribute { kind, .. } => {
-                let (Some(name), Some(Some(at))) = (self.names.names.get(index), self.places.slots.get(index)) else {
+                let (Some(name), Some(Some(at))) = (self.names.names.get(index), self.places.slots().nth(index)) else {
                     return Part::default();
                 };
                 let mut alone = Fields::default();
-                if !matches!(&line[at.start as usize..at.end as usize], b"" | b"-") {
-                    alone.other(*name, record::Value::Text(Span::raw(at.start as usize, at.end as usize)), kind);
+                if !matches!(&line[at.clone()], b"" | b"-") {
+                    alone.other(*name, record::Value::Text(Span::raw(at.start, at.end)), kind);
                 }
                 let alone = json(&alone, &self.keys, line, &mut self.record);
                 Part { attributes: common(&alone, whole), ..Part::default() }

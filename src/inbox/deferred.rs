@@ -39,7 +39,11 @@ impl Inbox {
             return false;
         }
         if let Some(seen) = deferred {
-            state.tally.deferred -= seen;
+            // What a damaged journal was said to hold at start may be less than it does.
+            let uncounted = seen.saturating_sub(state.tally.deferred);
+            state.tally.offered += uncounted;
+            state.tally.recovered += uncounted;
+            state.tally.deferred = (state.tally.deferred + uncounted) - seen;
             state.tally.filtered += seen - batch.records;
         } else {
             state.tally.offered += batch.records;

@@ -119,3 +119,21 @@ async fn closing_lets_the_sink_finish() {
     assert!(inbox.drained(Duration::ZERO).await);
     assert_eq!(inbox.tally().shed_stopped, 1);
 }
+
+/// Scenario: a damaged journal holds more records than its damage let be counted at start.
+/// Guarantee: they are delivered, and the ledger balances.
+#[tokio::test]
+async fn more_in_the_journal_than_was_counted() {
+    let inbox = inbox(WaitMax::Forever);
+    let cursor = crate::journal::Cursor::for_tests(1);
+    let lane = crate::journal::lane::Lane::new(Arc::clone(&inbox), None, cursor, 3);
+    inbox.recover(1);
+    for seq in 1..3 {
+        let (ticket, _) = lane.claim(seq).unwrap();
+        assert!(inbox.offer_again(&batch(10), 1, &ticket).await);
+    }
+    settle(inbox.try_take(usize::MAX));
+    let tally = inbox.tally();
+    assert_eq!((tally.offered, tally.recovered, tally.delivered, tally.deferred), (2, 2, 2, 0));
+    assert_eq!(tally.imbalance(), 0);
+}

@@ -62,8 +62,9 @@ impl CatchUp {
                 return;
             }
             let end = *announced.borrow_and_update();
-            let from = match self.lane.next(end) {
-                Next::Entry(seq) => seq,
+            let (from, bytes_max) = match self.lane.next(end) {
+                Next::Entry(seq) => (seq, CHUNK_BYTES),
+                Next::SetAside(seq) => (seq, 1),
                 Next::Nothing => continue,
                 Next::Later if announced.changed().await.is_ok() => continue,
                 Next::Later => return,
@@ -71,7 +72,7 @@ impl CatchUp {
             let turn = Arc::clone(&self.turn);
             let _turn = turn.lock().await;
             let read = tokio::task::spawn_blocking(move || {
-                let read = reader.next(from, CHUNK_BYTES);
+                let read = reader.next(from, bytes_max);
                 (reader, read)
             });
             let Ok((same, read)) = read.await else { return };

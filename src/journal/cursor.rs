@@ -22,6 +22,12 @@ impl Cursor {
         Cursor { sink, start, next: Arc::new(AtomicU64::new(start)) }
     }
 
+    /// One that nobody keeps.
+    #[cfg(test)]
+    pub fn for_tests(start: Seq) -> Cursor {
+        Cursor::new("sink".into(), start)
+    }
+
     /// Name of the sink.
     #[must_use]
     pub fn sink(&self) -> &Arc<str> {

@@ -51,7 +51,7 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Cuts the file off, or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
 }
 
 /// A file in a directory.
@@ -215,7 +215,7 @@ impl DiskFile for File {
         File::set_len(self, len)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 }

@@ -120,7 +120,9 @@ impl Engine {
         let (log, keeper) = (Mutex::new(log), Mutex::new(Keeper { cursors: kept, reserve }));
         let engine =
             Engine { disk, index, damage, progress, stats, cursors, log, keeper, lock: Mutex::new(Some(lock)) };
-        // Cursors are on the disk, with room for all that they will say, before anything else is.
+        // Whoever reads from now on reads what stays. Then the cursors, with room for all that they
+        // will ever say.
+        engine.sync();
         engine.keep(true);
         let bytes = engine.stats.bytes.load(Relaxed);
         Ok((engine, Recovered { bytes, ..recovered }))
@@ -173,6 +175,12 @@ impl Engine {
         while self.sync() {}
         self.keep(true);
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// What the cursors on the disk say for sure.
+    #[cfg(test)]
+    pub fn durable_cursors(&self) -> Vec<Seq> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).cursors.iter().map(Kept::durable).collect()
     }
 
     pub fn reader(&self) -> Reader {

@@ -97,11 +97,12 @@ impl Journal {
         Ok(tallies.0.into_iter().map(|tally| (tally.source, tally.records)).collect())
     }
 
-    /// One past the last entry of the oldest segment: what has to be settled, or to expire, for
-    /// room. `None` when there is none, or the oldest is the one that is written to.
+    /// One past the last entry of the oldest segments that have about so many bytes together: what
+    /// has to be settled, or to expire, for that much room. `None` when there are none but the one
+    /// that is written to.
     #[must_use]
-    pub fn oldest_segment_end(&self) -> Option<Seq> {
-        self.engine().index.oldest().filter(|oldest| oldest.is_sealed).map(|oldest| oldest.end)
+    pub fn oldest_end(&self, bytes: u64) -> Option<Seq> {
+        self.engine().index.oldest_end(bytes)
     }
 
     /// Since when there is no room; `None` while there is.

@@ -91,6 +91,21 @@ impl Index {
         self.inner().segments.front().cloned()
     }
 
+    /// One past the last entry of the oldest sealed segments that have so many bytes together, or of
+    /// all.
+    pub fn oldest_end(&self, bytes: u64) -> Option<Seq> {
+        let inner = self.inner();
+        let (mut sum, mut end) = (0, None);
+        for segment in inner.segments.iter().take_while(|segment| segment.is_sealed) {
+            if sum >= bytes && end.is_some() {
+                break;
+            }
+            sum += segment.bytes;
+            end = Some(segment.end);
+        }
+        end
+    }
+
     pub fn get(&self, id: u64) -> Option<Segment> {
         self.inner().segments.iter().rev().find(|segment| segment.id == id).cloned()
     }

@@ -244,7 +244,7 @@ impl Lane {
         let mut state = self.lock();
         let Some(next) = state.next() else { return Next::Nothing };
         if next < end {
-            return Next::Entry(next);
+            return if state.behind == Some(next) { Next::Entry(next) } else { Next::SetAside(next) };
         }
         if next < state.left_to || state.behind != Some(next) {
             return Next::Later;
@@ -350,6 +350,8 @@ pub struct Expired {
 pub enum Next {
     /// This entry, and those after it.
     Entry(Seq),
+    /// This entry, which was set aside; those after it may have been offered.
+    SetAside(Seq),
     /// An entry that is not announced yet.
     Later,
     /// Nothing: the sink keeps up.

@@ -7,20 +7,25 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::lane::Lane;
-use super::{AppendError, Entry, Journal, Mode, Seq};
+use super::{AppendError, Entry, Journal, JournalConfig, Mode, Read, Seq};
 use crate::config::units::WaitMax;
 use crate::gap::{Missing, Reason};
 use crate::inbox::Inbox;
+use crate::source::lines::unix_nano_now;
 use crate::telemetry::Quiet;
 
 /// How long an append waits between two looks at who holds the journal up.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Of a full journal, so much expires at a time: one part in eight.
+const EXPIRE_SHARE: u64 = 8;
 
 /// The journal, and the sinks that read it.
 #[derive(Debug)]
 pub struct Lanes {
     journal: Journal,
     mode: Mode,
+    max_bytes: u64,
     lanes: RwLock<Vec<Arc<Lane>>>,
     announced: Announced,
     /// One looks for what can be given up at a time.
@@ -76,11 +81,12 @@ impl Announced {
 impl Lanes {
     /// Without lanes at first.
     #[must_use]
-    pub fn new(journal: Journal, mode: Mode) -> Arc<Lanes> {
+    pub fn new(journal: Journal, config: &JournalConfig) -> Arc<Lanes> {
         let announced = Announced::new(journal.end());
         Arc::new(Lanes {
             journal,
-            mode,
+            mode: config.mode,
+            max_bytes: config.max.0,
             lanes: RwLock::default(),
             announced,
             expiring: tokio::sync::Mutex::new(()),
@@ -123,6 +129,9 @@ impl Lanes {
     /// entry that was written and is not announced holds all readers up.
     pub async fn append(&self, entry: Entry, hold_until: Option<Instant>) -> Result<Stored<'_>, AppendError> {
         loop {
+            if self.journal.full_since().is_some() {
+                self.make_room().await;
+            }
             let look = Instant::now() + LOOK;
             let until = hold_until.map_or(look, |hold_until| hold_until.min(look));
             match self.journal.append(entry.clone(), Some(until.into())).await {
@@ -131,12 +140,7 @@ impl Lanes {
                     self.pass(&entry.source, seq);
                     return Ok(stored);
                 }
-                Err(AppendError::Full) => {
-                    self.make_room().await;
-                    if hold_until.is_some_and(|hold_until| hold_until <= Instant::now()) {
-                        return Err(AppendError::Full);
-                    }
-                }
+                Err(AppendError::Full) if hold_until.is_none_or(|hold_until| hold_until > Instant::now()) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -165,11 +169,12 @@ impl Lanes {
         }
     }
 
-    /// Gives up the oldest segment for the sinks that still need it, when all of them have held
+    /// Gives up the oldest segments for the sinks that still need them, when all of them have held
     /// the journal up for as long as they may.
     async fn make_room(&self) {
         let Ok(_one) = self.expiring.try_lock() else { return };
-        let (Some(since), Some(to)) = (self.journal.full_since(), self.journal.oldest_segment_end()) else { return };
+        let share = self.max_bytes / EXPIRE_SHARE;
+        let (Some(since), Some(to)) = (self.journal.full_since(), self.journal.oldest_end(share)) else { return };
         let lanes: Vec<_> = self.all().into_iter().filter(|lane| lane.base() < to).collect();
         let due = |lane: &Arc<Lane>| match lane.inbox().settings().wait_max {
             WaitMax::Forever => false,
@@ -212,20 +217,40 @@ impl Lanes {
     /// What entries hold, by source.
     pub async fn count(&self, from: Seq, to: Seq, reason: Reason) -> Vec<Missing> {
         let journal = self.journal.clone();
-        let counted = tokio::task::spawn_blocking(move || journal.count(from, to)).await;
-        let counts = match counted {
-            Ok(Ok(counts)) => counts,
+        let counted = tokio::task::spawn_blocking(move || {
+            let counts = journal.count(from, to)?;
+            Ok::<_, std::io::Error>((counts, received(&journal, from), received(&journal, to - 1)))
+        });
+        let (counts, first, last) = match counted.await {
+            Ok(Ok(counted)) => counted,
             Ok(Err(error)) => {
                 tracing::error!(%error, from, to, "entries of the journal cannot be counted");
-                Vec::new()
+                Default::default()
             }
             Err(error) => {
                 tracing::error!(%error, "counting entries of the journal");
-                Vec::new()
+                Default::default()
             }
         };
-        let missing =
-            |(source, records)| Missing { source, peer: None, records, first_unix_nano: 0, last_unix_nano: 0, reason };
+        let (first, last) =
+            (first.or(last).unwrap_or_else(unix_nano_now), last.or(first).unwrap_or_else(unix_nano_now));
+        let missing = |(source, records)| Missing {
+            source,
+            peer: None,
+            records,
+            first_unix_nano: first,
+            last_unix_nano: last,
+            reason,
+        };
         counts.into_iter().map(missing).collect()
     }
+}
+
+/// When an entry was received; `None` when it cannot be read any more.
+fn received(journal: &Journal, seq: Seq) -> Option<u64> {
+    let read = journal.reader().next(seq, 1).ok()?;
+    read.into_iter().find_map(|read| match read {
+        Read::Entry(_, entry) => Some(entry.received_unix_nano),
+        Read::Lost { .. } => None,
+    })
 }

@@ -17,6 +17,7 @@ mod engine;
 mod entry;
 mod handle;
 mod index;
+pub mod inspect;
 pub mod lane;
 pub mod lanes;
 mod log;

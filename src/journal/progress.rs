@@ -97,7 +97,7 @@ impl Progress {
     }
 
     /// What became of an entry that `synced` has passed.
-    fn outcome(&self, seq: Seq) -> Result<(), AppendError> {
+    pub fn outcome(&self, seq: Seq) -> Result<(), AppendError> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         match failed.iter().find(|range| (range.from..range.to).contains(&seq)) {
             Some(range) => Err(AppendError::Failed(Arc::clone(&range.why))),

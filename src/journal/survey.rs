@@ -91,7 +91,7 @@ fn found(disk: &dyn Disk, base: Seq, name: &str, write: bool) -> io::Result<Opti
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
-    let len = file.len()?;
+    let len = file.size()?;
     let header = match SegmentHeader::of(&*file) {
         Ok(HeaderFound::Newer(version)) => return Ok(Some(Err(version))),
         Ok(HeaderFound::Known(header)) if header.base != base => return Ok(None),

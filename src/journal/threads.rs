@@ -17,6 +17,9 @@ use super::{AppendError, Mode};
 const SYNC_EVERY: Duration = Duration::from_millis(100);
 /// How long a cursor may stay off the disk.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
+/// The same while the journal is full: what cursors have passed makes room only once they are on the
+/// disk.
+const KEEP_EVERY_WHEN_FULL: Duration = Duration::from_millis(20);
 /// How often a full journal looks for room that somebody else has made on the disk.
 const ROOM_EVERY: Duration = Duration::from_millis(500);
 /// How long a disk that refuses is left alone: at first, and at most.
@@ -29,7 +32,10 @@ pub struct Shared {
     pub queue: Queue,
     mode: Mode,
     flags: Mutex<Flags>,
+    /// There is something to sync, or the end has come.
     changed: Condvar,
+    /// There is no room, or the end has come.
+    hurry: Condvar,
     full_since: Mutex<Option<Instant>>,
 }
 
@@ -43,7 +49,15 @@ impl Shared {
     pub fn new(engine: Engine, mode: Mode) -> Shared {
         // What was found may not have reached the disk.
         let flags = Mutex::new(Flags { is_dirty: true, is_ending: false });
-        Shared { engine, queue: Queue::new(), mode, flags, changed: Condvar::new(), full_since: Mutex::default() }
+        Shared {
+            engine,
+            queue: Queue::new(),
+            mode,
+            flags,
+            changed: Condvar::new(),
+            hurry: Condvar::new(),
+            full_since: Mutex::default(),
+        }
     }
 
     fn flags(&self) -> MutexGuard<'_, Flags> {
@@ -59,12 +73,23 @@ impl Shared {
     fn set_full(&self, is_full: bool) {
         let mut since = self.full_since.lock().unwrap_or_else(PoisonError::into_inner);
         *since = is_full.then(|| since.unwrap_or_else(Instant::now));
+        if is_full {
+            self.hurry.notify_all();
+        }
+    }
+
+    /// A sync that waits is woken once, however many writes it will cover.
+    fn set_dirty(&self) {
+        if !std::mem::replace(&mut self.flags().is_dirty, true) {
+            self.changed.notify_all();
+        }
     }
 
     /// Ends the threads that neither read from the queue nor end with it.
     pub fn end(&self) {
         self.flags().is_ending = true;
         self.changed.notify_all();
+        self.hurry.notify_all();
     }
 
     fn write(&self) {
@@ -84,8 +109,7 @@ impl Shared {
                     for (pending, seq) in batch.drain(..appended.written).zip(appended.first..) {
                         pending.resolve(Ok(seq));
                     }
-                    self.flags().is_dirty = true;
-                    self.changed.notify_all();
+                    self.set_dirty();
                 }
                 match appended.error {
                     None => {}
@@ -139,7 +163,8 @@ impl Shared {
 
     fn keep(&self) {
         loop {
-            let wait = self.changed.wait_timeout_while(self.flags(), KEEP_EVERY, |flags| !flags.is_ending);
+            let every = if self.full_since().is_some() { KEEP_EVERY_WHEN_FULL } else { KEEP_EVERY };
+            let wait = self.hurry.wait_timeout(self.flags(), every);
             if wait.unwrap_or_else(PoisonError::into_inner).0.is_ending {
                 return;
             }

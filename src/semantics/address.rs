@@ -29,7 +29,7 @@ pub(super) fn host_and_port(text: &[u8]) -> Address {
         return Address::whole(text);
     };
     match digits {
-        [b':', digits @ ..] if !host.is_empty() && memchr::memchr(b':', host).is_none() => match port(digits) {
+        [b':', digits @ ..] if !host.is_empty() && !host.contains(&b':') => match port(digits) {
             Some(port) => Address { host: 0..host.len(), port: Some(port) },
             None => Address::whole(text),
         },

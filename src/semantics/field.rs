@@ -125,13 +125,15 @@ pub enum Target {
 #[derive(Clone, Debug)]
 pub struct Fields {
     present: u64,
+    /// All texts that are bytes as received are ASCII. False when that is not known.
+    pub(super) ascii: bool,
     values: [Value; Field::COUNT],
     others: Vec<(Span, Value, Kind)>,
 }
 
 impl Default for Fields {
     fn default() -> Self {
-        Fields { present: 0, values: [Value::Empty; Field::COUNT], others: Vec::new() }
+        Fields { present: 0, ascii: false, values: [Value::Empty; Field::COUNT], others: Vec::new() }
     }
 }
 
@@ -140,7 +142,13 @@ impl Fields {
     #[inline]
     pub fn clear(&mut self) {
         self.present = 0;
+        self.ascii = false;
         self.others.clear();
+    }
+
+    /// Tells that all texts are ASCII, whoever looks at them: it need not be asked for each.
+    pub fn set_ascii(&mut self) {
+        self.ascii = true;
     }
 
     /// True when there is nothing.
@@ -167,6 +175,12 @@ impl Fields {
     #[must_use]
     pub fn get(&self, field: Field) -> Option<Value> {
         (self.present & 1 << field as u8 != 0).then(|| self.values[field as usize])
+    }
+
+    /// As [`Fields::get`], where it stands: a copy goes through memory.
+    #[inline]
+    pub(super) fn look(&self, field: Field) -> Option<&Value> {
+        (self.present & 1 << field as u8 != 0).then(|| &self.values[field as usize])
     }
 
     /// Adds an attribute of its own: text of its name in the record's tree, value and type. Values

@@ -22,20 +22,37 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// Exactly `N` bytes as hex digits, not all of them zero.
+/// Exactly `N` bytes, a multiple of four, as hex digits, not all of them zero.
 #[inline]
 fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;
     }
-    let (mut id, mut all, mut bad) = ([0; N], 0, 0);
-    for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
-        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
-        *byte = high << 4 | low & 0xf;
-        all |= *byte;
-        bad |= high | low;
+    let (mut id, mut valid) = ([0; N], true);
+    for (bytes, digits) in id.as_chunks_mut::<4>().0.iter_mut().zip(text.as_chunks::<8>().0) {
+        let (four, is_hex) = eight_digits(u64::from_le_bytes(*digits));
+        *bytes = four.to_le_bytes();
+        valid &= is_hex;
     }
-    (bad & 0xf0 == 0 && all != 0).then_some(id)
+    (valid && id != [0; N]).then_some(id)
+}
+
+/// Eight hex digits, the first in the lowest byte, as four bytes in the same order; and whether they
+/// are such digits.
+#[inline]
+fn eight_digits(word: u64) -> (u32, bool) {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // The high bit of each byte that is at least this one; right for bytes that are ASCII.
+    let from = |word: u64, first: u8| (word & !HIGH).wrapping_add(EACH * u64::from(0x80 - first));
+    let lower = word | (EACH * 0x20);
+    let letters = from(lower, b'a') & !from(lower, b'g') & HIGH;
+    let numbers = from(word, b'0') & !from(word, b'9' + 1) & HIGH;
+    let is_hex = (letters | numbers) & !word & HIGH == HIGH;
+    let nibbles = (word & (EACH * 0x0F)).wrapping_add((letters >> 7) * 9);
+    let bytes = (nibbles << 4 | nibbles >> 8) & 0x00FF_00FF_00FF_00FF;
+    let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
+    ((pairs | pairs >> 16) as u32, is_hex)
 }
 
 fn padded(low: [u8; 8]) -> [u8; 16] {

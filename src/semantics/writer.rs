@@ -27,10 +27,9 @@ impl Writer<'_> {
     /// A field as text that is not empty; numbers and booleans are written out.
     #[inline]
     pub(super) fn text(&mut self, field: Field) -> Option<Span> {
-        match self.fields.get(field)? {
-            Value::Text(span) if !span.is_empty() => Some(span),
-            Value::Text(_) => None,
-            other => self.written(other),
+        match self.fields.look(field)? {
+            Value::Text(span) => (!span.is_empty()).then_some(*span),
+            other => self.written(*other),
         }
     }
 
@@ -51,10 +50,10 @@ impl Writer<'_> {
     /// A field as a whole number.
     #[inline]
     pub(super) fn int(&self, field: Field) -> Option<i64> {
-        match self.fields.get(field)? {
-            Value::Text(span) => number::int(self.bytes(span)),
-            Value::Int(it) => Some(it),
-            Value::Double(it) => number::whole(it),
+        match self.fields.look(field)? {
+            Value::Int(it) => Some(*it),
+            Value::Text(span) => number::int(self.bytes(*span)),
+            Value::Double(it) => number::whole(*it),
             _ => None,
         }
     }
@@ -97,6 +96,9 @@ impl Writer<'_> {
     /// Text that a client controls, with its bytes as they were sent.
     #[inline]
     pub(super) fn sent(&mut self, text: Span) -> Span {
+        if self.fields.ascii {
+            return text;
+        }
         match mojibake::look(self.bytes(text)) {
             Finding::Clean => text,
             Finding::Possible => {

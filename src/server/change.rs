@@ -108,6 +108,88 @@ fn is_same_sink(before: &SinkConfig, now: &SinkConfig) -> bool {
 }
 
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let differs = [("admin", old.admin != new.admin), ("journal", old.journal != new.journal)];
+    let differs = [
+        ("admin", old.admin != new.admin),
+        ("journal", old.journal != new.journal),
+        ("takeover", old.takeover != new.takeover),
+    ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "\
+sources:
+  mesh: {type: lines, listen: 127.0.0.1:5000}
+  otlp: {type: otlp, grpc: 127.0.0.1:4317}
+sinks:
+  files: {type: file, path: logs/a}
+  up: {type: otlp, endpoint: 'http://x:1', headers: {token: a}}
+";
+
+    /// What changes, as words.
+    fn check(from: &str, to: &str, expected: &[&str]) {
+        let read = |yaml: &str| Config::from_text("c.yaml", yaml).unwrap();
+        let before = read(BEFORE);
+        let after = read(&BEFORE.replace(from, to)).beside(&before).unwrap();
+        let change = Change::between(&before, &after);
+        let sets = [
+            ("+source", &change.sources_added),
+            ("-source", &change.sources_removed),
+            ("~source", &change.sources_changed),
+            ("bind", &change.sources_bound),
+            ("+sink", &change.sinks_added),
+            ("-sink", &change.sinks_removed),
+            ("~sink", &change.sinks_replaced),
+            ("wire", &change.sinks_rewired),
+            ("wait", &change.sinks_waiting),
+        ];
+        let mut got: Vec<String> =
+            sets.iter().flat_map(|(what, names)| names.iter().map(move |name| format!("{what} {name}"))).collect();
+        got.extend(change.rest.then(|| "rest".to_owned()));
+        got.extend(change.needs_restart.iter().map(|key| format!("restart {key}")));
+        assert_eq!(got, expected, "{from:?} -> {to:?}");
+        assert_eq!(change.is_nothing(), expected.is_empty());
+    }
+
+    #[test]
+    fn component_by_component() {
+        check("sources:", "# a comment\nsources:", &[]);
+        check("listen: 127.0.0.1:5000", "listen: 127.0.0.1:5001", &["~source mesh", "bind mesh"]);
+        check("5000}", "5000, line_max: 2KiB}", &["~source mesh"]);
+        check("mesh:", "web:", &["+source web", "-source mesh", "bind web"]);
+        check(
+            "{type: lines, listen: 127.0.0.1:5000}",
+            "{type: otlp, grpc: 127.0.0.1:5000}",
+            &["+source mesh", "-source mesh", "bind mesh"],
+        );
+        check("path: logs/a", "path: logs/a, sample: 1/2", &["wire files"]);
+        check("path: logs/a", "path: logs/a, sync: always", &["~sink files", "wait files"]);
+        check("path: logs/a", "path: ./logs//a, sync: always", &["~sink files", "wait files"]);
+        check("path: logs/a", "path: logs/b", &["~sink files"]);
+        check("files:", "other:", &["+sink other", "-sink files", "wait other"]);
+        check("token: a", "token: b", &["~sink up"]);
+        check("sinks:", "sinks:\n  more: {type: stdout}", &["+sink more"]);
+        check("sources:", "memory: 128MiB\nredact: {mask_ip: true}\nsources:", &["rest"]);
+        check("sources:", "admin: {listen: off}\nsources:", &["restart admin"]);
+    }
+
+    #[test]
+    fn inboxes_that_nobody_wrote_keep_their_size() {
+        let before = Config::from_text("c.yaml", BEFORE).unwrap();
+        let more = |inbox: &str| {
+            let sinks: String = (0..3).map(|it| format!("  more-{it}: {{type: stdout{inbox}}}\n")).collect();
+            BEFORE.to_owned() + &sinks.replace("stdout", "'null'")
+        };
+        let inbox = |checked: &Checked, name: &str| checked.config().sinks[name].inbox.unwrap().0;
+        let after = Config::from_text("c.yaml", &more("")).unwrap();
+        assert!(inbox(&after, "files") < inbox(&before, "files"));
+        let after = after.beside(&before).unwrap();
+        assert_eq!(inbox(&after, "files"), inbox(&before, "files"));
+        assert!(inbox(&after, "more-0") < inbox(&before, "files"));
+        let refused = Config::from_text("c.yaml", &more(", inbox: 10MiB")).unwrap().beside(&before);
+        assert!(refused.unwrap_err().contains("memory"));
+    }
 }

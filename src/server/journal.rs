@@ -28,7 +28,7 @@ pub fn open(config: &Config, sinks: &mut Sinks) -> anyhow::Result<Option<Arc<Lan
     for warning in &recovered.warnings {
         tracing::warn!(dir = %settings.dir.display(), "journal: {warning}");
     }
-    let lanes = Lanes::new(journal, settings.mode);
+    let lanes = Lanes::new(journal, settings);
     for sink in sinks.values_mut() {
         sink.read_journal(&lanes).with_context(place)?;
     }

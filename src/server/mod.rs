@@ -3,6 +3,7 @@
 
 mod change;
 mod drain;
+mod handover;
 mod journal;
 mod open;
 mod reload;
@@ -19,15 +20,27 @@ use tokio_util::sync::CancellationToken;
 
 use self::journal::CatchUps;
 use crate::config::{Checked, ConfigErrors};
+use crate::handover::{Successor, Wanted};
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
+use crate::source::stream::Stream;
 use crate::telemetry::{Ledger, Telemetry};
 use drain::stop_again;
+use handover::{Failure, HandedOver};
+pub use handover::{TakenOver, take_over};
 use sinks::SinkUnit;
 use sources::{Sinks, SourceEnd, SourceUnit, Wiring};
 
 /// Share of the grace period that sources may use up; the rest is for the sinks.
 const SOURCES_SHARE: f32 = 0.5;
+
+/// Who listens, where it is no source.
+const ADMIN: &str = "admin";
+const TAKEOVER: &str = "takeover";
+
+fn owner_of_source(name: &str) -> String {
+    format!("source {name}")
+}
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,19 +76,24 @@ pub struct Server {
     sources: BTreeMap<String, SourceUnit>,
     sinks: Sinks,
     admin: Option<Listener>,
+    takeover: Option<Listener>,
+    /// A process that wants to take over.
+    meeting: JoinSet<anyhow::Result<(Successor, Wanted)>>,
     /// They feed sinks from the journal; `None` before the start.
     catch_ups: Option<CatchUps>,
     /// Sources at work.
     running: JoinSet<SourceEnd>,
     /// What a reload has replaced, until it has ended.
     ending: JoinSet<()>,
+    stop_admin: CancellationToken,
 }
 
 /// Why serving ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Outcome {
     Stopped,
     Crashed,
+    HandedOver(HandedOver),
 }
 
 impl Server {
@@ -102,36 +120,57 @@ impl Server {
     /// have received reaches the inboxes, then the inboxes, all within the grace period. A second
     /// request to stop ends the drain at once. Without `load` a reload only opens files anew.
     pub async fn run(mut self, mut requests: Receiver<Request>, load: Option<Box<Load>>) -> Finish {
-        let stop_admin = CancellationToken::new();
+        self.begin();
+        let crashed = loop {
+            let outcome = self.serve(&mut requests, load.as_deref()).await;
+            self.telemetry.set_stopping();
+            let grace = self.checked.config().shutdown.grace;
+            let drain_until = Instant::now() + grace.0;
+            if matches!(outcome, Outcome::HandedOver(_)) {
+                // Who asks waits for the next process.
+                self.stop_admin.cancel();
+            }
+            tracing::info!(%grace, "stopping: no new connections, what was received is delivered");
+            self.sources.values().for_each(SourceUnit::drain);
+            tokio::select! {
+                () = self.drain(drain_until) => {}
+                () = stop_again(&mut requests) => tracing::warn!("stopping at once"),
+            }
+            if let Some(lanes) = self.wiring.lanes.take() {
+                lanes.journal().clone().close().await;
+            }
+            let Outcome::HandedOver(handed_over) = outcome else { break matches!(outcome, Outcome::Crashed) };
+            match self.let_go(handed_over).await {
+                Ok(()) => break false,
+                Err(Failure::GoesOn(error)) => {
+                    tracing::error!(error = format!("{error:#}"), "the next process has failed, reading goes on here");
+                }
+                Err(Failure::Lost(error)) => {
+                    tracing::error!(error = format!("{error:#}"), "nothing can be opened again");
+                    break true;
+                }
+            }
+        };
+        self.stop_admin.cancel();
+        let ledger = self.telemetry.ledger();
+        // IMPORTANT: not before the ledger was read: what they have in hand would not be in it.
+        self.running.detach_all();
+        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed }
+    }
+
+    /// Everything is open: goes to work.
+    fn begin(&mut self) {
         self.sinks.values_mut().for_each(SinkUnit::start);
         self.catch_ups = Some(CatchUps::start(self.checked.config(), &self.wiring, &self.sinks));
         for source in self.sources.values_mut() {
             self.running.spawn(source.run());
         }
+        self.stop_admin = CancellationToken::new();
         if let Some(listener) = self.admin.as_ref().and_then(|it| it.try_clone().ok()?.into_tcp()) {
             // Not among the sources: it answers until the very end.
-            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), stop_admin.clone()));
+            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), self.stop_admin.clone()));
         }
         self.telemetry.set_ready();
-
-        let outcome = self.serve(&mut requests, load.as_deref()).await;
-        self.telemetry.set_stopping();
-        let grace = self.checked.config().shutdown.grace;
-        let drain_until = Instant::now() + grace.0;
-        tracing::info!(%grace, "stopping: no new connections, what was received is delivered");
-        self.sources.values().for_each(SourceUnit::drain);
-        tokio::select! {
-            () = self.drain(drain_until) => {}
-            () = stop_again(&mut requests) => tracing::warn!("stopping at once"),
-        }
-        if let Some(lanes) = self.wiring.lanes.take() {
-            lanes.journal().clone().close().await;
-        }
-        stop_admin.cancel();
-        let ledger = self.telemetry.ledger();
-        // IMPORTANT: not before the ledger was read: what they have in hand would not be in it.
-        self.running.detach_all();
-        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed: outcome == Outcome::Crashed }
     }
 
     /// Does what is requested until it is to stop, or until a part has crashed.
@@ -162,12 +201,24 @@ impl Server {
                     }
                 },
                 Some(_) = self.ending.join_next() => {}
+                Ok(stream) = accepted(self.takeover.as_ref()), if self.meeting.is_empty() => self.meet(stream),
+                Some(met) = self.meeting.join_next() => if let Some(handed_over) = self.hand_over(met).await {
+                    return Outcome::HandedOver(handed_over);
+                },
                 sink = crashed_sink(&mut self.sinks) => {
                     tracing::error!(sink, "a sink has crashed, stopping");
                     return Outcome::Crashed;
                 }
             }
         }
+    }
+}
+
+/// The next process that connects to the socket.
+async fn accepted(takeover: Option<&Listener>) -> std::io::Result<Stream> {
+    match takeover {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
     }
 }
 

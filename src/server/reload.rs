@@ -18,7 +18,7 @@ use super::change::Change;
 use super::journal::CatchUps;
 use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
-use super::{Load, SOURCES_SHARE, Server};
+use super::{Load, SOURCES_SHARE, Server, owner_of_source};
 use crate::config::Checked;
 use crate::source::listen::Listener;
 use crate::telemetry::{SinkView, Telemetry};
@@ -83,10 +83,8 @@ impl Server {
             return Err(Failure::Refused(anyhow!(why)));
         }
         let listeners = self.bind(&change, &next)?;
-        let mut sinks = Sinks::new();
-        for name in change.sinks_added.union(&change.sinks_replaced).filter(|it| !change.sinks_waiting.contains(*it)) {
-            sinks.insert(name.clone(), SinkUnit::open(name, &next)?);
-        }
+        let new = change.sinks_added.union(&change.sinks_replaced);
+        let mut sinks = open_all(new.filter(|name| !change.sinks_waiting.contains(*name)), &next)?;
         let mut retired = Retired::default();
         if !change.sinks_waiting.is_empty() {
             let opened = self.open_waiting(&change, &next, &mut retired).await;
@@ -114,10 +112,11 @@ impl Server {
         for name in &change.sources_bound {
             let Some(source) = next.config().sources.get(name) else { continue };
             let address = source.address();
-            let there = self.sources.values().find(|it| it.config().address() == address);
-            let listener = match there {
+            // Port 0 is another one each time.
+            let is_there = |it: &&SourceUnit| it.config().address() == address && !address.ends_with(":0");
+            let listener = match self.sources.values().find(is_there) {
                 Some(source) => source.listener().try_clone(),
-                None => self.sockets.listen(address),
+                None => self.sockets.listen(&owner_of_source(name), address),
             };
             listeners.insert(name.clone(), listener.with_context(|| format!("source {name}"))?);
         }
@@ -147,17 +146,27 @@ impl Server {
                 ended.insert(name.clone());
             }
         }
-        let refused = match open_all(&change.sinks_waiting, next) {
+        let refused = match open_all(change.sinks_waiting.iter(), next) {
             Ok(sinks) => return Ok(sinks),
             Err(error) => error,
         };
-        let again = open_all(&ended, &self.checked)
-            .with_context(|| format!("a reload was refused ({refused:#}), and what ran before cannot be opened again"));
-        let mut again = again.map_err(Failure::Lost)?;
-        again.values_mut().for_each(SinkUnit::start);
-        self.sinks.append(&mut again);
+        let mut lost = None;
+        for name in ended {
+            match SinkUnit::open(&name, &self.checked) {
+                Ok(mut sink) => {
+                    sink.start();
+                    self.sinks.insert(name, sink);
+                }
+                Err(error) => lost = Some(error),
+            }
+        }
+        // Whatever is left: what is held has to go somewhere.
         self.publish();
         self.rewire(retired).map_err(Failure::Lost)?;
+        if let Some(error) = lost {
+            let why = format!("a reload was refused ({refused:#}), and what ran before cannot be opened again");
+            return Err(Failure::Lost(error.context(why)));
+        }
         Err(Failure::Refused(refused))
     }
 
@@ -213,7 +222,7 @@ impl Server {
     }
 
     /// Wires all sources to the sinks of now.
-    fn rewire(&mut self, retired: &mut Retired) -> anyhow::Result<()> {
+    pub(super) fn rewire(&mut self, retired: &mut Retired) -> anyhow::Result<()> {
         for source in self.sources.values_mut() {
             retired.replaced.extend(source.rewire(&self.wiring, &self.sinks)?);
         }
@@ -221,7 +230,7 @@ impl Server {
     }
 
     /// Lets what was replaced come to its end, in its own time.
-    fn retire(&mut self, retired: Retired) {
+    pub(super) fn retire(&mut self, retired: Retired) {
         let until = Instant::now() + self.checked.config().shutdown.grace.0;
         let views = self.sinks.values().map(|sink| Arc::clone(sink.view())).collect();
         self.ending.spawn(retired.end(until, views, Arc::clone(&self.telemetry)));
@@ -230,7 +239,7 @@ impl Server {
 
 /// What a reload has replaced.
 #[derive(Debug, Default)]
-struct Retired {
+pub(super) struct Retired {
     /// Ways that nothing new goes.
     replaced: Vec<Replaced>,
     /// Sinks that end once nothing is under way to them.
@@ -240,6 +249,11 @@ struct Retired {
 }
 
 impl Retired {
+    /// Sinks that have ended.
+    pub(super) fn of(views: Vec<Arc<SinkView>>) -> Retired {
+        Retired { views, ..Retired::default() }
+    }
+
     /// Ends the sinks, by `until` at the latest; then nothing is left of it but what was counted.
     /// `views` are the sinks that stay.
     async fn end(mut self, until: Instant, views: Vec<Arc<SinkView>>, telemetry: Arc<Telemetry>) {
@@ -260,8 +274,8 @@ impl Retired {
 }
 
 /// Opens the sinks with these names.
-fn open_all(names: &BTreeSet<String>, checked: &Checked) -> anyhow::Result<Sinks> {
-    names.iter().map(|name| Ok((name.clone(), SinkUnit::open(name, checked)?))).collect()
+pub(super) fn open_all<'a>(names: impl Iterator<Item = &'a String>, checked: &Checked) -> anyhow::Result<Sinks> {
+    names.map(|name| Ok((name.clone(), SinkUnit::open(name, checked)?))).collect()
 }
 
 /// Says what is different now.

@@ -127,16 +127,14 @@ impl SinkUnit {
         self.inbox.close();
     }
 
-    /// Waits until it has ended, at most until then. False when it has not. What it has left is
-    /// abandoned, or stays in the journal.
-    pub async fn ended(self, until: Instant) -> bool {
-        let State::Running(running) = self.state else { return true };
-        let ended = tokio::time::timeout_at(until, running.ended()).await.is_ok();
-        if !ended {
+    /// Waits until it has ended, at most until then. What it has left is abandoned, or stays in the
+    /// journal.
+    pub async fn ended(self, until: Instant) {
+        let State::Running(running) = self.state else { return };
+        if tokio::time::timeout_at(until, running.ended()).await.is_err() {
             tracing::warn!(sink = %self.inbox.sink(), "a sink did not end in time");
         }
         Inbox::leave(&self.inbox);
-        ended
     }
 
     /// Waits until it has crashed, and tells its name. One that ends in order never crashes.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::time::Instant;
 
 use super::SOURCES_SHARE;
 use super::sinks::SinkUnit;
@@ -16,13 +17,14 @@ use crate::journal::lanes::Lanes;
 use crate::memory;
 use crate::redact::Redactor;
 use crate::source::accept::Acceptor;
-use crate::source::lines::{LinesSource, LinesStage, Parked};
+use crate::source::lines::{Connection, LinesSource, LinesStage, Parked, Unfinished};
 use crate::source::listen::Listener;
 use crate::source::live::Gone;
 use crate::source::logs_service::OtlpStage;
 use crate::source::otlp::OtlpSource;
 use crate::source::sockets::SYSTEMD;
 use crate::source::stop::Stop;
+use crate::source::stream::Stream;
 use crate::source::{self, SourceConfig};
 use crate::telemetry::{Inflow, SourceStats};
 
@@ -116,8 +118,8 @@ pub struct SourceEnd {
     pub name: Arc<str>,
     /// It was told to.
     pub was_told: bool,
-    /// Connections that stay open.
-    pub parked: Parked,
+    /// Connections that stay open, if it was to leave off for now.
+    pub parked: Option<Parked>,
 }
 
 impl SourceUnit {
@@ -211,6 +213,38 @@ impl SourceUnit {
         self.stop.drain();
     }
 
+    /// Tells it to stop between two reads, and to leave connections open.
+    pub fn park(&self, until: Instant) {
+        self.stop.park(until);
+    }
+
+    /// Takes connections back that were parked: they go on with the next run.
+    pub fn unpark(&mut self, parked: Parked) {
+        self.parked = parked;
+    }
+
+    /// The same for one.
+    pub fn unpark_one(&mut self, connection: Connection) {
+        self.parked.connections.push(connection);
+    }
+
+    /// Takes the parked connections away.
+    pub fn take_parked(&mut self) -> Vec<Connection> {
+        std::mem::take(&mut self.parked.connections)
+    }
+
+    /// True when there are parked connections.
+    pub fn has_parked(&self) -> bool {
+        !self.parked.connections.is_empty()
+    }
+
+    /// Goes on with a connection that another process had, from the next run on.
+    pub async fn adopt(&mut self, stream: Stream, state: Unfinished<'_>) {
+        if let Kind::Lines(source) = &self.kind {
+            self.parked.connections.push(source.adopt(stream, state).await);
+        }
+    }
+
     /// Begins, or goes on after it was parked.
     pub fn run(&mut self) -> impl Future<Output = SourceEnd> + Send + use<> {
         self.stop = Stop::new();
@@ -224,7 +258,7 @@ impl SourceUnit {
                     Parked::default()
                 }
             };
-            SourceEnd { name, was_told: stop.is_told(), parked }
+            SourceEnd { name, was_told: stop.is_told(), parked: stop.park_until().map(|_| parked) }
         }
     }
 

@@ -231,6 +231,8 @@ mod tests {
             framer.buffer(piece.len()).extend_from_slice(piece);
             collect(framer.frame());
             framer.rest();
+            // Each piece may come to another process.
+            framer = Framer::resume(LINE_MAX, framer.unfinished(), framer.is_skipping());
         }
         collect(framer.finish());
         (out, blank)

@@ -90,16 +90,6 @@ impl Listener {
         }
     }
 
-    /// The unix socket, if it is one. Its path is left where it is.
-    #[must_use]
-    pub fn into_unix(self) -> Option<UnixListener> {
-        self.hand_over();
-        match self.socket {
-            Socket::Tcp(_) => None,
-            Socket::Unix(listener) => Some(listener),
-        }
-    }
-
     /// The address as it is reached, with the real port.
     #[must_use]
     pub fn address(&self) -> String {
@@ -130,12 +120,22 @@ impl Listener {
 
     /// Another process goes on with the socket: its path stays.
     pub fn hand_over(&self) {
+        self.set_handed_over(true);
+    }
+
+    /// The socket is ours, and its path is removed with it.
+    pub fn keep(&self) {
+        self.set_handed_over(false);
+    }
+
+    fn set_handed_over(&self, is_handed_over: bool) {
         if let Some(path) = &self.path {
-            path.is_handed_over.store(true, Ordering::Relaxed);
+            path.is_handed_over.store(is_handed_over, Ordering::Relaxed);
         }
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    /// The next connection, and where it comes from. Cancel-safe.
+    pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;

@@ -18,7 +18,7 @@ pub const SYSTEMD: &str = "systemd:";
 #[derive(Debug, Default)]
 pub struct Sockets {
     inherited: Vec<(String, OwnedFd)>,
-    /// By address, as it is configured.
+    /// By who is going to listen.
     given: BTreeMap<String, Listener>,
 }
 
@@ -30,29 +30,36 @@ impl Sockets {
             "the sockets passed to this process cannot be told: LISTEN_PID or LISTEN_FDS is no number; unset both",
         )?;
         let mut inherited = Vec::with_capacity(passed.len());
+        let mut missing = 0;
         for (name, fd) in passed {
             let (name, fd) = (name.unwrap_or_else(|| "unknown".to_owned()), fd.into_std());
             match rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC) {
                 Err(Errno::BADF) => {
+                    missing += 1;
                     // Nobody's: closing it could close what is opened later.
                     std::mem::forget(fd);
-                    bail!("LISTEN_FDS names a socket that was not passed; unset LISTEN_PID and LISTEN_FDS");
                 }
-                set => set.context("cannot take over an inherited socket")?,
+                set => {
+                    set.context("cannot take over an inherited socket")?;
+                    inherited.push((name, fd));
+                }
             }
-            inherited.push((name, fd));
+        }
+        if missing > 0 {
+            bail!("LISTEN_FDS counts {missing} sockets that were not passed; unset LISTEN_PID and LISTEN_FDS");
         }
         Ok(Sockets { inherited, given: BTreeMap::new() })
     }
 
-    /// Whoever is going to listen on `address` gets this listener.
-    pub fn give(&mut self, address: String, listener: Listener) {
-        self.given.insert(address, listener);
+    /// `owner` is going to get this listener, wherever it asks for one.
+    pub fn give(&mut self, owner: String, listener: Listener) {
+        self.given.insert(owner, listener);
     }
 
-    /// A listener on `host:port`, `unix:/path` or `systemd:NAME`. The error says what to do.
-    pub fn listen(&mut self, address: &str) -> anyhow::Result<Listener> {
-        if let Some(given) = self.given.remove(address) {
+    /// A listener for `owner` on `host:port`, `unix:/path` or `systemd:NAME`. The error says what to
+    /// do.
+    pub fn listen(&mut self, owner: &str, address: &str) -> anyhow::Result<Listener> {
+        if let Some(given) = self.given.remove(owner) {
             return Ok(given);
         }
         if let Some(name) = address.strip_prefix(SYSTEMD) {
@@ -77,7 +84,7 @@ impl Sockets {
                 )
             }
             (None, _) if self.inherited.is_empty() => bail!(
-                "there is no inherited socket {name}: none was passed; start logboom by a systemd socket unit with FileDescriptorName={name}, or write host:port"
+                "there is no inherited socket {name}, none was passed: start logboom by a systemd socket unit with FileDescriptorName={name}, or write host:port"
             ),
             (None, _) => {
                 let names: Vec<&str> = self.inherited.iter().map(|(name, _)| name.as_str()).collect();

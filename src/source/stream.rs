@@ -41,6 +41,14 @@ impl Stream {
         })
     }
 
+    /// The unix socket, if it is one, for a thread that may block.
+    pub fn into_std_unix(self) -> Option<io::Result<std::os::unix::net::UnixStream>> {
+        match self {
+            Stream::Tcp(_) => None,
+            Stream::Unix(stream) => Some(stream.into_std()),
+        }
+    }
+
     /// Waits until there is something to read. Cancel-safe.
     pub async fn readable(&self) -> io::Result<()> {
         match self {

@@ -192,12 +192,13 @@ impl Telemetry {
         self.started_at
     }
 
-    /// Every listener is bound and every sink opened.
+    /// Every listener is bound and every sink opened, for the first time or again.
     pub fn set_ready(&self) {
+        self.stopping.store(false, Ordering::Relaxed);
         self.ready.store(true, Ordering::Relaxed);
     }
 
-    /// The process drains and will end.
+    /// The process drains, to end.
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }

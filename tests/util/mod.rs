@@ -100,8 +100,39 @@ impl Server {
 
     /// Another one in the same directory, which takes over what this one has.
     pub fn take_over(&self, yaml: &str) -> Server {
-        let config = write_config(&self.dir, yaml);
-        Server::start_as(self.dir(), program(&config).arg("--take-over"))
+        Server::taking_over(self.dir(), yaml)
+    }
+
+    /// The same, with a configuration of which nothing comes.
+    pub fn take_over_refused(&self, yaml: &str) -> Ended {
+        Server::taking_over_refused(self.dir(), yaml)
+    }
+
+    /// One that takes over from whoever listens for it.
+    pub fn taking_over(dir: Arc<TempDir>, yaml: &str) -> Server {
+        let config = write_config(&dir, yaml);
+        Server::start_as(dir, program(&config).arg("--take-over"))
+    }
+
+    /// The same for one that is expected to end by itself.
+    pub fn taking_over_refused(dir: Arc<TempDir>, yaml: &str) -> Ended {
+        let config = write_config(&dir, yaml);
+        Server::ending(dir, program(&config).arg("--take-over"))
+    }
+
+    /// Starts with sockets that are passed by number, as systemd does it: `sockets` is a part of a shell
+    /// script, in which `listener` is descriptor 0.
+    pub fn start_inheriting(yaml: &str, listener: impl Into<Stdio>, sockets: &str) -> Server {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let mut program = inheriting(&write_config(&dir, yaml), listener, sockets);
+        Server::start_as(dir, &mut program)
+    }
+
+    /// The same for one that is expected to end by itself.
+    pub fn refused_inheriting(yaml: &str, listener: impl Into<Stdio>, sockets: &str) -> Ended {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let mut program = inheriting(&write_config(&dir, yaml), listener, sockets);
+        Server::ending(dir, &mut program)
     }
 
     /// Starts this command, and waits until it is ready.
@@ -121,7 +152,12 @@ impl Server {
     /// Starts one that is expected to end by itself.
     pub fn refused(yaml: &str) -> Ended {
         let dir = Arc::new(TempDir::new().unwrap());
-        let (child, stderr) = spawn(&mut program(&write_config(&dir, yaml)));
+        let config = write_config(&dir, yaml);
+        Server::ending(dir, &mut program(&config))
+    }
+
+    fn ending(dir: Arc<TempDir>, program: &mut Command) -> Ended {
+        let (child, stderr) = spawn(program);
         let addresses = BTreeMap::new();
         Server { dir, child, stderr, addresses, admin: SocketAddr::from(([127, 0, 0, 1], 0)) }.end()
     }
@@ -351,18 +387,19 @@ fn write_config(dir: &TempDir, yaml: &str) -> PathBuf {
 
 fn program(config: &Path) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_logboom"));
-    program.args(["run", "-c"]).arg(config);
+    program.args(["run", "-c"]).arg(config).stdin(Stdio::null());
     program
 }
 
+fn inheriting(config: &Path, listener: impl Into<Stdio>, sockets: &str) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("{sockets} LISTEN_PID=$$ exec \"$0\" \"$@\" 0</dev/null");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_logboom"), "run", "-c"]).arg(config).stdin(listener);
+    shell
+}
+
 fn spawn(program: &mut Command) -> (Child, Arc<Log>) {
-    let mut child = program
-        .env_remove("LOGBOOM_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = program.env_remove("LOGBOOM_LOG").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let log = Arc::new(Log::default());
     let (stderr, writer) = (child.stderr.take().unwrap(), Arc::clone(&log));
     std::thread::spawn(move || writer.fill(stderr));

@@ -11,6 +11,7 @@ use super::problem::{Problem, shown};
 use super::tree::Node;
 use super::units::ByteSize;
 use super::{Config, suggest};
+use crate::handover::TakeoverConfig;
 use crate::redact::{RedactConfig, is_rewritten};
 
 mod sinks;
@@ -138,10 +139,14 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
     if config.admin.listen != "off" {
         places.push((vec!["admin", "listen"], &config.admin.listen));
     }
+    let takeover = config.takeover.as_ref().map(TakeoverConfig::address).unwrap_or_default();
+    if config.takeover.is_some() {
+        places.push((vec!["takeover", "socket"], &takeover));
+    }
     let mut bound: Vec<(&[&str], Listen)> = Vec::new();
     for (path, address) in &places {
         let listen = match address.parse::<Listen>() {
-            Ok(Listen::Unix(_)) if path.last() != Some(&"listen") || path[0] == "admin" => {
+            Ok(Listen::Unix(_)) if !["listen", "socket"].contains(path.last().unwrap_or(&"")) || path[0] == "admin" => {
                 findings.refuse(
                     path,
                     format!("{address}: only `lines` sources listen on unix sockets"),

@@ -4,11 +4,9 @@
 //! those of them from which the rest can be reached. A slot with one beginning and one end is
 //! certain. Places are bits, one per byte of the stretch; each slot costs one pass over them.
 
-use std::ops::Range;
-
 use super::class::{Bytes, Class, Lengths};
 use super::literal::Literal;
-use super::matcher::{Element, Match};
+use super::matcher::{Element, Match, Place};
 
 /// Most bytes of bits for one line: 32 slots over 1 MiB. What needs more is not read.
 pub(super) const BYTES_MAX: usize = 4 << 20;
@@ -21,8 +19,6 @@ const WORDS_KEPT: usize = 1 << 13;
 pub(super) struct Boundaries {
     /// Where the first slot begins, then where each slot can end: equally many words for each.
     bits: Vec<u64>,
-    /// Numbers and times of the slots that were read from the left.
-    pub numbers: Vec<Option<i64>>,
 }
 
 impl Boundaries {
@@ -34,7 +30,7 @@ impl Boundaries {
         start: usize,
         end: usize,
         slots: &[Element],
-        places: &mut [Option<Range<u32>>],
+        places: &mut [Place],
     ) -> Match {
         let text = &line[start..end];
         let words = text.len() / 64 + 1;
@@ -51,14 +47,7 @@ impl Boundaries {
         read
     }
 
-    fn places(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        slots: &[Element],
-        places: &mut [Option<Range<u32>>],
-        words: usize,
-    ) -> Match {
+    fn places(&mut self, text: &[u8], start: usize, slots: &[Element], places: &mut [Place], words: usize) -> Match {
         set(&mut self.bits, 0);
         for (index, slot) in slots.iter().enumerate() {
             let (begins, ends) = neighbours(&mut self.bits, words, index);
@@ -77,8 +66,8 @@ impl Boundaries {
         let mut begin = sets.next().flatten();
         let mut certain = true;
         for ((place, slot), end) in places.iter_mut().zip(slots).zip(sets) {
-            *place = begin.zip(end).map(|(begin, end)| (start + begin) as u32..(start + end) as u32);
-            certain &= place.is_some();
+            *place = begin.zip(end).map_or(Place::UNKNOWN, |(begin, end)| Place::new(start + begin, start + end));
+            certain &= place.is_known();
             begin = end.map(|end| end + slot.after.len());
         }
         if certain { Match::Unique } else { Match::Ambiguous }

@@ -105,6 +105,12 @@ impl Class {
         }
     }
 
+    /// True when any text fits.
+    #[inline]
+    pub(super) fn takes_all(&self) -> bool {
+        matches!(self, Class::Run { bytes: Bytes::Any, max: usize::MAX })
+    }
+
     /// True when any run of its bytes fits.
     #[inline]
     pub(super) fn is_run(&self) -> bool {
@@ -230,8 +236,16 @@ impl Bytes {
             }
         }
         let bit = self.bit();
-        let rest = line.get(at..).unwrap_or_default();
-        rest.iter().position(|byte| TABLE[*byte as usize] & bit == 0).map_or(line.len(), |len| at + len)
+        let mut rest = line.get(at..).unwrap_or_default();
+        // Four at once, which are as many instructions as two with a look at each.
+        while let Some(four) = rest.first_chunk::<4>() {
+            if four.iter().fold(bit, |all, byte| all & TABLE[*byte as usize]) == 0 {
+                break;
+            }
+            rest = &rest[4..];
+        }
+        let begin = line.len() - rest.len();
+        rest.iter().position(|byte| TABLE[*byte as usize] & bit == 0).map_or(line.len(), |len| begin + len)
     }
 
     /// Where a run of these bytes that ends at `end` begins, not before `from`.
@@ -248,6 +262,12 @@ impl Bytes {
             }
         }
         let bit = self.bit();
+        while let Some(four) = rest.last_chunk::<4>() {
+            if four.iter().fold(bit, |all, byte| all & TABLE[*byte as usize]) == 0 {
+                break;
+            }
+            rest = &rest[..rest.len() - 4];
+        }
         rest.iter().rposition(|byte| TABLE[*byte as usize] & bit == 0).map_or(from, |at| from + at + 1)
     }
 
@@ -278,6 +298,18 @@ fn below_or_delete(it: u64) -> u64 {
 fn equal(it: u64, byte: u8) -> u64 {
     let it = it ^ (ONES * byte as u64);
     it.wrapping_sub(ONES) & !it & HIGHS
+}
+
+/// This byte eight times.
+#[inline]
+pub(super) fn each(byte: u8) -> u64 {
+    ONES * u64::from(byte)
+}
+
+/// The high bit of bytes that are zero, and nothing else.
+#[inline]
+pub(super) fn zeros(it: u64) -> u64 {
+    !((it & !HIGHS).wrapping_add(!HIGHS) | it) & HIGHS
 }
 
 /// For each byte the sets it belongs to, as bits.

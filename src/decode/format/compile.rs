@@ -5,7 +5,8 @@ use super::literal::Literal;
 use super::operators::{Operator, Params, Shape, operator, unknown};
 use super::parse::{Part, parse};
 use super::time::TimeForm;
-use super::{Format, FormatError, Matcher, Reads, Slot, is_time};
+use super::values::{Move, Reads};
+use super::{Format, FormatError, Matcher, Slot, is_time};
 use crate::semantics::{Field, Target};
 
 /// Most operators of a format: an access log has tens.
@@ -55,26 +56,26 @@ pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError>
             help: "remove it, or use a JSON format".to_owned(),
         });
     }
-    finest_time_counts(&slots, &mut reads);
+    let reads = finest_time_counts(&slots, &classes, &reads);
+    let moves = slots.iter().zip(reads).map(|(slot, reads)| Move::new(slot, reads)).collect();
     let matcher = Matcher::new(&lead, classes.into_iter().zip(literals.iter().map(|it| Literal::new(it))));
-    Ok(Format { text: text.to_owned(), lead, slots, reads, literals, matcher, warnings })
+    Ok(Format { text: text.to_owned(), lead, slots, moves, literals, matcher, warnings })
 }
 
 /// Where a format says the same time several times, the finest counts: seconds do not overwrite
-/// microseconds.
-fn finest_time_counts(slots: &[Slot], reads: &mut [Reads]) {
-    let precision = |read: &Reads| match read {
-        Reads::Time(form) => form.precision(),
+/// microseconds. The others are not read.
+fn finest_time_counts(slots: &[Slot], classes: &[Class], reads: &[Reads]) -> Vec<Option<Reads>> {
+    let precision = |index: usize| match &classes[index] {
+        Class::Time(form) => form.precision(),
         _ => None,
     };
-    for index in 0..slots.len() {
+    let counts = |index: usize| {
         let same = |other: &usize| *other != index && slots[*other].target == slots[index].target;
-        let own = precision(&reads[index]);
-        let finer = |other: usize| precision(&reads[other]) > own || precision(&reads[other]) == own && other < index;
-        if is_time(&slots[index].target) && (0..slots.len()).filter(same).any(finer) {
-            reads[index] = Reads::Nothing;
-        }
-    }
+        let finer =
+            |other: usize| precision(other) > precision(index) || precision(other) == precision(index) && other < index;
+        !is_time(&slots[index].target) || !(0..slots.len()).filter(same).any(finer)
+    };
+    reads.iter().enumerate().map(|(index, read)| counts(index).then_some(*read)).collect()
 }
 
 /// What Envoy refuses.
@@ -113,7 +114,7 @@ fn class(slot: &Slot, shape: Shape, trace_id: bool) -> (Class, Reads) {
         return (Class::TraceId, Reads::Text);
     }
     if let Some(form) = time_form(slot) {
-        return (Class::Time(form.clone()), Reads::Time(form));
+        return (Class::Time(form), Reads::Time);
     }
     let read = match shape {
         Shape::Int => Reads::Int,

@@ -47,6 +47,18 @@ impl Literal {
         }
     }
 
+    /// True when a text begins with it.
+    #[inline]
+    pub(super) fn begins(&self, rest: &[u8]) -> bool {
+        #[cfg(test)]
+        super::class::STEPS.set(super::class::STEPS.get() + 1);
+        match rest.first_chunk::<8>() {
+            Some(chunk) if u64::from_le_bytes(*chunk) & self.mask != self.head => false,
+            Some(_) if self.len() <= 8 => true,
+            _ => rest.starts_with(&self.bytes),
+        }
+    }
+
     /// The first place of it in `line[from..end]`.
     #[inline]
     pub(super) fn find(&self, line: &[u8], from: usize, end: usize) -> Option<usize> {

@@ -5,12 +5,12 @@
 //! clients choose: where the literals between them leave one way to be found, that is it, else all
 //! ways are looked for (see `boundaries`).
 
-use std::ops::Range;
-
 use super::boundaries::Boundaries;
-use super::class::Class;
+use super::class::{Bytes, Class, each, zeros};
 use super::int;
 use super::literal::Literal;
+use super::time::Clock;
+use super::values::Values;
 
 /// Digits of any number that fits 64 bits.
 const DIGITS_SAFE: usize = 18;
@@ -25,6 +25,30 @@ pub(super) struct Matcher {
     prefix: usize,
     /// Slots from this one on are read from the right.
     suffix: usize,
+    /// What stands between all slots of the middle, where that is one and the same.
+    between: Option<Literal>,
+}
+
+/// Where a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Place {
+    /// In several places.
+    pub(super) const UNKNOWN: Place = Place { start: u32::MAX, end: 0 };
+
+    #[inline]
+    pub(super) fn new(start: usize, end: usize) -> Place {
+        Place { start: start as u32, end: end as u32 }
+    }
+
+    #[inline]
+    pub(super) fn is_known(self) -> bool {
+        self.start <= self.end
+    }
 }
 
 /// A slot and the literal behind it.
@@ -57,44 +81,79 @@ impl Matcher {
         let from_right =
             |index: &usize| before(*index).bytes().last().is_some_and(|byte| !slots[*index].class.bytes().has(*byte));
         let suffix = count - (prefix..count).rev().take_while(from_right).count();
-        Matcher { lead, slots, prefix, suffix }
+        let mut between = slots.get(prefix..suffix.saturating_sub(1)).unwrap_or_default().iter().map(|it| &it.after);
+        let first = between.next().cloned();
+        let between = first.filter(|first| first.len() > 0 && between.all(|it| it == first));
+        Matcher { lead, slots, prefix, suffix, between }
     }
 
-    /// Reads `line`: the place of each slot that is certain.
-    pub(super) fn read(&self, line: &[u8], boundaries: &mut Boundaries, places: &mut Vec<Option<Range<u32>>>) -> Match {
-        places.clear();
-        boundaries.numbers.clear();
-        if !self.lead.stands_at(line, 0, line.len()) {
+    /// Reads `line`: the place of each slot that is certain, and what stands there into `values`, as soon
+    /// as it is found, so also of a line that turns out not to fit.
+    pub(super) fn read(
+        &self,
+        line: &[u8],
+        boundaries: &mut Boundaries,
+        clock: &mut Clock,
+        places: &mut Vec<Place>,
+        values: &mut Values<'_>,
+    ) -> Match {
+        places.resize(self.slots.len(), Place::UNKNOWN);
+        if !self.lead.begins(line) {
             return Match::No(0);
         }
+        let (from_left, others) = places.split_at_mut(self.prefix);
         let mut start = self.lead.len();
-        for (index, Element { class, after }) in self.slots[..self.prefix].iter().enumerate() {
-            let end = match class {
-                Class::Time(form) => {
-                    let rest = line.get(start..).unwrap_or_default();
-                    let read = form.read(rest);
-                    boundaries.numbers.push(read.and_then(|(_, nanos)| i64::try_from(nanos?).ok()));
-                    Some(start + read.map_or(usize::from(rest.starts_with(b"-")), |(len, _)| len))
-                }
-                Class::Int => int_at(line, start).map(|(end, number)| {
-                    boundaries.numbers.push(number);
-                    end
-                }),
+        // By number, because that is the shortest code for two lists at once.
+        let (slots, from_left) = (&self.slots[..self.prefix], &mut from_left[..self.prefix]);
+        for index in 0..self.prefix {
+            let Element { class, after } = &slots[index];
+            let Some(rest) = line.get(start..) else { return Match::No(index) };
+            let (len, number) = match class {
+                Class::Time(form) => match clock.read(form, rest) {
+                    Some((len, nanos)) => (len, nanos.and_then(|it| i64::try_from(it).ok())),
+                    None => (usize::from(rest.first() == Some(&b'-')), None),
+                },
+                Class::Int => match int_at(rest) {
+                    Some(read) => read,
+                    None => return Match::No(index),
+                },
                 class => {
-                    boundaries.numbers.push(None);
-                    let end = class.bytes().run_end(line, start);
-                    (class.is_run() || class.fits(&line[start..end])).then_some(end)
+                    let len = class.bytes().run_end(rest, 0);
+                    if !(class.is_run() || class.fits(&rest[..len])) {
+                        return Match::No(index);
+                    }
+                    (len, None)
                 }
             };
-            let end = end.filter(|end| after.stands_at(line, *end, line.len()));
-            let Some(end) = end else { return Match::No(index) };
-            places.push(Some(start as u32..end as u32));
-            start = end + after.len();
+            if !rest.get(len..).is_some_and(|rest| after.begins(rest)) {
+                return Match::No(index);
+            }
+            // A line is shorter than 2 GiB.
+            let end = start.wrapping_add(len);
+            from_left[index] = Place::new(start, end);
+            match number {
+                Some(number) => values.number(index, number),
+                None => values.text(index, class, &rest[..len], start),
+            }
+            start = end.wrapping_add(after.len());
         }
-        if self.prefix == self.slots.len() {
+        if others.is_empty() {
             return if start == line.len() { Match::Unique } else { Match::No(self.prefix.saturating_sub(1)) };
         }
-        places.resize(self.slots.len(), None);
+        let read = self.read_others(line, start, boundaries, others);
+        if !matches!(read, Match::No(_)) {
+            for (index, (slot, place)) in (self.prefix..).zip(self.slots[self.prefix..].iter().zip(others)) {
+                if let Some(text) = line.get(place.start as usize..place.end as usize) {
+                    values.text(index, &slot.class, text, place.start as usize);
+                }
+            }
+        }
+        read
+    }
+
+    /// Reads the slots that are not read from the left, in `line[start..]`.
+    fn read_others(&self, line: &[u8], start: usize, boundaries: &mut Boundaries, places: &mut [Place]) -> Match {
+        places.fill(Place::UNKNOWN);
         let last = self.slots.last().map_or(&self.lead, |it| &it.after);
         let end = line.len().checked_sub(last.len()).filter(|end| *end >= start);
         let end = end.filter(|end| last.stands_at(line, *end, line.len()));
@@ -105,7 +164,7 @@ impl Matcher {
             if !(class.is_run() || class.fits(&line[begin..end])) {
                 return Match::No(self.prefix);
             }
-            places[index] = Some(begin as u32..end as u32);
+            places[index - self.prefix] = Place::new(begin, end);
             // The first slot of all that are not in the prefix begins where that ends.
             if index == self.prefix {
                 return if begin == start { Match::Unique } else { Match::No(self.prefix) };
@@ -117,53 +176,98 @@ impl Matcher {
                 None => return Match::No(self.prefix),
             }
         }
-        let places = &mut places[self.prefix..self.suffix];
-        match middle(&self.slots[self.prefix..self.suffix], line, start, end, boundaries, places) {
+        let count = self.suffix - self.prefix;
+        match self.middle(&self.slots[self.prefix..self.suffix], line, start, end, boundaries, &mut places[..count]) {
             Match::No(fitted) => Match::No(self.prefix + fitted),
             read => read,
         }
     }
+
+    /// Reads the slots of the middle, which stand in `line[start..end]`.
+    fn middle(
+        &self,
+        slots: &[Element],
+        line: &[u8],
+        start: usize,
+        end: usize,
+        boundaries: &mut Boundaries,
+        places: &mut [Place],
+    ) -> Match {
+        let between = self.between.as_ref();
+        if between.is_some_and(|it| by_one_literal(it, line, start, end, places)) {
+            return all_fit(slots, line, places, Match::Unique);
+        }
+        let read = match by_literals(slots, line, start, end, places) {
+            Match::Ambiguous => boundaries.read(line, start, end, slots, places),
+            read => read,
+        };
+        if let Match::No(_) = read {
+            return read;
+        }
+        all_fit(slots, line, places, read)
+    }
 }
 
-/// Reads the slots of the middle, which stand in `line[start..end]`.
-fn middle(
-    slots: &[Element],
-    line: &[u8],
-    start: usize,
-    end: usize,
-    boundaries: &mut Boundaries,
-    places: &mut [Option<Range<u32>>],
-) -> Match {
-    let read = match by_literals(slots, line, start, end, places) {
-        Match::Ambiguous => boundaries.read(line, start, end, slots, places),
-        read => read,
+/// Literals alone say nothing about values, and ways are looked for with the longest values there are.
+#[inline]
+fn all_fit(slots: &[Element], line: &[u8], places: &[Place], read: Match) -> Match {
+    let fits = |(slot, place): (&Element, &Place)| {
+        slot.class.takes_all() || !place.is_known() || slot.class.fits(&line[place.start as usize..place.end as usize])
     };
-    if let Match::No(_) = read {
-        return read;
+    match slots.iter().zip(places).position(|it| !fits(it)) {
+        None => read,
+        Some(fitted) => Match::No(fitted),
     }
-    // Literals alone say nothing about values, and ways are looked for with the longest values there are.
-    let fits = |(slot, place): (&Element, &Option<Range<u32>>)| {
-        place.as_ref().is_none_or(|it| slot.class.fits(&line[it.start as usize..it.end as usize]))
-    };
-    let fitted = slots.iter().zip(places.iter()).take_while(|it| fits((it.0, it.1))).count();
-    if fitted == slots.len() { read } else { Match::No(fitted) }
+}
+
+/// Where the literal that separates all slots stands as often between them as there has to be one,
+/// there is one way. False when that is not so, or not known.
+#[inline]
+fn by_one_literal(between: &Literal, line: &[u8], start: usize, end: usize, places: &mut [Place]) -> bool {
+    let (Some(first), Some(stretch)) = (between.bytes().first(), line.get(start..end)) else { return false };
+    let (Some((last, before)), Some(last_word)) = (places.split_last_mut(), stretch.last_chunk()) else { return false };
+    let (mut begin, mut found, pattern) = (start, 0usize, each(*first));
+    let (words, rest) = stretch.as_chunks::<8>();
+    for index in 0..=words.len() {
+        // What is left over by whole words is in the word that ends there.
+        let (word, seen) = words.get(index).map_or((last_word, 8 - rest.len()), |word| (word, 0));
+        let mut left = zeros(u64::from_le_bytes(*word) ^ pattern);
+        if seen > 0 {
+            left &= u64::MAX.checked_shl(8 * seen as u32).unwrap_or_default();
+        }
+        while left != 0 {
+            // Sums do not wrap: they are within the line.
+            let at = start.wrapping_add(8 * index).wrapping_add(left.trailing_zeros() as usize / 8).wrapping_sub(seen);
+            left &= left.wrapping_sub(1);
+            if !between.stands_at(line, at, end) {
+                continue;
+            }
+            // Two that overlap may be read as either.
+            let (Some(place), true) = (before.get_mut(found), at >= begin) else { return false };
+            *place = Place::new(begin, at);
+            begin = at.wrapping_add(between.len());
+            found = found.wrapping_add(1);
+        }
+    }
+    *last = Place::new(begin, end);
+    found == before.len()
 }
 
 /// Looks at the literals between the slots only: the places of the slots when each literal stands
 /// as far to the left as it can. It is the only way when none can stand farther to the right.
-fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places: &mut [Option<Range<u32>>]) -> Match {
+fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places: &mut [Place]) -> Match {
     let Some((last, between)) = slots.split_last() else { return Match::Unique };
     let mut begin = start;
     for (index, slot) in between.iter().enumerate() {
         let Some(at) = slot.after.find(line, begin, end) else { return Match::No(index) };
-        places[index] = Some(begin as u32..at as u32);
+        places[index] = Place::new(begin, at);
         begin = at + slot.after.len();
     }
-    places[between.len()] = Some(begin as u32..end as u32);
+    places[between.len()] = Place::new(begin, end);
     let mut limit = end;
     let mut next = last;
     for (slot, place) in between.iter().zip(places.iter()).rev() {
-        let at = place.as_ref().map_or(end, |it| it.end as usize);
+        let at = place.end as usize;
         // Where the next literal is the same, it was the first one behind this one.
         let near = at + 2 * slot.after.len();
         let until = if slot.after == next.after && limit < end { limit.min(near) } else { limit };
@@ -180,25 +284,24 @@ fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places:
     Match::Unique
 }
 
-/// Where the number, or the minus, or nothing ends that stands there, and the number.
+/// How long the number, or the minus, or nothing is that begins there, and the number.
 #[inline]
-fn int_at(line: &[u8], start: usize) -> Option<(usize, Option<i64>)> {
-    let rest = line.get(start..)?;
+fn int_at(rest: &[u8]) -> Option<(usize, Option<i64>)> {
     let negative = rest.first() == Some(&b'-');
-    let (mut number, mut digits) = (0i64, 0);
+    let (mut number, mut digits) = (0i64, 0usize);
     for byte in &rest[usize::from(negative)..] {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
         }
-        digits += 1;
+        digits = digits.wrapping_add(1);
         if digits > DIGITS_SAFE {
-            let end = Class::Int.bytes().run_end(line, start);
-            return int(&line[start..end]).filter(|_| Class::Int.fits(&line[start..end])).map(|it| (end, Some(it)));
+            let len = Bytes::Int.run_end(rest, 0);
+            return int(&rest[..len]).filter(|_| Class::Int.fits(&rest[..len])).map(|it| (len, Some(it)));
         }
         // No more digits than fit.
         number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
     }
-    let number = if negative { -number } else { number };
-    Some((start + usize::from(negative) + digits, (digits > 0).then_some(number)))
+    let number = if negative { number.wrapping_neg() } else { number };
+    Some((digits.wrapping_add(usize::from(negative)), (digits > 0).then_some(number)))
 }

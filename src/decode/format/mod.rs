@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::record::{Span, Tree, Value};
+use crate::record::{Span, Tree};
 use crate::semantics::{Field, Fields, Target};
 
 mod boundaries;
@@ -18,6 +18,7 @@ mod operators;
 mod parse;
 pub mod presets;
 mod time;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,9 @@ mod tests;
 mod tests_exact;
 
 use boundaries::Boundaries;
-use matcher::{Match, Matcher};
-use time::TimeForm;
+use matcher::{Match, Matcher, Place};
+use time::Clock;
+use values::{Move, Values};
 
 pub use operators::target;
 
@@ -40,7 +42,8 @@ pub struct Format {
     /// The literal before the first slot.
     lead: String,
     slots: Vec<Slot>,
-    reads: Vec<Reads>,
+    /// What becomes of the value of each slot.
+    moves: Vec<Move>,
     /// The literal behind each slot.
     literals: Vec<String>,
     matcher: Matcher,
@@ -60,18 +63,6 @@ pub struct Slot {
     pub max: Option<usize>,
     /// Where its value goes.
     pub target: Target,
-}
-
-/// How the text of a slot becomes a value.
-#[derive(Clone, Debug)]
-enum Reads {
-    Text,
-    Int,
-    Time(TimeForm),
-    /// Not at all: another slot says it better.
-    Nothing,
-    /// Flags, of which a minus says that there are none.
-    Flags,
 }
 
 /// What is wrong with a format string: Envoy would refuse it.
@@ -103,10 +94,17 @@ pub enum Reading {
 /// Space for reading, reused from line to line: where each slot is.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
+    slots: Vec<Place>,
+    boundaries: Boundaries,
+    clock: Clock,
+}
+
+impl Places {
     /// One per slot after [`Format::read`] said `Unique` or `Ambiguous`: bytes of the line, or
     /// `None` where readings differ.
-    pub slots: Vec<Option<Range<u32>>>,
-    boundaries: Boundaries,
+    pub fn slots(&self) -> impl Iterator<Item = Option<Range<usize>>> {
+        self.slots.iter().map(|it| it.is_known().then_some(it.start as usize..it.end as usize))
+    }
 }
 
 /// Names of a format's own attributes, kept in a tree.
@@ -179,8 +177,9 @@ impl Format {
         FormatKeys { names: names.collect() }
     }
 
-    /// Reads the line `payload[start..end]`; what it says goes into `fields` (which are not
-    /// cleared), values as spans of the payload. Time is linear in the length of the line.
+    /// Reads the line `payload[start..end]`; what it says goes into `fields`, values as spans of the
+    /// payload. They are empty before, and after a line that does not fit. Time is linear in the length
+    /// of the line.
     pub fn read(
         &self,
         payload: &[u8],
@@ -191,25 +190,16 @@ impl Format {
         fields: &mut Fields,
     ) -> Reading {
         let line = &payload[start..end];
-        let reading = match self.matcher.read(line, &mut places.boundaries, &mut places.slots) {
+        let mut values = Values { moves: &self.moves, names: &keys.names, start, fields };
+        let Places { slots, boundaries, clock } = places;
+        match self.matcher.read(line, boundaries, clock, slots, &mut values) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,
-            Match::No(fitted) => return Reading::No { fitted },
-        };
-        let slots = self.slots.iter().zip(&self.reads).zip(&keys.names).zip(&places.slots);
-        for (index, (((slot, reads), name), place)) in slots.enumerate() {
-            let Some(place) = place else { continue };
-            let place = place.start as usize..place.end as usize;
-            let span = Span::raw(start + place.start, start + place.end);
-            let known = places.boundaries.numbers.get(index).copied().flatten();
-            let Some(value) = reads.value(&line[place], span, known) else { continue };
-            match &slot.target {
-                Target::Field(field) => fields.set(*field, value),
-                Target::Attribute { kind, .. } => fields.other(*name, value, *kind),
-                Target::Nothing => {}
+            Match::No(fitted) => {
+                fields.clear();
+                Reading::No { fitted }
             }
         }
-        reading
     }
 
     /// Writes a line: literals, and for each slot what `value` writes (or nothing). The caller
@@ -231,24 +221,6 @@ impl Format {
     pub fn render_time(slot: &Slot, unix_nano: u64, out: &mut Vec<u8>) {
         if let Some(form) = compile::time_form(slot) {
             form.write(unix_nano, out);
-        }
-    }
-}
-
-impl Reads {
-    /// The value of a slot, of which the number may be known; `None` when there is none.
-    #[inline]
-    fn value(&self, text: &[u8], span: Span, known: Option<i64>) -> Option<Value> {
-        match (self, text) {
-            (_, b"") | (Reads::Nothing, _) => None,
-            (Reads::Flags, _) => Some(Value::Text(span)),
-            (_, b"-") => None,
-            (Reads::Text, _) => Some(Value::Text(span)),
-            (Reads::Int, _) => Some(known.or_else(|| int(text)).map_or(Value::Text(span), Value::Int)),
-            (Reads::Time(form), _) => {
-                let nanos = known.or_else(|| i64::try_from(form.read(text)?.1?).ok());
-                Some(nanos.map_or(Value::Text(span), Value::Int))
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Value;
 use crate::semantics::Kind;
 
 /// What a line says, slot by slot; `?` for a slot that can be in several places.
@@ -10,12 +11,12 @@ fn slots(format: &Format, line: &str) -> Result<Vec<String>, usize> {
     match format.read(line.as_bytes(), 0, line.len(), &keys, &mut places, &mut fields) {
         Reading::No { fitted } => Err(fitted),
         reading => {
-            let text = |place: &Option<Range<u32>>| match place {
-                Some(place) => line[place.start as usize..place.end as usize].to_owned(),
+            let text = |place: Option<Range<usize>>| match place {
+                Some(place) => line[place].to_owned(),
                 None => "?".to_owned(),
             };
-            let slots: Vec<String> = places.slots.iter().map(text).collect();
-            assert_eq!(reading == Reading::Ambiguous, places.slots.contains(&None));
+            let slots: Vec<String> = places.slots().map(text).collect();
+            assert_eq!(reading == Reading::Ambiguous, places.slots().any(|it| it.is_none()));
             Ok(slots)
         }
     }

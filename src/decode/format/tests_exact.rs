@@ -2,6 +2,7 @@
 
 use super::class::STEPS;
 use super::*;
+use crate::record::Value;
 
 /// What a line says, slot by slot; `?` for a slot that can be in several places.
 fn read(format: &Format, line: &[u8]) -> Option<(Vec<String>, Fields)> {
@@ -11,12 +12,12 @@ fn read(format: &Format, line: &[u8]) -> Option<(Vec<String>, Fields)> {
     if matches!(reading, Reading::No { .. }) {
         return None;
     }
-    assert_eq!(reading == Reading::Ambiguous, places.slots.contains(&None));
-    let text = |place: &Option<Range<u32>>| match place {
-        Some(place) => String::from_utf8_lossy(&line[place.start as usize..place.end as usize]).into_owned(),
+    assert_eq!(reading == Reading::Ambiguous, places.slots().any(|it| it.is_none()));
+    let text = |place: Option<Range<usize>>| match place {
+        Some(place) => String::from_utf8_lossy(&line[place]).into_owned(),
         None => "?".to_owned(),
     };
-    Some((places.slots.iter().map(text).collect(), fields))
+    Some((places.slots().map(text).collect(), fields))
 }
 
 fn slots(format: &str, line: &str) -> Option<Vec<String>> {

@@ -127,6 +127,8 @@ pub struct Outcome {
     pub applied: Applied,
     /// The stray quotes of Kuma's documented JSON were stripped.
     pub stray_quotes: bool,
+    /// All of it is ASCII. False when that is not known.
+    pub ascii: bool,
 }
 
 impl Outcome {
@@ -223,10 +225,17 @@ impl Reader {
         &self.words
     }
 
-    /// Reads a text by the formats of whole lines.
-    fn plain(&self, buffer: &[u8], start: usize, end: usize, space: &mut Space) -> Option<(&Plain, Reading)> {
+    /// Reads a text by the formats of whole lines, into fields that are empty.
+    fn plain(
+        &self,
+        buffer: &[u8],
+        start: usize,
+        end: usize,
+        places: &mut Places,
+        fields: &mut Fields,
+    ) -> Option<(&Plain, Reading)> {
         for plain in &self.plain {
-            match plain.format.read(buffer, start, end, &plain.keys, &mut space.places, &mut space.fields) {
+            match plain.format.read(buffer, start, end, &plain.keys, places, fields) {
                 Reading::No { .. } => {}
                 reading => return Some((plain, reading)),
             }
@@ -237,7 +246,7 @@ impl Reader {
     /// Fields into the record, and what that means for it.
     fn apply(&self, reason: Option<Reason>, raw: &[u8], space: &Space, record: &mut Record) -> Outcome {
         let applied = semantics::apply(&space.fields, &self.keys, raw, record);
-        Outcome { ok: reason.is_none(), reason, applied, stray_quotes: false }
+        Outcome { ok: reason.is_none(), reason, applied, ..Outcome::default() }
     }
 }
 

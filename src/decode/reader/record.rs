@@ -22,12 +22,16 @@ impl Reader {
         }
         space.fields.clear();
         record.distinct_keys = true;
-        if let Some((plain, reading)) = self.plain(payload, start, end, space) {
+        let line = &payload[start..end];
+        if let Some((plain, reading)) = self.plain(payload, start, end, &mut space.places, &mut space.fields) {
             record.distinct_keys = plain.distinct;
             let reason = (reading == Reading::Ambiguous).then_some(Reason::Ambiguous);
-            return self.apply(reason, payload, space, record);
+            let ascii = is_ascii(line);
+            if ascii {
+                space.fields.set_ascii();
+            }
+            return Outcome { ascii, ..self.apply(reason, payload, space, record) };
         }
-        let line = &payload[start..end];
         let looks_like_json = line.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'{');
         match line {
             NO_VALUES => Outcome::raw(Some(Reason::NoValues)),
@@ -120,7 +124,10 @@ impl Reader {
                 if in_side {
                     return None;
                 }
-                self.plain(buffer, range.start, range.end, space).map(|(_, reading)| reading)
+                let Space { places, fields, inner } = space;
+                let read = self.plain(buffer, range.start, range.end, places, inner);
+                fields.absorb(inner, |span| span);
+                read.map(|(_, reading)| reading)
             }
             Value::Kvlist { .. } if self.known => {
                 let start = record.body.start + 1;
@@ -136,6 +143,13 @@ impl Reader {
             _ => Some(Reading::Unique),
         }
     }
+}
+
+/// As the method of the standard library, for lines of some hundred bytes: by vectors.
+fn is_ascii(line: &[u8]) -> bool {
+    let (words, rest) = line.as_chunks::<8>();
+    let seen = words.iter().fold(0, |seen, word| seen | u64::from_ne_bytes(*word));
+    seen.to_ne_bytes().is_ascii() && rest.is_ascii()
 }
 
 /// Moves what has a known key into the fields, but for those that are said twice and differently:

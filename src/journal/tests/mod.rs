@@ -1,6 +1,10 @@
 //! Tests of the journal: on a real disk with its threads, and on one that crashes.
 
+mod crash;
+mod damage;
+mod model;
 mod real;
+mod sim;
 
 use std::sync::Arc;
 

@@ -81,17 +81,18 @@ async fn a_full_journal_waits_for_the_cursors() {
     let full = loop {
         match journal.append(entry(written + 1), soon()).await {
             Ok(_) => written += 1,
+            // A busy disk is too slow for so little patience, and not full.
+            Err(AppendError::Full) if journal.full_since().is_none() => {}
             Err(error) => break error,
         }
     };
     assert!(matches!(full, AppendError::Full));
-    assert!(journal.full_since().is_some());
     let stats = journal.stats();
     assert!(stats.bytes.load(std::sync::atomic::Ordering::Relaxed) <= 4 * MIB);
     // One sink is not enough.
     journal.cursor("a").unwrap().advance(journal.end());
     assert!(matches!(journal.append(entry(written + 1), soon()).await, Err(AppendError::Full)));
-    journal.cursor("b").unwrap().advance(journal.oldest_segment_end().unwrap());
+    journal.cursor("b").unwrap().advance(journal.oldest_end(1).unwrap());
     assert_eq!(journal.append(entry(written + 1), None).await.unwrap(), written + 1);
     assert!(journal.full_since().is_none());
     check_entries(&journal, journal.cursor("b").unwrap().position(), |seq| seq);
