@@ -59,8 +59,8 @@ class Journal:
         ]
 
     def trial(self, damage, may_lose=(), what="", knowable=True):
-        """Damages a copy, starts with it, and looks at what arrives. Returns `(lost, exit code of
-        check, replayed)`, or None when it did not start.
+        """Damages a copy, starts with it, and looks at what arrives. Returns `(lost, told, exit
+        code of check, replayed)`, or None when it did not start.
 
         What is lost must be counted, unless nothing that is left says that it was ever there."""
         copy = self.environment.directory / "copy"
@@ -88,7 +88,7 @@ class Journal:
         self.verdict.expect(not beyond, f"{what}: lost besides what was touched: {sorted(beyond)[:5]} of {len(beyond)}")
         self.verdict.expect(delivered.altered == 0, f"{what}: altered records delivered: {delivered.examples[:1]}")
         self.verdict.expect(not lost or told or not knowable, f"{what}: {len(lost)} records lost, and no counter says so")
-        return len(lost), code, delivered.duplicates + sum(delivered.has(1, number) for number in range(self.first))
+        return len(lost), told, code, delivered.duplicates + sum(delivered.has(1, number) for number in range(self.first))
 
 
 def told_lost(logboom):
@@ -106,15 +106,19 @@ def torn_tail(environment, verdict):
     verdict.expect(all(place[0] == path for place in places), "the last records are in several segments")
     first, last = places[0][2], places[-1][2] + 64
     step = environment.pick(1, max(1, (last - first) // 12))
-    lost = 0
+    lost, untold = 0, []
     for cut in range(first, last, step):
         def damage(copy, cut=cut):
             with (copy / path.name).open("r+b") as segment:
                 segment.truncate(cut)
         # A record ends with at most a few bytes of its own behind its payload.
         may_lose = [number for _, _, end, number in places if end + 64 > cut]
-        result = journal.trial(damage, may_lose, f"cut at {cut}")
+        result = journal.trial(damage, may_lose, f"cut at {cut}", knowable=False)
         lost = max(lost, result[0] if result else 0)
+        untold += [cut] if result and result[0] and not result[1] else []
+    # Cut exactly between two entries it looks as if it had never been longer: three such places.
+    verdict.figure("cuts not counted", len(untold))
+    verdict.expect(len(untold) <= len(places) - 1, f"nothing was counted of the cuts at {untold}")
     verdict.figure("cuts", journal.trials)
     verdict.figure("lost at most", lost)
 
@@ -145,7 +149,7 @@ def bit_flips(environment, verdict):
 
             what = f"{kind} at {at} of {path.name}"
             result = journal.trial(damage, touched(places, path, at, at + width), what)
-            verdict.expect(not result or not result[0] or result[1] == 1, f"{what}: records are lost, and journal check finds no damage")
+            verdict.expect(not result or not result[0] or result[2] == 1, f"{what}: records are lost, and journal check finds no damage")
             lost[kind].append(result[0] if result else 0)
     for kind, counts in lost.items():
         verdict.figure(f"{kind}s", len(counts))
@@ -193,7 +197,7 @@ def cursors(environment, verdict):
     replayed = {}
     for kind, damage in kinds.items():
         result = journal.trial(damage, (), f"cursor {kind}")
-        replayed[kind] = result and result[2]
+        replayed[kind] = result and result[3]
     verdict.figure("replayed", replayed)
 
 

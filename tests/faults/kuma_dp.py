@@ -27,11 +27,10 @@ def main():
     options = parser.parse_args()
     over = []
     signal.signal(signal.SIGTERM, lambda *_: over.append(1))
-    rendered = [body(options.producer, number, options.size) + b"\n" for number in range(min(options.rate * options.seconds, 2_000_000))]
     print("ready", flush=True)
     stream, number, dropped, refused, failed, connects, late, held = None, 0, [], 0, 0, 0, 0.0, 0.0
     started = time.monotonic()
-    last = min(len(rendered), options.rate * options.seconds)
+    last = options.rate * options.seconds
     while not over and number < last:
         due = min(last, int((time.monotonic() - started) * options.rate))
         if due <= number:
@@ -49,9 +48,10 @@ def main():
                     refused += 1
                     dropped.append(number)
                     continue
+            line = body(options.producer, number, options.size) + b"\n"
             begun = time.monotonic()
             try:
-                stream.sendall(rendered[number])
+                stream.sendall(line)
                 held = max(held, time.monotonic() - begun)
             except OSError:
                 failed += 1
