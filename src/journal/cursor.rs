@@ -65,13 +65,15 @@ pub struct Kept {
     written: Slot,
     /// What of that has reached the disk.
     durable: Seq,
+    /// Which journal it is of.
+    journal: u64,
 }
 
 impl Kept {
     /// `found` is what its file says. That file is replaced at the next chance: whether what it
     /// says has reached the disk is not known, and in place of what has, nothing may be written.
-    pub fn new(cursor: Cursor, found: Option<Slot>) -> Kept {
-        Kept { cursor, file: None, written: found.unwrap_or_default(), durable: 0 }
+    pub fn new(cursor: Cursor, found: Option<Slot>, journal: u64) -> Kept {
+        Kept { cursor, file: None, written: found.unwrap_or_default(), durable: 0, journal }
     }
 
     /// What will not be asked for again, not even after a power cut.
@@ -86,7 +88,7 @@ impl Kept {
             return Ok(());
         }
         let generation = self.written.generation + 1;
-        let slot = Slot { generation, next, durable_end };
+        let slot = Slot { generation, next, durable_end, journal: self.journal };
         let written = match self.file.take() {
             Some(file) => slot.write(&*file).and_then(|()| file.sync_data()).map(|()| file),
             None => self.create(disk, slot),

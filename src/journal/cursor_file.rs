@@ -2,7 +2,7 @@
 //! whole at any time.
 //!
 //! ```text
-//! slot: 0 magic  8 version  16 generation  24 next  32 durable end  60 checksum
+//! slot: 0 magic  8 version  16 generation  24 next  32 durable end  40 journal  60 checksum
 //! ```
 
 use std::io;
@@ -29,6 +29,8 @@ pub struct Slot {
     /// The end of the journal that had reached the disk when this was written. What is missing
     /// below it was damaged later, not interrupted.
     pub durable_end: Seq,
+    /// Which journal it is of, see [`super::identity`].
+    pub journal: u64,
 }
 
 /// What is in a cursor file.
@@ -49,6 +51,7 @@ impl Slot {
             .put(&self.generation.to_le_bytes())
             .put(&self.next.to_le_bytes())
             .put(&self.durable_end.to_le_bytes())
+            .put(&self.journal.to_le_bytes())
             .finish()
     }
 
@@ -62,7 +65,8 @@ impl Slot {
             return Some(Err(version));
         }
         take.u32()?;
-        let slot = Slot { generation: take.u64()?, next: take.u64()?, durable_end: take.u64()? };
+        let (generation, next, durable_end) = (take.u64()?, take.u64()?, take.u64()?);
+        let slot = Slot { generation, next, durable_end, journal: take.u64()? };
         let is_sound = (1..SEQ_END).contains(&slot.next) && slot.durable_end < SEQ_END;
         is_sound.then_some(Ok(slot))
     }

@@ -8,6 +8,7 @@ use super::cursor::{Cursor, Kept};
 use super::cursor_file::{FILE_BYTES, file_name};
 use super::damage::{self, Damage, is_full};
 use super::disk::{Disk, DiskFile};
+use super::identity;
 use super::index::Index;
 use super::log::Log;
 use super::progress::Progress;
@@ -61,6 +62,7 @@ impl Engine {
         let files = survey.cursors.len().max(settings.cursors.len()) as u64;
         stats.bytes.fetch_add(bytes + quarantined + files * FILE_BYTES, Relaxed);
 
+        let journal = identity::of(&*lock, &*disk, survey.cursors.iter().filter_map(|(_, slot)| *slot));
         let oldest = recovery.segments.first().map_or(recovery.next, |segment| segment.base);
         let mut kept = Vec::new();
         for sink in &settings.cursors {
@@ -69,7 +71,13 @@ impl Engine {
             if found.is_none() && survey.cursors.iter().any(|(known, _)| *known == name) {
                 recovery.warnings.push(format!("the cursor of sink '{sink}' is damaged: it gets everything again"));
             }
-            let start = found.map_or(oldest, |slot| slot.next);
+            let own = found.filter(|slot| slot.journal == 0 || journal == 0 || slot.journal == journal);
+            if own.is_none() && found.is_some() {
+                recovery
+                    .warnings
+                    .push(format!("the cursor of sink '{sink}' is of another journal: it gets everything again"));
+            }
+            let start = own.map_or(oldest, |slot| slot.next);
             if start < oldest {
                 let last = oldest - 1;
                 recovery
@@ -78,7 +86,7 @@ impl Engine {
                 damage.lost(start..oldest);
             }
             let cursor = Cursor::new(Arc::clone(sink), start);
-            kept.push(Kept::new(cursor, found));
+            kept.push(Kept::new(cursor, found, journal));
         }
         for (name, _) in &survey.cursors {
             if !settings.cursors.iter().any(|sink| file_name(sink) == *name) {

@@ -16,6 +16,7 @@ mod disk;
 mod engine;
 mod entry;
 mod handle;
+mod identity;
 mod index;
 pub mod inspect;
 pub mod lane;

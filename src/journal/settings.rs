@@ -7,6 +7,8 @@ use super::{JournalConfig, Mode, Seq};
 
 /// Largest preallocated segment.
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+/// What the file system takes for directories, the lock, and the rounding of files to its blocks.
+const OVERHEAD_BYTES: u64 = 64 << 10;
 /// Smallest.
 const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 
@@ -29,7 +31,12 @@ impl JournalSettings {
     #[must_use]
     pub fn new(config: &JournalConfig, cursors: Vec<Arc<str>>) -> JournalSettings {
         let segment_bytes = (config.max.0 / 16).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
-        JournalSettings { max_bytes: config.max.0, mode: config.mode, segment_bytes, cursors }
+        JournalSettings {
+            max_bytes: config.max.0.saturating_sub(OVERHEAD_BYTES),
+            mode: config.mode,
+            segment_bytes,
+            cursors,
+        }
     }
 }
 

@@ -95,7 +95,13 @@ impl Log {
         if active.entries == 0 {
             self.forget(active.id, active.base, active.capacity);
         } else {
-            self.index.change(active.id, |segment| segment.is_sealed = true);
+            // What was preallocated is room for others; if it cannot be given back, it stays.
+            let bytes = match active.file.set_len(active.offset) {
+                Ok(()) => active.offset,
+                Err(_) => active.capacity,
+            };
+            self.stats.bytes.fetch_sub(active.capacity - bytes, Relaxed);
+            self.index.change(active.id, |segment| (segment.is_sealed, segment.bytes) = (true, bytes));
         }
     }
 
