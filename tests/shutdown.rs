@@ -269,3 +269,17 @@ fn what_cannot_be_read() {
         assert!(ended.stderr.contains(expected), "no {expected:?} in\n{}", ended.stderr);
     }
 }
+
+/// Scenario: something panics. Guarantee: the whole is drained and ends, and says that it crashed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_the_whole() {
+    let yaml =
+        "sources: {mesh: {type: lines, listen: 127.0.0.1:0}}\nsinks: {n: {type: \"null\"}}\nadmin: {listen: 'off'}\n";
+    let checked = logboom::config::Config::from_text("logboom.yaml", yaml).unwrap();
+    let server = logboom::server::Server::open(checked, logboom::source::sockets::Sockets::default()).unwrap();
+    let (requests, receiver) = tokio::sync::mpsc::channel(1);
+    requests.send(logboom::server::Request::Crash).await.unwrap();
+    let finish = server.run(receiver, None).await;
+    assert!(finish.crashed);
+    assert_eq!(finish.ledger.imbalance(), 0);
+}

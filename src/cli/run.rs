@@ -80,7 +80,8 @@ async fn open(
     Ok((server, requests))
 }
 
-/// What signals ask for: SIGTERM and SIGINT to stop, SIGHUP to reload.
+/// What signals ask for: SIGTERM and SIGINT to stop, SIGHUP to reload. And what a panic asks for, on
+/// whatever thread: a supervisor can start a whole process again, and half of one it does not see.
 fn signals() -> anyhow::Result<mpsc::Receiver<Request>> {
     let (requests, receiver) = mpsc::channel(16);
     let wanted = [
@@ -93,5 +94,13 @@ fn signals() -> anyhow::Result<mpsc::Receiver<Request>> {
         let requests = requests.clone();
         tokio::spawn(async move { while signal.recv().await.is_some() && requests.send(request).await.is_ok() {} });
     }
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        told(panic);
+        tracing::error!("a part of logboom has panicked, which is a bug; stopping");
+        let requests = requests.clone();
+        // It may have to wait behind signals, and a panicking task must not.
+        std::thread::spawn(move || requests.blocking_send(Request::Crash));
+    }));
     Ok(receiver)
 }

@@ -40,7 +40,7 @@ pub async fn stop_again(requests: &mut Receiver<Request>) {
     loop {
         match requests.recv().await {
             Some(Request::Stop) if first.elapsed() > ONE_REQUEST => return,
-            Some(Request::Stop | Request::Reload) => {}
+            Some(_) => {}
             None => return std::future::pending().await,
         }
     }

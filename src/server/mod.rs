@@ -49,6 +49,9 @@ pub enum Request {
     Stop,
     /// Open the output files anew, and read the configuration again.
     Reload,
+    /// Something has panicked: drain, and end with an error. What is left of a process that goes on
+    /// without a part of it nobody can tell.
+    Crash,
 }
 
 /// Reads the configuration again.
@@ -179,11 +182,14 @@ impl Server {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Stop) | None => return Outcome::Stopped,
+                    Some(Request::Crash) => return Outcome::Crashed,
                     Some(Request::Reload) => {
                         // Those that came until now are one; one that comes from now on is another.
                         while let Ok(request) = requests.try_recv() {
-                            if request == Request::Stop {
-                                return Outcome::Stopped;
+                            match request {
+                                Request::Stop => return Outcome::Stopped,
+                                Request::Crash => return Outcome::Crashed,
+                                Request::Reload => {}
                             }
                         }
                         if let Err(error) = self.reload_from(load).await {
