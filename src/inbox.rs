@@ -397,20 +397,22 @@ impl Inbox {
         self.emptier.notify_waiters();
     }
 
-    /// Waits until nothing waits and nothing is in the sink's hand, at most `within`.
-    pub async fn drained(&self, within: Duration) -> bool {
-        let empty = async {
-            loop {
-                let emptied = self.emptied.notified();
-                tokio::pin!(emptied);
-                emptied.as_mut().enable();
-                if self.tally().in_flight == 0 {
-                    return;
-                }
-                emptied.await;
+    /// Waits until nothing waits and nothing is in the sink's hand. Cancel-safe.
+    pub async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.tally().in_flight == 0 {
+                return;
             }
-        };
-        tokio::time::timeout(within, empty).await.is_ok()
+            emptied.await;
+        }
+    }
+
+    /// The same, at most `within`; false when there is something left.
+    pub async fn drained(&self, within: Duration) -> bool {
+        tokio::time::timeout(within, self.empty()).await.is_ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

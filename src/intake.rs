@@ -312,9 +312,17 @@ impl Intake {
     /// Takes an entry of the journal again, for the only sink there is. What finds no room stays
     /// in the journal; false then.
     pub async fn again(&self, entry: Entry, ticket: Arc<Ticket>, done: u64) -> bool {
+        self.entry(entry, From::Journal(ticket, done)).await
+    }
+
+    /// Takes an entry of a journal that is not its own. Sinks are waited for as their `wait_max` says.
+    pub async fn replayed(&self, entry: Entry) {
+        let _ = self.entry(entry, From::Source(None)).await;
+    }
+
+    async fn entry(&self, entry: Entry, from: From) -> bool {
         let Entry { kind, source, peer, received_unix_nano, records, marks, payload } = entry;
         let origin = Origin { source, peer, received_unix_nano };
-        let from = From::Journal(ticket, done);
         let mut work = Work::new(self, origin, &payload, Reservation::default(), None);
         let rewritten = kind == Kind::Otlp && self.rewrites(&payload);
         let ways = self.ways(&from, records, rewritten);

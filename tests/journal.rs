@@ -215,3 +215,30 @@ fn a_journal_is_for_one_process() {
     assert!(refused.stderr.contains("in use by another process"), "{}", refused.stderr);
     server.stop().assert_clean();
 }
+
+/// Scenario: a journal holds lines and requests; they are replayed to a file, all of them and from an
+/// entry on, while the process that has the journal runs. Guarantee: the file has them in order, and
+/// the journal is as it was.
+#[test]
+fn a_journal_is_replayed() {
+    let dead = DeadPort::new();
+    let server = Server::start(&with_dead_upstream(&dead, "durable"));
+    server.send("mesh", &lines(0..1000));
+    eventually("the file has the lines", || server.sink("files", "delivered_records") == 1000);
+    assert_eq!(server.grpc("otlp").export(encoded(["1000 otlp"])).unwrap(), 0);
+    let replay = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_logboom"))
+            .arg("replay")
+            .arg(server.path("journal"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    assert_eq!(numbers(&replay(&["-o", "stdout:raw"])), (0..=1000).collect::<Vec<_>>());
+    let end = server.status()["journal"]["entries"].as_u64().unwrap();
+    assert_eq!(numbers(&replay(&["-o", "stdout:raw", "--from", &end.to_string(), "--speed", "10"])), [1000]);
+    assert_eq!(replay(&["-o", "stdout:raw", "--from", "2100-01-01T00:00:00Z"]), b"");
+    assert_eq!(server.sink("late", "deferred_records") + server.sink("late", "in_flight_records"), 1001);
+}

@@ -50,7 +50,14 @@ impl InputArgs {
 
 /// A checked configuration from a file, or the defaults.
 pub fn file(path: Option<&Path>) -> Result<Checked, ConfigErrors> {
-    path.map_or_else(Draft::defaults, Draft::file)?.finish()
+    with_sinks(path, &[])
+}
+
+/// The same, with the sinks that flags ask for in the place of its own.
+pub fn with_sinks(path: Option<&Path>, output: &[String]) -> Result<Checked, ConfigErrors> {
+    let mut draft = path.map_or_else(Draft::defaults, Draft::file)?;
+    set_all(&mut draft, "sinks", "-o", output, sink)?;
+    draft.finish()
 }
 
 /// Keys and values of one source or sink; the first is its type.

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,13 +31,13 @@ enum Command {
 
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-struct PlaceArgs {
+pub(super) struct PlaceArgs {
     /// Directory of the journal
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
     /// YAML file with a `journal` block
     #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -55,13 +55,29 @@ struct DumpArgs {
     raw: bool,
 }
 
+/// Where to begin.
 #[derive(Clone, Copy, Debug)]
-enum From {
+pub(super) enum From {
     Seq(Seq),
     Received(u64),
 }
 
-fn from(text: &str) -> Result<From, String> {
+impl From {
+    /// Begins after this entry.
+    pub(super) fn is_after(self, seq: Seq) -> bool {
+        matches!(self, From::Seq(from) if seq < from)
+    }
+
+    /// Takes this entry.
+    pub(super) fn takes(self, seq: Seq, entry: &Entry) -> bool {
+        match self {
+            From::Seq(from) => seq >= from,
+            From::Received(from) => entry.received_unix_nano >= from,
+        }
+    }
+}
+
+pub(super) fn from(text: &str) -> Result<From, String> {
     if let Ok(seq) = text.parse() {
         return Ok(From::Seq(seq));
     }
@@ -75,14 +91,9 @@ pub fn journal(args: &JournalArgs) -> Exit {
         Ok(dir) => dir,
         Err(exit) => return exit,
     };
-    let opened = RealDisk::existing(&dir).map_err(|error| format!("cannot open it: {error}"));
-    let inspected = opened.and_then(|disk| Inspection::of(&disk).map_err(|error| error.to_string()));
-    let inspection = match inspected {
+    let inspection = match inspect(&dir) {
         Ok(inspection) => inspection,
-        Err(why) => {
-            complain(&format!("error: journal {}: {why}", dir.display()));
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     match &args.command {
         Command::Check(_) => check(&inspection),
@@ -90,8 +101,17 @@ pub fn journal(args: &JournalArgs) -> Exit {
     }
 }
 
+/// Looks into a directory, or says why not.
+pub(super) fn inspect(dir: &Path) -> Result<Inspection, Exit> {
+    let opened = RealDisk::existing(dir).map_err(|error| format!("cannot open it: {error}"));
+    opened.and_then(|disk| Inspection::of(&disk).map_err(|error| error.to_string())).map_err(|why| {
+        complain(&format!("error: journal {}: {why}", dir.display()));
+        Exit::Usage
+    })
+}
+
 impl PlaceArgs {
-    fn dir(&self) -> Result<PathBuf, Exit> {
+    pub(super) fn dir(&self) -> Result<PathBuf, Exit> {
         if let Some(dir) = &self.dir {
             return Ok(dir.clone());
         }
@@ -204,14 +224,13 @@ fn dump(inspection: &Inspection, args: &DumpArgs) -> Exit {
     let mut out = BufWriter::new(io::stdout().lock());
     let (mut left, mut is_damaged, mut written) = (args.limit, false, Ok(()));
     for segment in inspection.segments() {
-        let is_before = |seq: Seq| matches!(args.from, Some(From::Seq(from)) if seq < from);
-        if left == 0 || written.is_err() || segment.end.is_some_and(|end| is_before(end - 1)) {
+        let begins_after = |seq: Seq| args.from.is_some_and(|from| from.is_after(seq));
+        if left == 0 || written.is_err() || segment.end.is_some_and(|end| begins_after(end - 1)) {
             continue;
         }
         let walked = inspection.walk(&segment, |piece| {
             match piece {
-                Piece::Entry(seq, _) if is_before(seq) => {}
-                Piece::Entry(_, entry) if matches!(args.from, Some(From::Received(from)) if entry.received_unix_nano < from) => {}
+                Piece::Entry(seq, entry) if args.from.is_some_and(|from| !from.takes(seq, &entry)) => {}
                 Piece::Entry(seq, entry) => {
                     written = write(&mut out, seq, &entry, args.raw);
                     left -= 1;

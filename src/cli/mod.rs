@@ -18,6 +18,7 @@ mod journal;
 mod learn;
 mod log;
 mod man;
+mod replay;
 mod run;
 mod schema;
 mod show;
@@ -73,6 +74,8 @@ enum Command {
     Learn(learn::LearnArgs),
     /// Look into a journal, also into one at work: nothing is changed
     Journal(journal::JournalArgs),
+    /// Send what a journal holds to a sink once more: all of it, or from an entry or a time on
+    Replay(Box<replay::ReplayArgs>),
     /// Send realistic mesh traffic to a collector, at a rate or as fast as possible
     Gen(Box<GenArgs>),
     /// Print the JSON Schema of the configuration, for editors
@@ -113,6 +116,7 @@ pub fn main() -> Exit {
         Command::Explain(args) => explain::explain(&args),
         Command::Learn(args) => learn::learn(&args),
         Command::Journal(args) => journal::journal(&args),
+        Command::Replay(args) => replay::replay(*args),
         Command::Gen(args) => generate(&args),
         Command::Schema => schema::schema(),
         Command::Completion(args) => completion::completion(&args, Arguments::command()),

@@ -79,6 +79,15 @@ impl Checked {
         sink.and_then(|sink| sink.wait_max).unwrap_or(WaitMax::Bounded(Duration::ZERO))
     }
 
+    /// The same, and full sinks are waited for without end.
+    #[must_use]
+    pub fn with_patience(mut self) -> Checked {
+        for sink in self.config.sinks.values_mut() {
+            sink.wait_max = Some(WaitMax::Forever);
+        }
+        self
+    }
+
     /// The memory bound as a sum: each holder of memory and how much it may hold.
     #[must_use]
     pub fn memory_bound(&self) -> Vec<(String, u64)> {

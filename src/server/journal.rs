@@ -66,7 +66,7 @@ impl CatchUps {
 
 /// Reads what a source received as that source does. One that is no longer configured is read by
 /// the defaults of its type.
-fn make_intake(config: &Config, wiring: &Wiring, outlet: Outlet) -> MakeIntake {
+pub fn make_intake(config: &Config, wiring: &Wiring, outlet: Outlet) -> MakeIntake {
     let sources = config.sources.clone();
     let redactor = wiring.redactor.clone();
     Box::new(move |name, kind| {

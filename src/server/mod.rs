@@ -7,6 +7,7 @@ mod handover;
 mod journal;
 mod open;
 mod reload;
+mod replay;
 mod sinks;
 mod sources;
 
@@ -28,6 +29,7 @@ use crate::telemetry::{Ledger, Telemetry};
 use drain::stop_again;
 use handover::{Failure, HandedOver};
 pub use handover::{TakenOver, take_over};
+pub use replay::Replay;
 use sinks::SinkUnit;
 use sources::{Sinks, SourceEnd, SourceUnit, Wiring};
 

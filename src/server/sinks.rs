@@ -65,6 +65,11 @@ impl SinkUnit {
         &self.config
     }
 
+    /// Where its records wait.
+    pub fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
     /// How it looks from outside.
     pub fn view(&self) -> &Arc<SinkView> {
         &self.view
