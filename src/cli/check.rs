@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Exit, complain, input, print, refuse};
 use crate::config::{Checked, ConfigErrors};
+use crate::journal::JournalConfig;
 use crate::select;
 use crate::sink::{SinkConfig, SinkKind};
 use crate::source::SourceConfig;
@@ -46,6 +47,10 @@ fn lines(checked: &Checked) -> String {
         let sinks = if sinks.is_empty() { "nowhere".to_owned() } else { sinks.join(", ") };
         out.push_str(&format!("{name} ({source}) -> {sinks}\n"));
     }
+    if let Some(journal) = &config.journal {
+        let JournalConfig { dir, max, mode } = journal;
+        out.push_str(&format!("journal {} ({}, at most {max})\n", dir.display(), mode.as_str()));
+    }
     out.push_str(&format!("admin {}\nmemory {}\nok\n", config.admin.listen, checked.memory_bound_line()));
     out
 }
@@ -78,6 +83,7 @@ fn right(checked: &Checked) -> serde_json::Value {
     json!({
         "valid": true,
         "routes": routes,
+        "journal": config.journal,
         "sources": config.sources.iter().map(|(name, one)| (name.clone(), source(one))).collect::<std::collections::BTreeMap<_, _>>(),
         "sinks": config.sinks.iter().map(|(name, one)| (name.clone(), sink(one))).collect::<std::collections::BTreeMap<_, _>>(),
         "memory_bound_bytes": checked.memory_bound().iter().map(|(_, bytes)| bytes).sum::<u64>(),

@@ -86,6 +86,17 @@ pub enum Mode {
     Durable,
 }
 
+impl Mode {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Buffered => "buffered",
+            Mode::Durable => "durable",
+        }
+    }
+}
+
 /// What a payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
