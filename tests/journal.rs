@@ -242,3 +242,29 @@ fn a_journal_is_replayed() {
     assert_eq!(replay(&["-o", "stdout:raw", "--from", "2100-01-01T00:00:00Z"]), b"");
     assert_eq!(server.sink("late", "deferred_records") + server.sink("late", "in_flight_records"), 1001);
 }
+
+/// Scenario: the process is stopped in order, and then the end of the journal is overwritten, footer
+/// included. Guarantee: `journal check` does not take it for a write that was interrupted.
+#[test]
+fn an_end_that_is_gone_is_damage() {
+    let dead = DeadPort::new();
+    let server = Server::start(&with_dead_upstream(&dead, "durable"));
+    for id in 0..20 {
+        assert_eq!(server.grpc("otlp").export(encoded([format!("entry {id} {}", "x".repeat(1000))])).unwrap(), 0);
+    }
+    let ended = server.stop();
+    let journal = ended.path("journal");
+    let check =
+        || std::process::Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(&journal).output();
+    assert_eq!(check().unwrap().status.code(), Some(0));
+    let files = std::fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path());
+    let segment = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let last = bytes.windows(9).rposition(|it| it == b"entry 18 ").unwrap();
+    bytes[last..].fill(0);
+    std::fs::write(&segment, bytes).unwrap();
+    let checked = check().unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    assert!(said.contains("missing at the end"), "{said}");
+}

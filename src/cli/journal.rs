@@ -177,6 +177,7 @@ fn check(inspection: &Inspection) -> Exit {
     let mut before: Vec<(Seq, u64, u64)> = cursors.iter().map(|cursor| (cursor.next.unwrap_or(1), 0, 0)).collect();
     let mut is_damaged = false;
     let mut out = String::new();
+    let mut last_end = None;
     for segment in inspection.segments() {
         let sum = sum(inspection, &segment, &mut before);
         let end = segment.end.unwrap_or(sum.last.map_or(segment.base, |last| last + 1));
@@ -200,6 +201,13 @@ fn check(inspection: &Inspection) -> Exit {
             out += &format!("  damaged: {damage}\n");
         }
         is_damaged |= !sum.damage.is_empty();
+        last_end = Some(end);
+    }
+    if let Some(end) = last_end.filter(|end| *end < inspection.durable_end())
+        && let Some(damage) = describe(&Piece::Missing(end..inspection.durable_end()))
+    {
+        out += &format!("  damaged: {damage} at the end\n");
+        is_damaged = true;
     }
     for (cursor, (next, entries, records)) in cursors.iter().zip(&before) {
         match cursor.next {

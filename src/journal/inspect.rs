@@ -89,6 +89,13 @@ impl Inspection {
         })
     }
 
+    /// One past the last entry that had reached the disk, as far as the cursors say: what is missing
+    /// below was damaged later, not torn by the end of the process.
+    #[must_use]
+    pub fn durable_end(&self) -> Seq {
+        self.survey.cursors.iter().filter_map(|(_, slot)| *slot).map(|slot| slot.durable_end).max().unwrap_or(0)
+    }
+
     /// The segments, oldest first.
     pub fn segments(&self) -> impl Iterator<Item = SegmentSeen> + '_ {
         self.survey.segments.iter().enumerate().map(|(at, found)| SegmentSeen {
