@@ -152,7 +152,9 @@ impl Shared {
             if wait.unwrap_or_else(PoisonError::into_inner).0.is_ending {
                 return;
             }
-            if self.engine.keep(false) {
+            // Also those that have not moved: they say how much had reached the disk, and so what is
+            // damage at the end, and no torn write.
+            if self.engine.keep(true) {
                 self.queue.has_room();
             }
         }
