@@ -86,7 +86,10 @@ class Logboom:
         return _sample(self._get("/metrics"), name, labels)
 
     def cut_lines(self):
-        """Lines that ended with their connection, not with a line feed."""
+        """Lines that ended with their connection, not with a line feed: known once every connection is read to its
+        end, and a sender that is gone may have left much of its own in the kernel."""
+        ended = until(lambda: self.status()["sources"]["mesh"]["connections"] == 0, 30)
+        self._verdict.expect(ended, "connections are open 30 s after their sender has ended")
         return self.metric("logboom_lines_total", source="mesh", result="partial")
 
     def rss_kib(self, key="VmRSS"):
