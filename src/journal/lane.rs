@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use super::{Cursor, Seq};
 use crate::inbox::Inbox;
+use crate::source::lines::unix_nano_now;
 
 /// See the [module](self).
 pub struct Lane {
@@ -44,6 +45,8 @@ struct State {
     rests: usize,
     /// It was behind for longer than its `wait_max`, with the journal full.
     passed_over: bool,
+    /// Ranges that have expired and are not counted yet.
+    expiring: u32,
 }
 
 /// Where an entry stands.
@@ -143,7 +146,8 @@ impl Lane {
     pub fn new(inbox: Arc<Inbox>, from: Option<Vec<String>>, cursor: Cursor, end: Seq) -> Arc<Lane> {
         let base = cursor.start();
         let behind = (base < end).then_some(base);
-        let state = State { base, steps: VecDeque::new(), behind, left_to: end, rests: 0, passed_over: false };
+        let steps = VecDeque::new();
+        let state = State { base, steps, behind, left_to: end, rests: 0, passed_over: false, expiring: 0 };
         let state = Mutex::new(state);
         Arc::new(Lane { inbox, from, cursor, state, fell_behind: Notify::new() })
     }
@@ -203,18 +207,23 @@ impl Lane {
                 return Some(self.ticket(seq));
             }
         }
-        drop(state);
+        // Still under the lock: a lane that has caught up has nothing deferred.
         self.inbox.defer(records);
         None
     }
 
     /// The inbox has no room for the rest of this entry; from here on it is the journal that has
-    /// it. The rest counts as deferred, unless it `was_deferred` already.
-    pub fn fall_behind(&self, ticket: Arc<Ticket>, rest: Rest, was_deferred: bool) {
+    /// it. The rest counts as deferred, unless it `was_deferred` already. False when the entry has
+    /// expired meanwhile: then the rest is for the caller to give up.
+    #[must_use]
+    pub fn fall_behind(&self, ticket: Arc<Ticket>, rest: Rest, was_deferred: bool) -> bool {
+        let mut state = self.lock();
         if !was_deferred {
             self.inbox.defer(rest.records - rest.done);
         }
-        let mut state = self.lock();
+        if ticket.seq < state.base {
+            return false;
+        }
         state.set_aside(ticket.seq, Some(rest));
         let first = state.behind.is_none();
         if first {
@@ -226,6 +235,7 @@ impl Lane {
             tracing::debug!(sink = %self.inbox.sink(), "the sink falls behind, and is fed from the journal");
         }
         self.fell_behind.notify_one();
+        true
     }
 
     /// Waits until it is behind. Cancel-safe.
@@ -251,6 +261,10 @@ impl Lane {
         }
         state.behind = None;
         state.passed_over = false;
+        if state.expiring == 0 && !state.steps.iter().any(|step| step.kept) {
+            // Entries too broken to say what they held: the journal only knows how much it was in all.
+            self.inbox.give_up_all_deferred(unix_nano_now());
+        }
         tracing::debug!(sink = %self.inbox.sink(), "the sink has caught up, and is fed from memory");
         Next::Nothing
     }
@@ -278,6 +292,12 @@ impl Lane {
     /// count.
     pub fn pass_lost(&self, from: Seq, to: Seq) {
         let mut state = self.lock();
+        let from = from.max(state.base);
+        if state.steps.is_empty() && from == state.base && from < to {
+            // Whole segments: no step for each number.
+            state.base = to;
+            state.behind = state.behind.map(|behind| behind.max(to));
+        }
         for seq in from.max(state.base)..to {
             if state.behind == Some(seq) {
                 state.behind = Some(seq + 1);
@@ -291,7 +311,8 @@ impl Lane {
         self.cursor.advance(state.base);
     }
 
-    /// Gives up all below `to`. What is in the sink's hands stays there.
+    /// Gives up all below `to`. What is in the sink's hands stays there. To be followed by
+    /// [`Lane::counted`] when what has expired is counted.
     pub fn expire(&self, to: Seq) -> Expired {
         let mut state = self.lock();
         let (base, behind) = (state.base, state.behind.unwrap_or(Seq::MAX));
@@ -305,8 +326,15 @@ impl Lane {
             state.behind = Some(to);
         }
         state.passed_over = true;
+        state.expiring += 1;
         self.cursor.advance(state.pass_settled());
         Expired { set_aside, unread }
+    }
+
+    /// What [`Lane::expire`] gave up is counted.
+    pub fn counted(&self) {
+        let mut state = self.lock();
+        state.expiring = state.expiring.saturating_sub(1);
     }
 
     /// True from the first time something was given up until it has caught up.
