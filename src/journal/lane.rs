@@ -22,6 +22,11 @@ use super::{Cursor, Seq};
 use crate::inbox::Inbox;
 use crate::source::lines::unix_nano_now;
 
+mod state;
+
+pub use state::Rest;
+use state::{State, Step};
+
 /// See the [module](self).
 pub struct Lane {
     inbox: Arc<Inbox>,
@@ -30,88 +35,6 @@ pub struct Lane {
     cursor: Cursor,
     state: Mutex<State>,
     fell_behind: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    /// The first entry that is not settled; `steps` begins there.
-    base: Seq,
-    steps: VecDeque<Step>,
-    /// From here on entries are read from the journal; `None` while it keeps up.
-    behind: Option<Seq>,
-    /// One past the last entry that was left to the journal.
-    left_to: Seq,
-    /// How many of the steps have a rest.
-    rests: usize,
-    /// It was behind for longer than its `wait_max`, with the journal full.
-    passed_over: bool,
-    /// Ranges that have expired and are not counted yet.
-    expiring: u32,
-}
-
-/// Where an entry stands.
-#[derive(Clone, Copy, Debug, Default)]
-struct Step {
-    /// Somebody has decided about it.
-    begun: bool,
-    /// Tickets in the hands of inbox, sink and whoever decodes.
-    tickets: u32,
-    /// To be read from the journal.
-    rest: Option<Rest>,
-    /// A sink ended without settling it: for the next start of the process.
-    kept: bool,
-}
-
-/// What of an entry has to be read from the journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rest {
-    /// Records at its beginning that were offered already.
-    pub done: u64,
-    /// All its records.
-    pub records: u64,
-}
-
-impl Step {
-    fn is_settled(&self) -> bool {
-        self.begun && self.tickets == 0 && self.rest.is_none() && !self.kept
-    }
-}
-
-impl State {
-    /// The step of an entry; `None` when it has been passed.
-    fn step(&mut self, seq: Seq) -> Option<&mut Step> {
-        let at = usize::try_from(seq.checked_sub(self.base)?).ok()?;
-        if at >= self.steps.len() {
-            self.steps.resize(at + 1, Step::default());
-        }
-        self.steps.get_mut(at)
-    }
-
-    /// Moves the base over what is settled.
-    fn pass_settled(&mut self) -> Seq {
-        while self.steps.front().is_some_and(Step::is_settled) {
-            self.steps.pop_front();
-            self.base += 1;
-        }
-        self.base
-    }
-
-    /// The first entry to be read from the journal.
-    fn next(&self) -> Option<Seq> {
-        let behind = self.behind?;
-        if self.rests == 0 {
-            return Some(behind);
-        }
-        let set_aside = self.steps.iter().position(|step| step.rest.is_some());
-        Some(set_aside.map_or(behind, |at| self.base + at as u64))
-    }
-
-    /// Sets an entry aside, to be read from the journal, or not any more; returns what was there.
-    fn set_aside(&mut self, seq: Seq, rest: Option<Rest>) -> Option<Rest> {
-        let before = std::mem::replace(&mut self.step(seq)?.rest, rest);
-        self.rests = self.rests + usize::from(rest.is_some()) - usize::from(before.is_some());
-        before
-    }
 }
 
 /// The right to offer one entry to one sink. The entry is settled when the last one is dropped.
@@ -393,5 +316,4 @@ impl fmt::Debug for Lane {
 }
 
 #[cfg(test)]
-#[path = "lane_tests.rs"]
 mod tests;
