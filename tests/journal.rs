@@ -212,8 +212,46 @@ fn a_journal_is_for_one_process() {
     let path = server.path("journal").display().to_string();
     let refused = Server::refused(&config.replace("{dir}/journal", &path));
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("in use by another process"), "{}", refused.stderr);
+    let process = format!("in use by another process, logboom (process {})", server.process());
+    assert!(refused.stderr.contains(&process), "{}", refused.stderr);
+    for dir in ["{dir}/logboom.yaml", "{dir}/logboom.yaml/below"] {
+        let refused = Server::refused(&config.replace("{dir}/journal", dir));
+        assert_eq!(refused.code, 1);
+        assert!(refused.stderr.contains("logboom.yaml is a file: remove it, or name another"), "{}", refused.stderr);
+    }
     server.stop().assert_clean();
+}
+
+/// Scenario: with a backlog the process is started with another `max`, with another sink, and without the
+/// cursor of a sink. Guarantee: it says how many records wait for whom, that there is more than `max`, and which sink
+/// gets everything.
+#[test]
+fn what_waits_is_told_at_start() {
+    let dead = DeadPort::new();
+    let config = with_dead_upstream(&dead, "buffered");
+    let server = Server::start(&config);
+    for part in 0..4 {
+        server.send("mesh", &lines(part * 50_000..(part + 1) * 50_000));
+    }
+    eventually("the file has the lines", || server.sink("files", "delivered_records") == 200_000);
+    let dir = kill(server);
+    let smaller = config
+        .replace(
+            "sources: {mesh: {type: lines, listen: 127.0.0.1:0}, otlp: {type: otlp, grpc: 127.0.0.1:0}}",
+            "sources: {mesh: {type: lines, listen: 127.0.0.1:0}}",
+        )
+        .replace("64MiB", "16MiB")
+        .replace("sinks:\n", "sinks:\n  more: {type: 'null'}\n");
+    let server = Server::start_in(dir, &smaller);
+    server.wait_for_log("records from before wait for this sink");
+    server.wait_for_log("sink=\"late\" records=200000");
+    server.wait_for_log("`max` is 16MiB, and 2");
+    server.wait_for_log("sink 'more' is new here, or its cursor is gone");
+    let dir = kill(server);
+    std::fs::remove_file(dir.path().join("journal/files.cursor")).unwrap();
+    let server = Server::start_in(dir, &smaller);
+    server.wait_for_log("sink 'files' is new here, or its cursor is gone");
+    drop(server);
 }
 
 /// Scenario: a journal holds lines and requests; they are replayed to a file, all of them and from an
@@ -227,12 +265,7 @@ fn a_journal_is_replayed() {
     eventually("the file has the lines", || server.sink("files", "delivered_records") == 1000);
     assert_eq!(server.grpc("otlp").export(encoded(["1000 otlp"])).unwrap(), 0);
     let replay = |arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_logboom"))
-            .arg("replay")
-            .arg(server.path("journal"))
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = replay(&server.path("journal"), arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
@@ -241,6 +274,42 @@ fn a_journal_is_replayed() {
     assert_eq!(numbers(&replay(&["-o", "stdout:raw", "--from", &end.to_string(), "--speed", "10"])), [1000]);
     assert_eq!(replay(&["-o", "stdout:raw", "--from", "2100-01-01T00:00:00Z"]), b"");
     assert_eq!(server.sink("late", "deferred_records") + server.sink("late", "in_flight_records"), 1001);
+}
+
+fn replay(journal: &std::path::Path, arguments: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_logboom"));
+    command.arg("replay").arg(journal).args(arguments).output().unwrap()
+}
+
+/// Scenario: three entries of one segment are damaged. Guarantee: a replay says so once, delivers the others, and ends with
+/// code 1; one that begins behind the damage says nothing of it, and ends with code 0.
+#[test]
+fn damage_is_said_once_and_where_it_matters() {
+    let dead = DeadPort::new();
+    let server = Server::start(&with_dead_upstream(&dead, "durable"));
+    for id in 0..20 {
+        assert_eq!(server.grpc("otlp").export(encoded([format!("{id} entry {}", "x".repeat(1000))])).unwrap(), 0);
+    }
+    let dir = kill(server);
+    let journal = dir.path().join("journal");
+    let files = std::fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path());
+    let segment = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    for id in [3, 7, 11] {
+        let sign = format!("{id} entry ");
+        let at = bytes.windows(sign.len()).position(|it| it == sign.as_bytes()).unwrap();
+        bytes[at] ^= 1;
+    }
+    std::fs::write(&segment, bytes).unwrap();
+    let run = |from: &str| {
+        let output = replay(&journal, &["-o", "stdout:raw", "--from", from]);
+        let said = String::from_utf8_lossy(&output.stderr).matches("is damaged").count();
+        (numbers(&output.stdout).len(), said, output.status.code())
+    };
+    assert_eq!(run("1"), (17, 1, Some(1)));
+    // Entry 12 has the record 11.
+    assert_eq!(run("12"), (8, 1, Some(1)));
+    assert_eq!(run("13"), (8, 0, Some(0)));
 }
 
 /// Scenario: the process is killed once a cursor has said how much is on the disk, and then the end

@@ -70,6 +70,10 @@ impl Engine {
             let name = file_name(sink);
             if found.is_none() && survey.cursors.iter().any(|(known, _)| *known == name) {
                 recovery.warnings.push(format!("the cursor of sink '{sink}' is damaged: it gets everything again"));
+            } else if found.is_none() && oldest < recovery.next {
+                recovery.warnings.push(format!(
+                    "sink '{sink}' is new here, or its cursor is gone: it gets everything that is there"
+                ));
             }
             let own = found.filter(|slot| slot.journal == 0 || journal == 0 || slot.journal == journal);
             if own.is_none() && found.is_some() {
