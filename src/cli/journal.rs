@@ -34,7 +34,7 @@ enum Command {
 pub(super) struct PlaceArgs {
     /// Directory of the journal
     #[arg(value_name = "DIR")]
-    dir: Option<PathBuf>,
+    pub(super) dir: Option<PathBuf>,
     /// YAML file with a `journal` block
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -66,6 +66,14 @@ impl From {
     /// Begins after this entry.
     pub(super) fn is_after(self, seq: Seq) -> bool {
         matches!(self, From::Seq(from) if seq < from)
+    }
+
+    /// Begins with this entry or a later one: what is damaged before it is of no concern.
+    pub(super) fn begins_at_or_after(self, seq: Seq, entry: &Entry) -> bool {
+        match self {
+            From::Seq(from) => seq <= from,
+            From::Received(from) => entry.received_unix_nano < from,
+        }
     }
 
     /// Takes this entry.
@@ -103,7 +111,8 @@ pub fn journal(args: &JournalArgs) -> Exit {
 
 /// Looks into a directory, or says why not.
 pub(super) fn inspect(dir: &Path) -> Result<Inspection, Exit> {
-    let opened = RealDisk::existing(dir).map_err(|error| format!("cannot open it: {error}"));
+    let opened = RealDisk::existing(dir)
+        .map_err(|error| format!("cannot open it: {error}; write the directory that `journal.dir` names"));
     opened.and_then(|disk| Inspection::of(&disk).map_err(|error| error.to_string())).map_err(|why| {
         complain(&format!("error: journal {}: {why}", dir.display()));
         Exit::Usage
