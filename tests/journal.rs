@@ -6,7 +6,9 @@
 mod upstream_util;
 mod util;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -204,6 +206,52 @@ fn a_full_journal_refuses_requests() {
     assert_eq!(delivered(&mock).len(), acknowledged.len() + 1);
 }
 
+/// Scenario: the upstream is away, nothing may expire, the journal is full, and the process is asked to
+/// stop while lines wait. Guarantee: what is the matter can be seen, and every line that was received
+/// is in the file of the sink that has room.
+#[test]
+fn a_full_journal_keeps_no_line_from_a_sink_that_has_room() {
+    let dead = DeadPort::new();
+    let server = Server::start(&format!(
+        "sources: {{mesh: {{type: lines, listen: 127.0.0.1:0}}}}\n\
+         journal: {{dir: '{{dir}}/journal', max: 16MiB, mode: buffered}}\n\
+         sinks:\n  late: {{type: otlp, endpoint: 'http://{}', retry: {{initial: 10ms, max: 50ms}}}}\n  \
+         files: {{type: file, path: '{{dir}}/out', encoding: raw}}",
+        dead.address
+    ));
+    let line = [b"x".repeat(10_000), b"\n".to_vec()].concat();
+    let mut client = server.connect("mesh");
+    let sent = line.clone();
+    let sender = std::thread::spawn(move || while client.write_all(&sent).is_ok() {});
+    eventually("it is full", || server.status()["journal"]["full"] == "max");
+    assert_eq!(server.metric("logboom_journal_full{reason=\"max\"}"), 1.0);
+    assert!(server.page("/readyz").contains("journal: full (max)"), "{}", server.page("/readyz"));
+    assert!(server.has_logged("the journal is full (`max`)"));
+    let ended = server.stop();
+    sender.join().unwrap();
+    let received = ended.count("received", "received");
+    assert!(received > 1000, "{}", ended.ledger());
+    assert_eq!(ended.count("files", "delivered"), received, "{}", ended.ledger());
+    let whole = ended.file("out").split_inclusive(|byte| *byte == b'\n').filter(|found| *found == line).count();
+    assert!(whole as u64 + 1 >= received, "{whole} of {received}");
+}
+
+/// Scenario: the only sink is an upstream that is away. Guarantee: it is ready as long as the journal
+/// takes what comes.
+#[test]
+fn a_journal_that_takes_records_is_ready_without_a_sink() {
+    let dead = DeadPort::new();
+    let server = Server::start(&format!(
+        "sources: {{otlp: {{type: otlp, grpc: 127.0.0.1:0}}}}\n\
+         journal: {{dir: '{{dir}}/journal'}}\n\
+         sinks: {{late: {{type: otlp, endpoint: 'http://{}', retry: {{initial: 10ms, max: 50ms}}}}}}",
+        dead.address
+    ));
+    assert_eq!(server.grpc("otlp").export(encoded(["kept"])).unwrap(), 0);
+    eventually("it is failing", || server.page("/readyz").contains("sink late: failing"));
+    assert!(server.page("/readyz").starts_with("ready\n"), "{}", server.page("/readyz"));
+}
+
 /// Scenario: another process has the journal. Guarantee: the second one says so, and ends.
 #[test]
 fn a_journal_is_for_one_process() {
@@ -277,7 +325,7 @@ fn a_journal_is_replayed() {
 }
 
 fn replay(journal: &std::path::Path, arguments: &[&str]) -> std::process::Output {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_logboom"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logboom"));
     command.arg("replay").arg(journal).args(arguments).output().unwrap()
 }
 
@@ -328,8 +376,7 @@ fn an_end_that_is_gone_is_damage() {
         || std::fs::read(journal.join("late.cursor")).is_ok_and(|it| [32, 4096 + 32].iter().any(|at| it[*at] == 21));
     eventually("a cursor knows of all entries", said_so);
     let _same = kill(server);
-    let check =
-        || std::process::Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(&journal).output();
+    let check = || Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(&journal).output();
     assert_eq!(check().unwrap().status.code(), Some(0));
     let files = std::fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path());
     let segment = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max().unwrap();
@@ -342,4 +389,39 @@ fn an_end_that_is_gone_is_damage() {
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert_eq!(checked.status.code(), Some(1), "{said}");
     assert!(said.contains("missing at the end"), "{said}");
+}
+
+/// Scenario: `journal check` is pointed at something else, at a journal all of whose segments are
+/// gone, and at one with a cursor of another journal. Guarantee: none of them is clean.
+#[test]
+fn what_is_no_whole_journal_is_not_clean() {
+    let check = |dir: &Path| {
+        let checked = Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(dir).output().unwrap();
+        let said = [checked.stdout, checked.stderr].concat();
+        (checked.status.code(), String::from_utf8(said).unwrap())
+    };
+    let journal = || {
+        let dead = DeadPort::new();
+        let server = Server::start(&with_dead_upstream(&dead, "durable"));
+        assert_eq!(server.grpc("otlp").export(encoded(["kept"])).unwrap(), 0);
+        server.stop().dir()
+    };
+    let (one, other) = (journal(), journal());
+    let (code, said) = check(one.path());
+    assert!(code == Some(2) && said.contains("there is no journal in it"), "{said}");
+
+    let dir = one.path().join("journal");
+    assert_eq!(check(&dir).0, Some(0));
+    std::fs::copy(other.path().join("journal/late.cursor"), dir.join("late.cursor")).unwrap();
+    let (code, said) = check(&dir);
+    assert!(code == Some(1) && said.contains("of another journal"), "{said}");
+
+    let dir = other.path().join("journal");
+    for file in std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|it| it == "seg") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    let (code, said) = check(&dir);
+    assert!(code == Some(1) && said.contains("missing at the end"), "{said}");
 }

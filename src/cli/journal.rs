@@ -212,7 +212,9 @@ fn check(inspection: &Inspection) -> Exit {
         is_damaged |= !sum.damage.is_empty();
         last_end = Some(end);
     }
-    if let Some(end) = last_end.filter(|end| *end < inspection.durable_end())
+    // Without a segment there may have been nothing left to keep.
+    let end = last_end.or_else(|| cursors.iter().filter_map(|cursor| cursor.next).min());
+    if let Some(end) = end.filter(|end| *end < inspection.durable_end())
         && let Some(damage) = describe(&Piece::Missing(end..inspection.durable_end()))
     {
         out += &format!("  damaged: {damage} at the end\n");
@@ -229,7 +231,10 @@ fn check(inspection: &Inspection) -> Exit {
             }
             None => out += &format!("cursor {}  damaged: the sink gets everything again\n", cursor.sink),
         }
-        is_damaged |= cursor.next.is_none();
+        if cursor.is_foreign {
+            out += "  of another journal: the sink gets everything again\n";
+        }
+        is_damaged |= cursor.next.is_none() || cursor.is_foreign;
     }
     if inspection.quarantined > 0 {
         out += &format!("quarantine  {} of damaged bytes, for people\n", ByteSize(inspection.quarantined));

@@ -35,7 +35,7 @@ pub fn of_opening(dir: &Path, error: &OpenError) -> anyhow::Error {
             )
         }
         OpenError::Disk { error: cause, .. } => anyhow::anyhow!("journal {name}: {error}; {}", advice(cause)),
-        OpenError::Newer { .. } => anyhow::anyhow!("journal {name}: {error}"),
+        OpenError::Newer { .. } | OpenError::NoJournal => anyhow::anyhow!("journal {name}: {error}"),
     }
 }
 
