@@ -111,6 +111,8 @@ pub struct LatencyReport {
     pub p50: f64,
     /// 99th percentile.
     pub p99: f64,
+    /// 99.9th percentile.
+    pub p99_9: f64,
     /// Longest.
     pub max: f64,
 }
@@ -182,8 +184,8 @@ impl Report {
         if let Some(latency) = self.latency_ms {
             writeln!(
                 out,
-                "answer after: p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms",
-                latency.p50, latency.p99, latency.max
+                "answer after: p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.3} ms",
+                latency.p50, latency.p99, latency.p99_9, latency.max
             )?;
         }
         for (first, last) in &self.ids {
@@ -284,6 +286,7 @@ impl Latency {
         (self.number > 0).then(|| LatencyReport {
             p50: ms(self.quantile(0.5)),
             p99: ms(self.quantile(0.99)),
+            p99_9: ms(self.quantile(0.999)),
             max: ms(self.max),
         })
     }
