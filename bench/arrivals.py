@@ -2,7 +2,8 @@
 
 import re
 
-ID = re.compile(rb"c(\d+)-(\d{12})")
+# Not the end of a UUID that happens to be all digits.
+ID = re.compile(rb"(?<![0-9a-f])c(\d+)-(\d{12})")
 CHUNK = 4 << 20
 
 

@@ -26,6 +26,14 @@ class Load:
         return self.format == "otlp"
 
 
+def source(load, reads="auto"):
+    """The source that takes it; `reads` is its format."""
+    words = ["type: otlp, grpc: '127.0.0.1:0'" if load.otlp else "type: lines, listen: '127.0.0.1:0'"]
+    words += [] if reads == "auto" else [f"format: {reads}"]
+    words += [f"connections_max: {2 * load.connections}"] if load.connections > 200 else []
+    return f"{{{', '.join(words)}}}"
+
+
 @dataclass(frozen=True)
 class Case:
     """What to send through what."""

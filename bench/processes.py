@@ -1,6 +1,5 @@
 """A server under test: started, ready, measured, stopped. What is measured is only this process."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-TICK = 1 / os.sysconf("SC_CLK_TCK")
 READY_MAX_S = 10  # from start to the ready line
 SETTLE_MAX_S = 10  # without progress before records count as lost
 STOP_MAX_S = 15  # from SIGTERM to the end; the default grace is 8 s
@@ -18,6 +16,13 @@ POLL_S = 0.02
 
 class Failure(Exception):
     """A run that came to nothing, and why."""
+
+
+def spent(before, after):
+    """User and system seconds between two times: the sum to the nanosecond, divided as the kernel's ticks are."""
+    total, user, system = (late - early for early, late in zip(before, after))
+    share = user / (user + system) if user + system else 1.0
+    return total * share, total * (1 - share)
 
 
 class Process:
@@ -66,13 +71,10 @@ class Process:
         return "\n".join(f"    {line}" for _, line in self.log[-8:] if line is not None)
 
     def cpu(self):
-        """User and system seconds so far: the sum to the nanosecond, divided as the kernel's ticks are."""
+        """What it has used so far; see `spent`."""
         values = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        user, system = int(values[11]) * TICK, int(values[12]) * TICK
         # The clock of another process (clock_getcpuclockid(3)); threads that ended are in it.
-        total = time.clock_gettime((~self.pid << 3) | 2)
-        share = user / (user + system) if user + system else 1.0
-        return total * share, total * (1 - share)
+        return time.clock_gettime((~self.pid << 3) | 2), int(values[11]), int(values[12])
 
     def memory(self, name="VmHWM"):
         """Resident bytes: the peak so far, or VmRSS, those of now."""
@@ -104,23 +106,25 @@ class Yardstick(Process):
         return (int(done[1]) if done[2] is None else int(done[2])), ended
 
 
+def config(source, sinks, more=""):
+    """One source and some sinks, all else at its default."""
+    outs = "".join(f"  out{number}: {sink}\n" for number, sink in enumerate(sinks))
+    return f"sources:\n  in: {source}\nsinks:\n{outs}{more}admin: {{listen: '127.0.0.1:0'}}\n"
+
+
 class Logboom(Process):
-    """`logboom run` with one source and one sink, all else at its default."""
+    """`logboom run` with a configuration whose listeners have port 0."""
 
-    def __init__(self, binary, workdir, source, sink, more=""):
-        self.config = Path(workdir) / f"logboom-{time.monotonic_ns()}.yaml"
-        self.config.write_text(
-            f"sources:\n  in: {source}\nsinks:\n  out: {sink}\n{more}admin: {{listen: '127.0.0.1:0'}}\n"
-        )
-        super().__init__([binary, "run", "-c", self.config], workdir, r"ready: (.*)")
-        self.address = self._address(r"\b(?:lines|otlp) (127\.0\.0\.1:\d+)")
-        self.admin = self._address(r"\badmin (127\.0\.0\.1:\d+)")
-
-    def _address(self, pattern):
-        if match := re.search(pattern, self.ready[1]):
-            return match[1]
-        self.process.kill()
-        raise Failure(f"the ready line has no /{pattern}/: {self.ready[1]}")
+    def __init__(self, binary, workdir, text):
+        path = Path(workdir) / f"logboom-{time.monotonic_ns()}.yaml"
+        path.write_text(text)
+        super().__init__([binary, "run", "-c", path], workdir, r"ready: (.*)")
+        self.addresses = re.findall(r"\b(?:lines|otlp) (127\.0\.0\.1:\d+)", self.ready[1])
+        admin = re.search(r"\badmin (127\.0\.0\.1:\d+)", self.ready[1])
+        if not self.addresses or not admin:
+            self.process.kill()
+            raise Failure(f"the ready line names no address: {self.ready[1]}")
+        self.address, self.admin = self.addresses[0], admin[1]
 
     def page(self, path):
         with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=5) as response:

@@ -90,6 +90,8 @@ pub struct Report {
     pub seconds: f64,
     /// Records sent in a second.
     pub records_per_second: u64,
+    /// CPU seconds that sending took this process, rendering before it left out.
+    pub cpu_seconds: f64,
     /// Records in requests that were not answered OK, and those a partial success rejected.
     pub refused: u64,
     /// OTLP requests by gRPC code; `PARTIAL_SUCCESS` is OK with rejected records.
@@ -122,6 +124,7 @@ impl Report {
         args: &GenArgs,
         plan: &Plan,
         started: Instant,
+        cpu: Duration,
         tallies: &[Arc<Tally>],
         interrupted: bool,
     ) -> Report {
@@ -150,6 +153,7 @@ impl Report {
             bytes: sum.bytes,
             seconds,
             records_per_second: (sum.records as f64 / seconds.max(1e-9)) as u64,
+            cpu_seconds: cpu.as_secs_f64(),
             refused: sum.refused,
             requests: sum.requests,
             latency_ms: sum.latency.report(),
