@@ -6,6 +6,7 @@ import growth
 import table
 
 PER_NODE = 30  # proxies on a node
+NODE_RATE = 10_000  # records/s of a node that is busy
 BUSY_MAX = 0.6  # of the cores of a machine, so that one can fail and bursts fit
 MACHINE_CORES = 4
 LINK_BYTES = 125e6  # a network of 1 Gbit/s
@@ -23,7 +24,8 @@ class Costs:
             self.of.setdefault(curve.point.series, []).append((curve.point.x, curve.median()))
         self.bytes_in = {it.point.series: it.median("bytes_in") for it in calm}
         self.bytes_out = {it.point.series: it.median("bytes_out") for it in calm}
-        self.rss = max(it.median("rss_bytes") for it in calm)
+        node = next(it for it in calm if it.point.series == growth.CALM_LINES and it.point.x == NODE_RATE)
+        self.rss = node.median("rss_bytes")
         merged = [it for it in curves if it.point.chart == "batch" and it.point.x == 500]
         # What came over a hop is in large requests.
         self.merged = {it.point.series: it.median() for it in merged}
@@ -87,7 +89,7 @@ def _break_even(found, costs):
     rows = [["question", "by these figures"]]
     add = lambda question, answer: rows.append([question, answer])
     add("One logboom a node instead of one a pod, for memory",
-        f"from {-(-node // sidecar):.0f} pods a node on: {table.mib(node)} MiB under load against {sidecar / 2**20:.1f} MiB idle for each sidecar")
+        f"from {-(-node // sidecar):.0f} pods a node on: {table.mib(node)} MiB at {NODE_RATE:,} records/s against {sidecar / 2**20:.1f} MiB idle for each sidecar")
     add("What a record costs while little is to be done",
         f"{calm[1] / 1e3:.1f} µs at {calm[0]:,}/s, {busy[1] / 1e3:.1f} µs at {busy[0]:,}/s: waking up, not records, is what idle nodes pay for")
     add("One gateway machine is enough",
