@@ -209,6 +209,10 @@ fn check(inspection: &Inspection) -> Exit {
         out += &format!("  damaged: {damage} at the end\n");
         is_damaged = true;
     }
+    if let Some(last) = inspection.durable_end().checked_sub(1).filter(|last| *last > 0) {
+        out +=
+            &format!("synced  up to entry {last}, as the cursors say; what is behind it may be cut off by a crash\n");
+    }
     for (cursor, (next, entries, records)) in cursors.iter().zip(&before) {
         match cursor.next {
             Some(_) => {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::batch::{Batch, Origin, Routes};
+use crate::gap::{Missing, Reason};
 use crate::inbox::{Inbox, Put};
 use crate::journal::Seq;
 use crate::journal::lane::{Lane, Rest, Ticket};
@@ -133,7 +134,9 @@ impl Ways {
                 Some(Way::Again(ticket)) => (ticket, true, target.inbox.offer_again(&batch, seen, ticket).await),
             };
             if !taken && let Some(lane) = &target.lane {
-                lane.fall_behind(Arc::clone(ticket), rest, was_deferred);
+                if !lane.fall_behind(Arc::clone(ticket), rest, was_deferred) {
+                    target.inbox.give_up(&expired(origin, rest));
+                }
                 if let Some(way) = way {
                     *way = Way::Later;
                 }
@@ -141,5 +144,17 @@ impl Ways {
         }
         self.done += seen;
         all
+    }
+}
+
+/// The rest of an entry that expired while it was offered.
+fn expired(origin: &Origin, rest: Rest) -> Missing {
+    Missing {
+        source: Arc::clone(&origin.source),
+        peer: origin.peer,
+        records: rest.records - rest.done,
+        first_unix_nano: origin.received_unix_nano,
+        last_unix_nano: origin.received_unix_nano,
+        reason: Reason::Expired,
     }
 }

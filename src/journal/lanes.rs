@@ -203,6 +203,7 @@ impl Lanes {
                 }
             }
         }
+        lane.counted();
         let sink = lane.inbox().sink();
         if first {
             tracing::warn!(
