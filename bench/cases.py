@@ -81,13 +81,17 @@ LINES, JSON = Load(), Load("kuma-json")
 TEXT, KVLIST = Load("otlp"), Load("otlp", body="kvlist")
 
 
+def streams(batch, connections=4):
+    """As many records in flight as plain, within what one connection may have; of a crowd, a request each."""
+    return 1 if connections > 64 else max(2, min(64, 4000 // batch // connections))
+
+
 def _connections(number):
     return Load(connections=number)
 
 
 def _batch(number, connections=4):
-    # As many records in flight as plain, within what one connection may have.
-    return Load("otlp", batch=number, streams=max(2, min(64, 1000 // number)), connections=connections)
+    return Load("otlp", batch=number, streams=streams(number, connections), connections=connections)
 
 
 def _cases():

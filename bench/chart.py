@@ -32,7 +32,8 @@ def bars(title, note, rows):
     """`rows` are (name, median, low, high, words) with shares from 0 to 1."""
     left, row_px, width, right = 250, 24, 860, 160
     bottom = 60 + row_px * len(rows)
-    top_share = max([1.0, *(high for _, _, _, high, _ in rows)])
+    # One that is far over the minimum must not press the others together.
+    top_share = min(max([1.0, *(high for _, _, _, high, _ in rows)]), 1.25)
     at = lambda share: left + (width - left - right) * min(share, top_share) / top_share
     parts = [text(16, 26, title, "title")]
     for share in (0, 0.25, 0.5, 0.75, 1):
@@ -49,10 +50,10 @@ def bars(title, note, rows):
 
 
 def lines(title, x_name, series, *, logarithmic=True):
-    """`series` are (name, [(x, share of 1)]): how a cost grows, each beside the others."""
+    """`series` are (name, [(x, y)]): how a cost grows, each beside the others."""
     import math
 
-    left, width, height, top = 60, 420, 260, 50
+    left, width, height, top = 60, 440, 260, 50
     xs = sorted({x for _, points in series for x, _ in points})
     scale = (lambda x: math.log(max(x, 1e-9))) if logarithmic else float
     low, high = scale(xs[0]), scale(xs[-1])
@@ -62,15 +63,15 @@ def lines(title, x_name, series, *, logarithmic=True):
     parts = [text(16, 24, title, "title")]
     for part in (0, 0.5, 1):
         parts.append(line(left, at_y(part * peak), width - 20, at_y(part * peak), "grid"))
-        parts.append(text(left - 6, at_y(part * peak) + 4, f"{part * peak:.2g}", "soft", "end"))
+        parts.append(text(left - 6, at_y(part * peak) + 4, f"{part * peak:.3g}", "soft", "end"))
     for x in xs:
-        parts.append(text(at_x(x), height - 34, f"{x:g}", "soft", "middle"))
+        parts.append(text(at_x(x), height - 34, f"{x:g}" if x < 1e4 else f"{x / 1e3:g}k", "soft", "middle"))
     parts.append(text(width - 20, height - 16, x_name, "soft", "end"))
     for number, (name, points) in enumerate(series):
         path = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y in points)
         parts.append(f'<polyline class="line{number}" points="{path}"/>')
         parts += [f'<circle class="dot{number}" cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3"/>' for x, y in points]
-        parts.append(text(left + 4 + 150 * number, 42, f"● {name}", f"dot{number}"))
+        parts.append(text(16 + 138 * number, 42, f"● {name}", f"dot{number}"))
     return width, height, parts
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import load as generator
-from cases import FILE, NULL, OTLP, Load, source
+from cases import FILE, NULL, OTLP, Load, source, streams
 from processes import Logboom, config, spent
 
 
@@ -38,7 +38,7 @@ PADDED_BYTES = 90
 
 
 def _otlp(batch, connections=4):
-    return Load("otlp", batch=batch, streams=max(2, min(64, 1000 // batch)), connections=connections)
+    return Load("otlp", batch=batch, streams=streams(batch, connections), connections=connections)
 
 
 def points():

@@ -71,12 +71,18 @@ class Probe(threading.Thread):
                 tail = window[-14:]
 
 
+def _paced(rate, seconds, load):
+    """By number and not by time: what a time cuts off in the middle of a line arrives as well, and nobody counts it."""
+    rate = max(int(rate), 1)
+    return {"rate": rate, "count": max(int(rate * seconds), load.connections)}
+
+
 def lines(program, load, server, file, rate, seconds):
     """Latencies in milliseconds, the samples themselves, and what the generator sent."""
     line = generator.sample_line(program, load.format)
     probe = Probe(server.address, file, line)
     probe.start()
-    sent = generator.send(program, load, server.address, rate=max(int(rate), 1), seconds=seconds)
+    sent = generator.send(program, load, server.address, **_paced(rate, seconds, load))
     probe.over.set()
     probe.join(LATE_MAX_S * 2)
     if probe.failure or probe.is_alive() or not probe.samples_ms:
@@ -86,5 +92,5 @@ def lines(program, load, server, file, rate, seconds):
 
 def otlp(program, load, server, rate, seconds):
     """Latencies in milliseconds as the generator saw them, and what it sent."""
-    sent = generator.send(program, load, server.address, rate=max(int(rate), 1), seconds=seconds)
+    sent = generator.send(program, load, server.address, **_paced(rate, seconds, load))
     return sent.latency_ms, sent

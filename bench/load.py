@@ -26,10 +26,9 @@ class Sent:
     ended_at: float
 
 
-def command(generator, load, address, *, count=None, rate="max", seconds=None, ids=False, per_write=0):
+def command(generator, load, address, *, count, rate="max", ids=False, per_write=0):
     words = [generator, "gen", "--format", load.format, "--rate", rate, "--connections", load.connections, "--json"]
-    words += ["--count", count] if count else []
-    words += ["--duration", f"{round(seconds * 1000)}ms"] if seconds else []
+    words += ["--count", count]
     words += ["--id"] if ids else []
     if load.otlp:
         words += ["--to", f"otlp://{address}", "--body", load.body, "--batch", load.batch, "--streams", load.streams]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from processes import Failure, Logboom, Yardstick, config, spent
 # Runs up to so many records are checked number by number.
 NUMBERED_MAX = 250_000
 HALF_LOAD_S = 1.5
+JOURNAL = "journal"
 
 
 @dataclass
@@ -69,6 +71,7 @@ def measure(options, binary, case, workdir, scale):
         for process in started:
             process.stop(signal.SIGKILL)
         file.unlink(missing_ok=True)
+        shutil.rmtree(Path(workdir) / JOURNAL, ignore_errors=True)
 
 
 def _measure(options, binary, case, workdir, scale, file, started):
@@ -130,8 +133,7 @@ def _start(options, binary, case, workdir, file, started):
         upstream = Logboom(binary, workdir, config(source(case.load, "raw"), [NULL.format()]))
         started.append(upstream)
     sink = case.sink.format(file=file, encoding=case.encoding, upstream=upstream and upstream.address)
-    journal = Path(workdir) / f"journal-{case.name}"
-    more = f"journal: {{dir: '{journal}-{os.urandom(4).hex()}', mode: {case.journal}}}\n" if case.journal else ""
+    more = f"journal: {{dir: {JOURNAL}, mode: {case.journal}}}\n" if case.journal else ""
     started.append(Logboom(binary, workdir, config(source(case.load, case.reads), [sink], more)))
     return started[-1], upstream
 
@@ -154,7 +156,7 @@ def _half_load(options, case, server, file, run):
         )
         expected = sent.records + len(run.samples_ms)
     run.lost += int(already + expected - server.wait_delivered(already + expected)[0])
-    reached = sent.records / max(sent.seconds, seconds)
+    reached = sent.records / sent.seconds
     if reached < 0.9 * run.half_rate:
         run.notes.append(f"half load came to {reached / run.half_rate:.0%} of itself: others had the machine")
     run.rss_bytes = max(run.rss_bytes, server.memory())
@@ -178,7 +180,7 @@ def _settle(case, server, file, run, ids, expected):
     in_file = arrivals.count_in_file(file, b'"timeUnixNano":' if case.encoding == "otlp-json" else b"\n")
     run.lost = max(run.lost, expected - in_file)
     if in_file > expected:
-        run.notes.append(f"{in_file - expected} more in the file than were sent")
+        raise Failure(f"the file is wrong: {in_file - expected} more in it than were sent")
     if run.numbered:
         lines, ordered = case.encoding != "otlp-json", not case.load.otlp
         missing, wrong = arrivals.check_numbers(file, ids, ordered=ordered, lines=lines)

@@ -45,20 +45,20 @@ def arguments():
     parser.add_argument("--scale", type=float, help="times as many records (default 1, with --quick 0.3)")
     parser.add_argument("--binary", action="append", type=Path, help="logboom to measure; may be repeated")
     parser.add_argument("--generator", type=Path, help="logboom that generates (default: the last binary)")
-    parser.add_argument("--acknowledger", type=Path, help="built elsewhere (default: cargo builds it)")
+    parser.add_argument("--yardsticks", type=Path, help="directory of programs built before (default: cargo builds them)")
     parser.add_argument("--no-latency", dest="latency", action="store_false", help="leave out the half load")
     parser.add_argument("--no-peers", dest="with_peers", action="store_false", help="leave out other collectors")
     parser.add_argument("--publish", action="store_true", help="write README.md, docs/benchmarks.md and the chart")
     parser.add_argument("--dir", type=Path, default=BENCH / "results", help="where files are written and results kept")
     parser.add_argument("--list", action="store_true", help="print the cases")
     options = parser.parse_args()
-    # Only a whole run is what the pages say it is.
-    options.whole = not (options.quick or options.case or options.runs or options.scale or options.binary)
+    # Only what has all cases in full is what the pages say it is; they say how many rounds.
+    options.whole = not (options.quick or options.case or options.scale or options.binary)
     options.runs = options.runs or (3 if options.quick else 5)
     options.scale = options.scale or (0.3 if options.quick else 1.0)
     options.binary = [path.resolve() for path in options.binary or [ROOT / "target/release/logboom"]]
     options.generator = (options.generator or options.binary[-1]).resolve()
-    options.acknowledger = options.acknowledger and options.acknowledger.resolve()
+    options.yardsticks = options.yardsticks and options.yardsticks.resolve()
     return options
 
 
@@ -73,15 +73,12 @@ def chosen(options):
     return [case for case in known if case.quick or not options.quick]
 
 
-def build_yardsticks(options, workdir, wanted):
-    """The minimal loop needs no more than the compiler; the acknowledger needs the crates of logboom."""
-    if any(not case.load.otlp for case in wanted):
-        options.yardstick = Path(workdir) / "yardstick"
-        source = BENCH / "yardstick.rs"
-        subprocess.run(["rustc", "-O", "--edition", "2024", source, "-o", options.yardstick], check=True)
-    if any(case.load.otlp for case in wanted) and not options.acknowledger:
-        subprocess.run(["cargo", "build", "--quiet", "--release", "--example", "acknowledger"], cwd=ROOT, check=True)
-        options.acknowledger = ROOT / "target/release/examples/acknowledger"
+def yardsticks_of(options):
+    """The programs to compare with; they use crates of logboom, so cargo builds them."""
+    if not options.yardsticks:
+        subprocess.run(["cargo", "build", "--quiet", "--release", "--examples"], cwd=ROOT, check=True)
+        options.yardsticks = ROOT / "target/release/examples"
+    options.yardstick, options.acknowledger = options.yardsticks / "yardstick", options.yardsticks / "acknowledger"
 
 
 def rounds(options, jobs, workdir):
@@ -129,7 +126,7 @@ def main():
         for number, binary in enumerate(options.binary[:1] if case.peer else options.binary):
             jobs.append((case.name + (f"#{number}" if number else ""), binary, case))
     try:
-        build_yardsticks(options, workdir, wanted)
+        yardsticks_of(options)
         results, checked, failures = rounds(options, jobs, workdir)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
@@ -155,7 +152,7 @@ def main():
     kept.write_text(json.dumps(document, indent=1) + "\n")
     print(f"kept in {os.path.relpath(kept)}, after {document['minutes']} minutes", file=sys.stderr)
     if options.publish and not options.whole:
-        print("not published: only a whole run is (no --quick, --case, --runs, --scale, --binary)", file=sys.stderr)
+        print("not published: only a whole run is (no --quick, --case, --scale, --binary)", file=sys.stderr)
     elif options.publish and not failures:
         report.write(summaries, document)
     return 1 if failures or any(it.broken for it in summaries) else 0

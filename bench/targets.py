@@ -48,8 +48,9 @@ def reached(case, rate, share_of, latency):
 def broken(case, runs):
     """Promises that were not kept, whatever the speed: these fail the whole benchmark."""
     wrong = []
-    if lost := sum(run.lost for run in runs):
-        wrong.append(f"lost {lost}")
+    # One too many is as wrong as one too few.
+    if any(run.lost for run in runs):
+        wrong.append(f"lost {sum(run.lost for run in runs)}")
     if over := [run for run in runs if run.bound_bytes and run.rss_bytes > run.bound_bytes]:
         wrong.append(f"memory over its bound in {len(over)} runs")
     return wrong if not case.peer else []
