@@ -17,7 +17,7 @@ from processes import Failure, Logboom, Yardstick, config, spent
 
 # Runs up to so many records are checked number by number.
 NUMBERED_MAX = 250_000
-HALF_LOAD_S = 1.5
+HALF_LOAD_S, HALF_LOAD_SHORT_S = 1.5, 0.7
 JOURNAL = "journal"
 
 
@@ -61,12 +61,16 @@ class Run:
         return {name: value for name, value in asdict(self).items() if name != "samples_ms"}
 
 
-def measure(options, binary, case, workdir, scale):
-    """Runs `case` once and stops all it started."""
+def measure(options, binary, case, workdir, *, scale, half_load):
+    """Runs `case` once, with half of its load after it or without, and stops all it started."""
     started = []
     file = Path(workdir) / "out.log"
     try:
-        return _measure(options, binary, case, workdir, scale, file, started)
+        server, run, ids, expected = _full_load(options, binary, case, workdir, scale, file, started)
+        if half_load and case.latency and not case.is_yardstick:
+            expected += _half_load(options, case, server, file, run)
+        _settle(case, server, file, run, ids, expected)
+        return run
     finally:
         for process in started:
             process.stop(signal.SIGKILL)
@@ -74,7 +78,7 @@ def measure(options, binary, case, workdir, scale):
         shutil.rmtree(Path(workdir) / JOURNAL, ignore_errors=True)
 
 
-def _measure(options, binary, case, workdir, scale, file, started):
+def _full_load(options, binary, case, workdir, scale, file, started):
     server, upstream = _start(options, binary, case, workdir, file, started)
     records = max(int(case.records * scale), case.load.connections)
     numbered = bool(case.encoding) and not case.is_yardstick and records <= NUMBERED_MAX
@@ -110,10 +114,7 @@ def _measure(options, binary, case, workdir, scale, file, started):
         stolen_share=stolen,
         notes=[f"{count} times {error}" for error, count in sent.errors.items()],
     )
-    if case.latency and not case.is_yardstick and options.latency:
-        expected += _half_load(options, case, server, file, run)
-    _settle(case, server, file, run, sent.ids, expected)
-    return run
+    return server, run, sent.ids, expected
 
 
 def _start(options, binary, case, workdir, file, started):
@@ -146,7 +147,7 @@ def _half_load(options, case, server, file, run):
     """Half of the wall throughput just seen. Returns the records that were sent, which must arrive too."""
     run.half_rate = run.arrived / run.wall_s / 2
     already = server.metrics().get("logboom_delivered_records_total", 0)
-    seconds = HALF_LOAD_S if options.scale >= 0.1 else 0.3
+    seconds = HALF_LOAD_S if options.scale >= 1 else HALF_LOAD_SHORT_S
     if case.load.otlp:
         run.latency_ms, sent = latency.otlp(options.generator, case.load, server, run.half_rate, seconds)
         expected = sent.records - sent.refused

@@ -38,11 +38,11 @@ WARMUP_SCALE = 0.1
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the most important cases, 3 rounds, a third of the records")
+    parser.add_argument("--quick", action="store_true", help="the most important cases, 3 rounds, a fifth of the records")
     parser.add_argument("--case", action="append", metavar="GLOB", help="only cases that match; may be repeated")
     parser.add_argument("--runs", type=int, help="measured rounds (default 5, with --quick 3)")
     parser.add_argument("--warmup", type=int, default=1, help="rounds before, checked record by record (default 1)")
-    parser.add_argument("--scale", type=float, help="times as many records (default 1, with --quick 0.3)")
+    parser.add_argument("--scale", type=float, help="times as many records (default 1, with --quick 0.2)")
     parser.add_argument("--binary", action="append", type=Path, help="logboom to measure; may be repeated")
     parser.add_argument("--generator", type=Path, help="logboom that generates (default: the last binary)")
     parser.add_argument("--yardsticks", type=Path, help="directory of programs built before (default: cargo builds them)")
@@ -55,7 +55,7 @@ def arguments():
     # Only what has all cases in full is what the pages say it is; they say how many rounds.
     options.whole = not (options.quick or options.case or options.scale or options.binary)
     options.runs = options.runs or (3 if options.quick else 5)
-    options.scale = options.scale or (0.3 if options.quick else 1.0)
+    options.scale = options.scale or (0.2 if options.quick else 1.0)
     options.binary = [path.resolve() for path in options.binary or [ROOT / "target/release/logboom"]]
     options.generator = (options.generator or options.binary[-1]).resolve()
     options.yardsticks = options.yardsticks and options.yardsticks.resolve()
@@ -89,7 +89,8 @@ def rounds(options, jobs, workdir):
             print(f"round {round + 1 if round >= 0 else 'warm-up'}: {name}", file=sys.stderr)
             scale = options.scale * (WARMUP_SCALE if round < 0 else 1)
             try:
-                run = measure(options, binary, case, workdir, scale)
+                half_load = options.latency and round >= 0
+                run = measure(options, binary, case, workdir, scale=scale, half_load=half_load)
             except (Failure, OSError) as failure:
                 failures.append(f"{name}: {failure}")
                 print(f"  failed: {failure}", file=sys.stderr)
