@@ -12,7 +12,8 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 def facts():
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
-        "kernel": platform.release(),
+        # Not what a distribution or a host adds to it.
+        "kernel": platform.release().split("-")[0],
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

@@ -16,7 +16,7 @@ from machine import Neighbours
 from processes import Failure, Logboom, Yardstick, config, spent
 
 # Runs up to so many records are checked number by number.
-NUMBERED_MAX = 250_000
+NUMBERED_MAX = 400_000
 HALF_LOAD_S, HALF_LOAD_SHORT_S = 1.5, 0.7
 JOURNAL = "journal"
 

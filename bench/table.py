@@ -16,8 +16,12 @@ def mib(number):
     return f"{number / 2**20:.0f}"
 
 
+def delay(milliseconds):
+    return f"{milliseconds:.2g}" if milliseconds < 10 else f"{milliseconds:.0f}"
+
+
 def delays(latency):
-    return " / ".join(f"{latency[name]:.2g}" if latency[name] < 10 else f"{latency[name]:.0f}" for name in ("p50", "p99", "p99_9"))
+    return " / ".join(delay(latency[name]) for name in ("p50", "p99", "p99_9"))
 
 
 def verdict(summary):
@@ -62,10 +66,10 @@ def short(summaries):
             f"`{it.name}`",
             f"{millions(it.rate.median)} ({millions(it.rate.low)} to {millions(it.rate.high)})",
             f"{it.share.median:.0%}" if it.share else "-",
-            f"{it.latency_ms['p99']:.2g}" if it.latency_ms else "-",
+            delay(it.latency_ms["p99"]) if it.latency_ms else "-",
             mib(it.rss_bytes),
             it.asked or "-",
-            verdict(it),
+            "**misses**" if it.passed is False and not it.broken else verdict(it),
         ])
     return markdown(rows)
 
