@@ -114,8 +114,10 @@ impl Ways {
             let way = self.ways.get_mut(at);
             let (ticket, was_deferred, taken) = match &way {
                 None | Some(Way::Only) => {
-                    let put =
-                        if records == 0 { Put::Accepted } else { target.inbox.put(batch.clone(), hold_until).await };
+                    // What the journal did not take waits for no sink: those that have room get it.
+                    let soon = target.lane.as_ref().map(|_| Instant::now() + LEAVE_BEHIND);
+                    let until = hold_until.map_or(soon, |hold| Some(soon.map_or(hold, |soon| soon.min(hold))));
+                    let put = if records == 0 { Put::Accepted } else { target.inbox.put(batch.clone(), until).await };
                     if put == Put::Shed && target.inbox.settings().wait_max.holds() {
                         all = Put::Shed;
                     }

@@ -116,7 +116,7 @@ impl CatchUp {
             Err(error) => {
                 let (sink, source) = (self.lane.inbox().sink(), &entry.source);
                 tracing::error!(%sink, %source, seq, %error, "an entry of the journal cannot be read, it stays there");
-                ticket.keep();
+                let _stays = ticket.keep();
                 true
             }
         }

@@ -46,9 +46,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// The sink ended without settling what this was for: it stays in the journal.
-    pub fn keep(&self) {
+    /// The sink ended without settling what this was for: it stays in the journal. False when it
+    /// has expired meanwhile: then nobody has it.
+    pub fn keep(&self) -> bool {
         self.keep.store(true, Ordering::Relaxed);
+        self.seq >= self.lane.base()
     }
 }
 

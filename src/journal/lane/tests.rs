@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use proptest::prelude::*;
 
 use super::super::{Cursor, Seq};
 use super::{Lane, Next, Rest, Ticket};
+use crate::batch::{Batch, Origin};
 use crate::config::units::WaitMax;
 use crate::encode::Encoding;
 use crate::inbox::{Inbox, InboxSettings};
@@ -107,6 +109,24 @@ fn what_expires_while_it_is_offered_is_for_the_caller_to_give_up() {
     assert!(!lane.fall_behind(from_journal, rest, true));
     assert_eq!(lane.inbox().tally().deferred, 4, "two of each");
     assert_eq!((cursor.position(), lane.next(3)), (3, Next::Nothing));
+}
+
+#[tokio::test]
+async fn what_expired_in_the_hand_of_a_sink_that_ends_is_not_kept() {
+    let (lane, _) = lane(1, 1);
+    let inbox = lane.inbox();
+    let origin = Origin { source: "mesh".into(), peer: None, received_unix_nano: 1 };
+    let batch = Batch { payload: "abc".into(), records: RECORDS, routes: None, origin };
+    for seq in [1, 2] {
+        let ticket = lane.admit(seq, RECORDS).unwrap();
+        assert!(inbox.offer(&batch, &ticket, Instant::now()).await);
+    }
+    let in_hand = inbox.try_take(usize::MAX);
+    lane.expire(2);
+    lane.counted();
+    drop(in_hand);
+    let tally = inbox.tally();
+    assert_eq!((tally.expired_full, tally.deferred, tally.imbalance()), (RECORDS, RECORDS, 0));
 }
 
 #[test]
