@@ -166,6 +166,10 @@ impl<'a> Fields<'a> {
     }
 
     fn varint_long(&mut self) -> Result<u64, Defect> {
+        if let [low, high @ 0..0x80, ..] = &self.bytes[self.at..] {
+            self.at += 2;
+            return Ok(u64::from(low & 0x7f) | u64::from(*high) << 7);
+        }
         let (value, len) = varint(&self.bytes[self.at..]).ok_or(Defect::Varint)?;
         self.at += len;
         Ok(value)

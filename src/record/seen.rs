@@ -123,10 +123,14 @@ impl SeenKeys {
         let slot = match (0..count).find(holds) {
             Some(slot) => slot,
             None if count < SLOTS && (1..=KEY_MAX).contains(&key.len()) && key.iter().all(|it| is_plain(*it)) => {
-                let member = [FRAGMENT_START, key, FRAGMENT_END].into_iter().flatten();
-                slots[count].iter_mut().zip(member).for_each(|(place, byte)| *place = *byte);
+                let (start, rest) = slots[count].split_at_mut(FRAGMENT_START.len());
+                let (text, rest) = rest.split_at_mut(key.len());
+                start.copy_from_slice(FRAGMENT_START);
+                text.copy_from_slice(key);
+                rest[..FRAGMENT_END.len()].copy_from_slice(FRAGMENT_END);
                 let mut head = [0; HEAD];
-                head.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
+                let len = key.len().min(HEAD);
+                head[..len].copy_from_slice(&key[..len]);
                 let words = head.as_chunks().0.iter().map(|it| u64::from_le_bytes(*it));
                 self.heads[count].iter_mut().zip(words).for_each(|(place, word)| *place = word);
                 self.lens[count] = key.len() as u8;

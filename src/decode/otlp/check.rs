@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::plain::{ShortAttribute, next_short_attribute};
 use super::schema::Message;
 use super::walk::{Watcher, walk};
 use crate::decode::DEPTH_MAX;
-use crate::decode::wire::{Defect, Piece};
+use crate::decode::wire::{Defect, Fields, Piece};
 
 /// How much one request may hold. Depth is [`DEPTH_MAX`] and cannot be set: it bounds recursion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,12 +247,23 @@ impl Watcher for Tally<'_> {
         self.text_value(piece.start..piece.end);
     }
 
-    #[inline(always)]
+    #[inline]
     fn text_attribute(&mut self, key: Range<usize>, text: Range<usize>) {
         // Tags and short lengths are ASCII too, so one look covers both.
         if !is_ascii(&self.raw[key.start..text.end]) {
             self.text_value(key);
             self.text_value(text);
+        }
+    }
+
+    #[inline(always)]
+    fn short_attributes(&mut self, tag: u8, all: Range<usize>) {
+        // Their tags and lengths are ASCII as well, so that one look does for a whole record.
+        if !is_ascii(&self.raw[all.clone()]) {
+            let mut fields = Fields::new(self.raw, all.start, all.end);
+            while let Some(ShortAttribute { key, text }) = next_short_attribute(&mut fields, tag) {
+                self.text_attribute(key, text);
+            }
         }
     }
 

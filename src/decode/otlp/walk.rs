@@ -10,7 +10,8 @@ use crate::decode::wire::{Fields, Piece, Value};
 
 /// What is told of a request, in the order of its bytes.
 pub(super) trait Watcher {
-    /// Whether [`Watcher::text_attribute`] and [`Watcher::text_value`] are told of what is inside.
+    /// Whether [`Watcher::text_attribute`], [`Watcher::short_attributes`] and [`Watcher::text_value`] are
+    /// told of what is inside.
     const SHORT: bool = false;
     /// The field of `parent` that begins at offset `at` holds that message.
     fn enter(&mut self, parent: Message, message: Message, at: usize, piece: Piece) -> Result<(), CheckErrorKind>;
@@ -20,6 +21,9 @@ pub(super) trait Watcher {
     fn text(&mut self, piece: Piece);
     /// The attribute that was entered last is a key and a text. It needs no leaving.
     fn text_attribute(&mut self, _key: Range<usize>, _text: Range<usize>) {}
+    /// The attributes that were entered last, with that tag, are all that stands there, each as
+    /// [`next_short_attribute`] takes it. They need no leaving.
+    fn short_attributes(&mut self, _tag: u8, _all: Range<usize>) {}
     /// The value that was entered last is a text. It needs no leaving.
     fn text_value(&mut self, _text: Range<usize>) {}
     /// A field holds an identifier of the wrong length.
@@ -46,12 +50,15 @@ fn message<W: Watcher>(
             && depth < DEPTH_MAX
             && let Some(tag) = attributes(parent)
         {
-            let mut at = fields.rest().0;
-            while let Some(ShortAttribute { key, text }) = next_short_attribute(&mut fields, tag) {
+            let start = fields.rest().0;
+            let mut at = start;
+            while let Some(ShortAttribute { text, .. }) = next_short_attribute(&mut fields, tag) {
                 let piece = Piece { length_at: at.wrapping_add(1), start: at.wrapping_add(2), end: text.end };
                 watcher.enter(parent, Message::KeyValue, at, piece).map_err(|kind| CheckError { kind, at })?;
                 at = text.end;
-                watcher.text_attribute(key, text);
+            }
+            if start < at {
+                watcher.short_attributes(tag, start..at);
             }
         }
         let Some(field) = fields.next() else { break };
