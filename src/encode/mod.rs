@@ -10,6 +10,7 @@ pub mod json;
 mod lane;
 pub mod otlp;
 pub mod otlp_json;
+mod otlp_short;
 pub mod pretty;
 pub mod raw;
 mod repeats;

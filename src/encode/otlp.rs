@@ -1,5 +1,6 @@
 //! Records as an `ExportLogsServiceRequest` in the protobuf encoding.
 
+use super::otlp_short::{bytes_tag, put_short};
 use crate::decode::otlp::schema::{
     LIST_VALUES, any_value, key_value, log_record, request, resource, resource_logs, scope, scope_logs,
 };
@@ -140,6 +141,9 @@ fn put_record(out: &mut Vec<u8>, record: RecordRef<'_>) {
 
 fn put_key_values(out: &mut Vec<u8>, number: u32, values: Values<'_>) {
     for (key, value) in values {
+        if put_short(out, bytes_tag(number), key, value) {
+            continue;
+        }
         let value_max = value_len_max(value);
         let mark = open(out, number, bytes_len(text_len_max(key)) + bytes_len(value_max));
         put_text_field(out, key_value::KEY, key);
