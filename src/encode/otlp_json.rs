@@ -10,6 +10,7 @@
 //! To check it with another ProtoJSON reader, such as Python's `google.protobuf.json_format`,
 //! turn every `traceId` and `spanId` from hex to base64 first: that is where OTLP/JSON departs.
 
+use super::escape::escape_json;
 use super::value::{bool, bytes, double, hex, int, string};
 use crate::record::{EnvelopeRef, RecordRef, ValueRef, Values};
 
@@ -131,8 +132,10 @@ fn any_value(value: ValueRef<'_>, out: &mut Vec<u8>) {
             double(it, out);
         }
         ValueRef::Text(it) => {
-            key("stringValue", out);
-            string(it, out);
+            // Nearly all values; a constant is copied without a call.
+            out.extend_from_slice(b"\"stringValue\":\"");
+            escape_json(it, out);
+            out.push(b'"');
         }
         ValueRef::Bytes(it) => {
             key("bytesValue", out);
@@ -160,9 +163,12 @@ fn any_value(value: ValueRef<'_>, out: &mut Vec<u8>) {
 fn key_values(members: Values<'_>, out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, (key, value)) in members.enumerate() {
-        out.extend_from_slice(if index > 0 { b",{\"key\":" } else { b"{\"key\":" });
-        string(key, out);
-        out.extend_from_slice(b",\"value\":");
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"key\":\"");
+        escape_json(key, out);
+        out.extend_from_slice(b"\",\"value\":");
         any_value(value, out);
         out.push(b'}');
     }
