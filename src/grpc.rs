@@ -96,22 +96,41 @@ impl Buf for Segments {
     }
 }
 
-/// The body of a request with one message that is not compressed: each piece is sent from where it
-/// stands. tonic copies all of them into a buffer of its own.
+/// The body of a request with one message that is not compressed: each large piece is sent from where
+/// it stands. tonic copies all of them into a buffer of its own.
 #[derive(Debug)]
 pub struct MessageBody {
     pieces: VecDeque<Bytes>,
 }
 
+/// Compression flag and length.
+const HEADER_BYTES: usize = 5;
+/// Smaller pieces are copied together: each would be an HTTP/2 frame and a write of its own.
+const PIECE_BYTES_MIN: usize = 32 << 10;
+
 impl MessageBody {
     /// The segments as one message, of at most 4 GiB, as all messages are.
     #[must_use]
     pub fn new(segments: Segments) -> MessageBody {
-        let mut header = [0; 5];
+        let is_small = |it: &Bytes| it.len() < PIECE_BYTES_MIN;
+        let small: usize = segments.rest.iter().filter(|it| is_small(it)).map(Bytes::len).sum();
         let length = u32::try_from(segments.remaining).unwrap_or(u32::MAX);
-        header[1..].copy_from_slice(&length.to_be_bytes());
-        let mut pieces = segments.rest;
-        pieces.push_front(Bytes::copy_from_slice(&header));
+        let mut joined = Vec::with_capacity(HEADER_BYTES + small);
+        joined.push(0);
+        joined.extend_from_slice(&length.to_be_bytes());
+        let mut pieces = VecDeque::new();
+        for segment in segments.rest {
+            if is_small(&segment) {
+                joined.extend_from_slice(&segment);
+            } else {
+                pieces.extend(
+                    [Bytes::from(std::mem::take(&mut joined)), segment].into_iter().filter(|it| !it.is_empty()),
+                );
+            }
+        }
+        if !joined.is_empty() {
+            pieces.push_back(Bytes::from(joined));
+        }
         MessageBody { pieces }
     }
 }
@@ -139,16 +158,28 @@ mod tests {
 
     #[test]
     fn a_message_is_its_header_and_its_segments() {
-        let mut body = MessageBody::new(["ab", "", "c"].map(Bytes::from).into_iter().collect());
-        let mut sent = Vec::new();
-        while !body.is_end_stream() {
-            let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()))
-            else {
-                panic!("the end came early");
-            };
-            sent.extend_from_slice(frame.data_ref().unwrap());
-        }
-        assert_eq!(sent, b"\0\0\0\0\x03abc");
+        let large = "x".repeat(PIECE_BYTES_MIN);
+        let check = |segments: &[&str], pieces: usize| {
+            let segments: Vec<Bytes> = segments.iter().map(|it| Bytes::copy_from_slice(it.as_bytes())).collect();
+            let whole = segments.concat();
+            let mut body = MessageBody::new(segments.into_iter().collect());
+            assert_eq!(body.pieces.len(), pieces);
+            let mut sent = Vec::new();
+            while !body.is_end_stream() {
+                let Poll::Ready(Some(Ok(frame))) =
+                    Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()))
+                else {
+                    panic!("the end came early");
+                };
+                sent.extend_from_slice(frame.data_ref().unwrap());
+            }
+            assert_eq!(sent, [&[0], &(whole.len() as u32).to_be_bytes()[..], &whole].concat());
+        };
+        check(&[], 1);
+        check(&["ab", "", "c"], 1);
+        check(&[&large], 2);
+        check(&[&large, &large], 3);
+        check(&["a", &large, "b", "c", &large, "d"], 5);
     }
 
     proptest! {
