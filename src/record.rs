@@ -9,6 +9,8 @@
 //! hundred bytes of index for each multiplies hostile input fifty times. One record at a time
 //! keeps memory proportional to the largest record, whose size the sources limit.
 
+use crate::quotes::Quotes;
+
 /// A range of bytes, either in the batch's raw bytes or in the side buffer of the tree that
 /// holds it. Four gigabytes are out of reach: sources limit a payload to far less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -334,6 +336,9 @@ pub struct Record {
     pub dropped_attributes_count: u32,
     /// No two attributes have the same key. False when that is not known.
     pub distinct_keys: bool,
+    /// The body is a line of which only its quotes need an escape, in any encoding, and the texts of the
+    /// attributes need none. `None` when that is not known.
+    pub plain: Option<Quotes>,
     /// The body: one value, or none. A body that was sent as the empty value is a range of one.
     pub body: Range,
     /// The attributes: any number of siblings.
@@ -348,6 +353,11 @@ impl Record {
         let mut tree = std::mem::take(&mut self.tree);
         tree.clear();
         *self = Record { tree, ..Record::default() };
+    }
+
+    /// It is not known any more what needs no escape: texts were changed.
+    pub fn forget_plain(&mut self) {
+        self.plain = None;
     }
 }
 
@@ -422,11 +432,12 @@ pub struct Values<'a> {
     at: u32,
     end: u32,
     distinct: bool,
+    plain: bool,
 }
 
 impl<'a> Values<'a> {
     fn new(raw: &'a [u8], tree: &'a Tree, range: Range) -> Self {
-        Values { raw, tree, at: range.start, end: range.end, distinct: false }
+        Values { raw, tree, at: range.start, end: range.end, distinct: false, plain: false }
     }
 
     /// True when nothing is left.
@@ -439,6 +450,12 @@ impl<'a> Values<'a> {
     #[must_use]
     pub(crate) fn are_distinct(&self) -> bool {
         self.distinct
+    }
+
+    /// True when it is known, without looking, that no text needs an escape.
+    #[must_use]
+    pub(crate) fn are_plain(&self) -> bool {
+        self.plain
     }
 
     /// The keys alone.
@@ -483,35 +500,17 @@ impl<'a> Values<'a> {
         Some((member, value))
     }
 
-    /// The next member, where its key stands ready and its value is a whole number, text, or a
-    /// list of one text: the beginning of the member as a block of which so many bytes count, and the value. A member that
-    /// is not returned is not passed either; [`Values::skip`] passes one that is.
-    #[inline(always)]
-    pub(crate) fn short(&self) -> Option<(&'a [u8; FRAGMENT_BLOCK], usize, Short<'a>)> {
-        let Node { key, value } = self.tree.nodes.get(self.at as usize..self.end as usize)?.first()?;
-        let len = (key.len as usize).wrapping_add(FRAGMENT_START.len() + FRAGMENT_END.len());
-        // Of what does not stand in the side buffer the distance is larger than that.
-        let start = key.start.wrapping_sub(SIDE + FRAGMENT_START.len() as u32);
-        if start >= self.tree.plain_side || len > FRAGMENT_BLOCK {
-            return None;
-        }
-        let block = self.tree.side.get(start as usize..)?.first_chunk()?;
-        let value = match *value {
-            Value::Text(span) => Short::Text(self.tree.text(self.raw, span)),
-            Value::Int(it) => Short::Int(it),
-            Value::Array { nodes: 1 } => match self.tree.nodes.get(self.at as usize + 1)?.value {
-                Value::Text(span) => Short::List(self.tree.text(self.raw, span)),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some((block, len, value))
+    /// The members that stand first, as long as they are short.
+    #[inline]
+    pub(crate) fn shorts(&self) -> Shorts<'a> {
+        let Tree { nodes, side, plain_side, .. } = self.tree;
+        let nodes = nodes.get(self.at as usize..self.end as usize).unwrap_or_default();
+        Shorts { nodes: nodes.iter(), raw: self.raw, side, plain_side: *plain_side }
     }
 
-    /// Passes a member that [`Values::short`] returned.
-    #[inline(always)]
-    pub(crate) fn skip(&mut self, value: Short<'_>) {
-        self.at += if let Short::List(_) = value { 2 } else { 1 };
+    /// Passes the members that were taken.
+    pub(crate) fn skip_to(&mut self, rest: &Shorts<'_>) {
+        self.at = self.end - rest.nodes.len() as u32;
     }
 
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
@@ -531,15 +530,76 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Members as long as their keys stand ready and their values are whole numbers, texts, or lists of one
+/// text.
+#[derive(Clone, Debug)]
+pub(crate) struct Shorts<'a> {
+    nodes: std::slice::Iter<'a, Node>,
+    raw: &'a [u8],
+    side: &'a [u8],
+    plain_side: u32,
+}
+
+impl<'a> Iterator for Shorts<'a> {
+    /// The beginning of the member as a block of which so many bytes count, and the value.
+    type Item = (&'a [u8; FRAGMENT_BLOCK], usize, Short<'a>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let Node { key, value } = self.nodes.next()?;
+        let len = (key.len as usize).wrapping_add(FRAGMENT_START.len() + FRAGMENT_END.len());
+        // Of what does not stand in the side buffer the distance is larger than that.
+        let start = key.start.wrapping_sub(SIDE + FRAGMENT_START.len() as u32);
+        if start >= self.plain_side || len > FRAGMENT_BLOCK {
+            return None;
+        }
+        let block = self.side.get(start as usize..)?.first_chunk()?;
+        let value = match *value {
+            Value::Text(span) => Short::Text(self.text(span)?),
+            Value::Int(it) => Short::Int(it),
+            Value::Array { nodes: 1 } => match self.nodes.next()?.value {
+                Value::Text(span) => Short::List(self.text(span)?),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some((block, len, value))
+    }
+}
+
+impl<'a> Shorts<'a> {
+    #[inline(always)]
+    fn text(&self, span: Span) -> Option<Text<'a>> {
+        Text::of(span, self.raw, self.side)
+    }
+}
+
+/// A text, and what stands behind it: it can be read in blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<'a> {
+    /// From its first byte to the end of the buffer it stands in.
+    pub onwards: &'a [u8],
+    /// Its length.
+    pub len: usize,
+}
+
+impl<'a> Text<'a> {
+    #[inline(always)]
+    fn of(span: Span, raw: &'a [u8], side: &'a [u8]) -> Option<Text<'a>> {
+        let bytes = if span.start & SIDE != 0 { side } else { raw };
+        Some(Text { onwards: bytes.get((span.start & !SIDE) as usize..)?, len: span.len as usize })
+    }
+}
+
 /// A value that most members have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Short<'a> {
     /// Text.
-    Text(&'a [u8]),
+    Text(Text<'a>),
     /// A whole number.
     Int(i64),
     /// A list of one text, as headers are.
-    List(&'a [u8]),
+    List(Text<'a>),
 }
 
 /// How a member of an object begins.
@@ -627,8 +687,17 @@ impl<'a> RecordRef<'a> {
     /// The attributes.
     #[must_use]
     pub fn attributes(&self) -> Values<'a> {
-        let Record { tree, attributes, distinct_keys, .. } = self.record;
-        Values { distinct: *distinct_keys, ..Values::new(self.raw, tree, *attributes) }
+        let Record { tree, attributes, distinct_keys, plain, .. } = self.record;
+        Values { distinct: *distinct_keys, plain: plain.is_some(), ..Values::new(self.raw, tree, *attributes) }
+    }
+
+    /// The body, where it is a line of which only the quotes need an escape, and their places in it.
+    #[must_use]
+    pub(crate) fn plain_line(&self) -> Option<(Text<'a>, &'a [u32])> {
+        let Record { tree, body, plain, .. } = self.record;
+        let quotes = plain.as_ref()?.places();
+        let Value::Text(span) = tree.nodes.get(body.start as usize)?.value else { return None };
+        Some((Text::of(span, self.raw, &tree.side)?, quotes))
     }
 
     /// Resource and scope.

@@ -6,6 +6,7 @@ use memchr::memchr;
 use super::reader::{Outcome, Reader};
 use super::reason::Reason;
 use super::{Scratch, Visitor};
+use crate::block::BLOCK;
 use crate::record::{Range, RecordRef, Span, Tree, Value};
 use crate::redact::{Redactor, Understood};
 
@@ -155,6 +156,7 @@ pub fn decode(
         peer.push(mark, outcome.reason, settings.reader, &mut record.tree, &mut counts);
         record.attributes.end = record.tree.position();
         if let Some(redactor) = settings.redactor {
+            record.forget_plain();
             redactor.apply(payload, record, Understood::of(&outcome));
         }
         // Callers hand in slices of bounded size, so there is nothing to stop early for.
@@ -177,7 +179,12 @@ struct Peer {
 
 impl Peer {
     fn write(settings: &LineSettings<'_>, tree: &mut Tree) -> Peer {
-        Peer { address: settings.peer_address.map(|it| tree.keep(it.as_bytes())), port: settings.peer_port }
+        let address = settings.peer_address.map(|it| {
+            // With room behind it: encoders read short texts in blocks.
+            let padded = tree.keep(&[it.as_bytes(), &[b' '; BLOCK]].concat());
+            padded.part(0, it.len())
+        });
+        Peer { address, port: settings.peer_port }
     }
 
     /// Pushes what the collector knows about a line.

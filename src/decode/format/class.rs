@@ -94,7 +94,7 @@ impl Class {
         STEPS.set(STEPS.get() + 1 + text.len() as u64);
         if let Class::Run { bytes, max } = self {
             let short = text.len() <= *max || Lengths::default().fit(text, 0..text.len(), *max);
-            return short && (*bytes == Bytes::Any || bytes.run_end(text, 0) == text.len());
+            return short && bytes.are_all(text);
         }
         match (self, text) {
             (_, b"" | b"-") => true,
@@ -220,6 +220,16 @@ impl Bytes {
             Bytes::Word => 16,
             Bytes::Hex => 32,
             Bytes::Any => 64,
+        }
+    }
+
+    /// True for a text of these bytes.
+    #[inline]
+    fn are_all(self, text: &[u8]) -> bool {
+        match self {
+            Bytes::Any => true,
+            _ if self.has_long_values() => self.run_end(text, 0) == text.len(),
+            _ => text.iter().fold(self.bit(), |all, byte| all & TABLE[*byte as usize]) != 0,
         }
     }
 

@@ -26,7 +26,8 @@ impl Reader {
         if let Some((plain, reading)) = self.plain(payload, start, end, &mut space.places, &mut space.fields) {
             record.distinct_keys = plain.distinct;
             let reason = (reading == Reading::Ambiguous).then_some(Reason::Ambiguous);
-            let ascii = is_ascii(line);
+            record.plain = space.places.plain();
+            let ascii = record.plain.is_some() || is_ascii(line);
             if ascii {
                 space.fields.set_ascii();
             }
