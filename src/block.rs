@@ -39,7 +39,14 @@ impl Block {
     #[inline(always)]
     #[must_use]
     pub fn unprintable_or_backslash(self) -> u32 {
-        (self.is_unprintable() | self.is(b'\\')).to_bitmask()
+        self.marks().marked.to_bitmask()
+    }
+
+    /// Marks at what [`Block::unprintable_or_backslash`] finds, to be gathered from many blocks.
+    #[inline(always)]
+    #[must_use]
+    pub fn marks(self) -> Marks {
+        Marks { marked: self.is_unprintable() | self.is(b'\\'), beyond_ascii: self.0 }
     }
 
     /// The first places, so many of them: all for as many as a block has, or more.
@@ -58,6 +65,37 @@ impl Block {
     #[inline(always)]
     fn is_unprintable(self) -> i8x32 {
         self.0.simd_lt(i8x32::splat(0x20)) | self.is(0x7F)
+    }
+}
+
+/// What was found in some blocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    marked: i8x32,
+    /// Below zero where a byte was not ASCII.
+    beyond_ascii: i8x32,
+}
+
+impl Marks {
+    /// What either has.
+    #[inline(always)]
+    #[must_use]
+    pub fn and(self, other: Marks) -> Marks {
+        Marks { marked: self.marked | other.marked, beyond_ascii: self.beyond_ascii | other.beyond_ascii }
+    }
+
+    /// True when there was something.
+    #[inline(always)]
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.marked.to_bitmask() != 0
+    }
+
+    /// True when there was a byte that is not ASCII.
+    #[inline(always)]
+    #[must_use]
+    pub fn beyond_ascii(self) -> bool {
+        self.beyond_ascii.to_bitmask() != 0
     }
 }
 
@@ -82,6 +120,9 @@ mod tests {
             }
             prop_assert_eq!(block.unprintable(), places(&bytes, unprintable));
             prop_assert_eq!(block.unprintable_or_backslash(), places(&bytes, |it| unprintable(it) || it == b'\\'));
+            let marks = Marks::default().and(block.marks());
+            prop_assert_eq!(marks.any(), block.unprintable_or_backslash() != 0);
+            prop_assert_eq!(marks.beyond_ascii(), !bytes.is_ascii());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The quotes of a line: they say where the values of most formats begin and end, and what of the line a
 //! JSON string escapes. Found once, for both.
 
-use crate::block::{BLOCK, Block};
+use crate::block::{BLOCK, Block, Marks};
 
 /// Most quotes of a line that are remembered.
 const QUOTES_MAX: usize = 32;
@@ -12,12 +12,13 @@ pub struct Quotes {
     places: [u32; QUOTES_MAX],
     count: u32,
     only: bool,
+    ascii: bool,
 }
 
 impl Quotes {
     /// Those of a line. False when there are too many to remember; then nothing is known of them.
     pub fn find(&mut self, line: &[u8]) -> bool {
-        let (mut count, mut others) = (0usize, 0);
+        let (mut count, mut marks) = (0usize, Marks::default());
         let mut padded = [b' '; BLOCK];
         let (blocks, rest) = line.as_chunks::<BLOCK>();
         padded[..rest.len()].copy_from_slice(rest);
@@ -25,7 +26,7 @@ impl Quotes {
         let mut start = 0u32;
         for bytes in blocks.iter().chain([&padded]) {
             let block = Block::new(bytes);
-            others |= block.unprintable_or_backslash();
+            marks = marks.and(block.marks());
             let mut quotes = block.equal(b'"');
             while quotes != 0 {
                 let Some(place) = self.places.get_mut(count) else { return false };
@@ -35,7 +36,9 @@ impl Quotes {
             }
             start = start.wrapping_add(BLOCK as u32);
         }
-        (self.count, self.only) = (count as u32, others == 0);
+        self.count = count as u32;
+        self.ascii = !marks.beyond_ascii();
+        self.only = if self.ascii { !marks.any() } else { has_nothing_to_escape(line) };
         true
     }
 
@@ -46,12 +49,29 @@ impl Quotes {
         self.places.get(..self.count as usize).unwrap_or_default()
     }
 
-    /// True when all else is printable ASCII without backslashes: nothing but the quotes needs an escape.
+    /// True when nothing but the quotes needs an escape, in any encoding: there are no controls, no
+    /// backslashes, and all is UTF-8 without characters that are not seen.
     #[inline]
     #[must_use]
     pub fn are_all_to_escape(&self) -> bool {
         self.only
     }
+
+    /// True when the line is ASCII.
+    #[inline]
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.ascii
+    }
+}
+
+/// True for UTF-8 without controls, backslashes, and the bytes that all characters begin with that encoders
+/// hide, and some others: C1 controls, separators of lines, what changes the direction of text, and the byte
+/// order mark.
+#[cold]
+fn has_nothing_to_escape(line: &[u8]) -> bool {
+    let is_harmless = |byte: u8| !(byte.is_ascii_control() | matches!(byte, b'\\' | 0xC2 | 0xE2 | 0xEF));
+    line.iter().fold(true, |all, byte| all & is_harmless(*byte)) && std::str::from_utf8(line).is_ok()
 }
 
 #[cfg(test)]
@@ -69,9 +89,9 @@ mod tests {
             let found = quotes.find(&line);
             prop_assert_eq!(found, places.len() <= QUOTES_MAX);
             if found {
-                let only = line.iter().all(|byte| matches!(byte, 0x20..0x7F) && *byte != b'\\');
                 prop_assert_eq!(quotes.places(), &places[..]);
-                prop_assert_eq!(quotes.are_all_to_escape(), only);
+                prop_assert_eq!(quotes.is_ascii(), line.is_ascii());
+                prop_assert_eq!(quotes.are_all_to_escape(), has_nothing_to_escape(&line));
             }
         }
     }

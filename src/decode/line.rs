@@ -101,7 +101,7 @@ impl LineCounts {
         self.mojibake += u64::from(outcome.applied.mojibake);
         self.stray_quotes += u64::from(outcome.stray_quotes);
         // JSON that was understood is UTF-8; looking at the line again is cheap where it is ASCII.
-        let is_text = outcome.ascii || line.is_ascii() || std::str::from_utf8(line).is_ok();
+        let is_text = outcome.text || line.is_ascii() || std::str::from_utf8(line).is_ok();
         self.invalid_utf8 += u64::from(!is_text);
     }
 }

@@ -77,6 +77,7 @@ fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &m
 
 /// As [`escape_json`], for a text of which nothing but the quotes at these places needs an escape: what
 /// stands between two of them is copied as blocks.
+#[inline(never)]
 pub(super) fn escape_quotes_at(text: Text<'_>, quotes: &[u32], out: &mut Vec<u8>) {
     let Text { onwards, len } = text;
     let start = out.len();
@@ -107,15 +108,19 @@ fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, quotes: &[u3
 /// Copies `from[begin..end]` to a place in blocks, and says where it ends; `None` where there is no whole
 /// block to read, or to write.
 #[inline(always)]
-fn copy_blocks(room: &mut [u8], mut at: usize, from: &[u8], mut begin: usize, end: usize) -> Option<usize> {
-    let behind = at.wrapping_add(end.wrapping_sub(begin));
+fn copy_blocks(room: &mut [u8], at: usize, from: &[u8], begin: usize, end: usize) -> Option<usize> {
+    let (mut room, mut from) = (room.get_mut(at..)?, from.get(begin..)?);
+    let len = end.wrapping_sub(begin);
+    let mut left = len;
     loop {
-        let place: &mut [u8; BLOCK] = room.get_mut(at..)?.first_chunk_mut()?;
-        *place = *from.get(begin..)?.first_chunk()?;
-        (at, begin) = (at.wrapping_add(BLOCK), begin.wrapping_add(BLOCK));
-        if begin >= end {
-            return Some(behind);
+        let (block, behind) = from.split_first_chunk::<BLOCK>()?;
+        let place;
+        (place, room) = room.split_first_chunk_mut::<BLOCK>()?;
+        *place = *block;
+        if left <= BLOCK {
+            return Some(at.wrapping_add(len));
         }
+        (left, from) = (left.wrapping_sub(BLOCK), behind);
     }
 }
 
@@ -274,6 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::quotes::Quotes;
 
     fn written(escape: fn(&[u8], &mut Vec<u8>), bytes: &[u8]) -> Vec<u8> {
         let mut out = b"before ".to_vec();
@@ -347,12 +353,22 @@ mod tests {
         }
 
         #[test]
-        fn quotes_at_known_places(text in "[ -!#-\\[\\]-~]{0,40}(\"{0,2}[ -!#-\\[\\]-~]{0,40}){0,9}", behind in 0usize..100) {
-            let places: Vec<u32> = text.bytes().zip(0..).filter(|(byte, _)| *byte == b'"').map(|(_, at)| at).collect();
+        fn quotes_at_known_places(text in prop_oneof!["[ -!#-\\[\\]-~\"]{0,300}", "([ -~]{0,30}\"?\\PC?){0,9}"], behind in 0usize..100) {
+            let mut quotes = Quotes::default();
+            prop_assume!(quotes.find(text.as_bytes()) && quotes.are_all_to_escape());
             let onwards = text.clone() + &"\"".repeat(behind);
             let mut out = b"before".to_vec();
-            escape_quotes_at(Text { onwards: onwards.as_bytes(), len: text.len() }, &places, &mut out);
+            escape_quotes_at(Text { onwards: onwards.as_bytes(), len: text.len() }, quotes.places(), &mut out);
             prop_assert_eq!(&out[6..], written(escape_json, text.as_bytes()));
+        }
+
+        #[test]
+        fn what_needs_no_escape_gets_none(text in "[ !#-~¡-\u{3000}\u{D7FF}\u{FEFE}-\u{FFFD}🦀]{0,9}") {
+            let mut quotes = Quotes::default();
+            if quotes.find(text.as_bytes()) && quotes.are_all_to_escape() {
+                prop_assert_eq!(written(escape_json, text.as_bytes()), text.as_bytes());
+                prop_assert_eq!(written(escape_text, text.as_bytes()), text.as_bytes());
+            }
         }
 
         #[test]

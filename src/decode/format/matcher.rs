@@ -165,9 +165,7 @@ impl Matcher {
         for ((slot, place), pair) in self.slots[self.prefix..].iter().zip(places).zip(pairs) {
             let Some(&[end, ..]) = pair.first_chunk::<1>() else { return false };
             let Some(text) = line.get(begin..end as usize) else { return false };
-            if !(slot.after.stands_at(line, end as usize, line.len())
-                && (slot.class.takes_all() || slot.class.fits(text)))
-            {
+            if !(slot.after.stands_at(line, end as usize, line.len()) && slot.class.fits(text)) {
                 return false;
             }
             *place = Place::new(begin, end as usize);
