@@ -96,6 +96,18 @@ pub enum Outcome {
     },
 }
 
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Settled(Outcome),
+    /// The journal keeps it for the next start.
+    Kept,
+    /// The journal has given it up while the sink had it.
+    Expired,
+    /// There is no journal.
+    Abandoned,
+}
+
 /// A batch in the hand of a sink, to be settled exactly once. One that is dropped unsettled
 /// counts as abandoned, or stays in the journal: a delivery can be lost, never forged.
 #[derive(Debug)]
@@ -117,14 +129,17 @@ impl Delivery {
     }
 
     fn release(&mut self, outcome: Option<Outcome>) {
+        let end = match (outcome, &self.ticket) {
+            (Some(outcome), _) => End::Settled(outcome),
+            (None, Some(ticket)) if ticket.keep() => End::Kept,
+            (None, Some(_)) => End::Expired,
+            (None, None) => End::Abandoned,
+        };
         // Room first, then the state that speaks about it.
         self.room = None;
-        self.inbox.settled(&self.batch, outcome, self.ticket.is_some());
+        self.inbox.settled(&self.batch, end);
         // At last the cursor: what it has passed is gone.
-        match (self.ticket.take(), outcome) {
-            (Some(ticket), None) => ticket.keep(),
-            (ticket, _) => drop(ticket),
-        }
+        self.ticket = None;
     }
 }
 
@@ -341,14 +356,15 @@ impl Inbox {
         taken
     }
 
-    fn settled(&self, batch: &Batch, outcome: Option<Outcome>, journaled: bool) {
+    fn settled(&self, batch: &Batch, end: End) {
         let mut state = self.lock();
         state.tally.in_flight -= batch.records;
-        match outcome {
-            None if journaled => state.tally.deferred += batch.records,
-            None => state.tally.abandoned += batch.records,
-            Some(Outcome::Done) => state.tally.delivered += batch.records,
-            Some(Outcome::Refused { records }) => {
+        match end {
+            End::Kept => state.tally.deferred += batch.records,
+            End::Expired => state.tally.expired_full += batch.records,
+            End::Abandoned => state.tally.abandoned += batch.records,
+            End::Settled(Outcome::Done) => state.tally.delivered += batch.records,
+            End::Settled(Outcome::Refused { records }) => {
                 let failed = records.min(batch.records);
                 state.tally.failed += failed;
                 state.tally.delivered += batch.records - failed;

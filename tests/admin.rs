@@ -12,6 +12,7 @@ use logboom::batch::{Batch, Origin};
 use logboom::budget::Shares;
 use logboom::config::units::WaitMax;
 use logboom::inbox::{Inbox, InboxSettings, Outcome};
+use logboom::journal::JournalStats;
 use logboom::telemetry::{
     GrpcCode, Health, Inflow, Inflows, LineResult, RejectReason, RepairReason, SinkMetric, SinkSample, SinkView,
     SourceKind, SourceStats, Telemetry, TelemetrySettings,
@@ -46,6 +47,10 @@ struct World {
 }
 
 fn world() -> World {
+    world_with(Some(Arc::default()))
+}
+
+fn world_with(journal: Option<Arc<JournalStats>>) -> World {
     let mesh = SourceStats::new("mesh", SourceKind::Lines);
     let otlp = SourceStats::new("otlp", SourceKind::Otlp);
     let files = inbox("files", 1 << 20, WaitMax::Forever);
@@ -81,7 +86,7 @@ fn world() -> World {
         sinks: vec![Arc::new(files_view), Arc::new(upstream_view)],
         budget: Shares::new(64 << 20, 16 << 20, Some(16 << 20)),
         memory_bound: vec![("budget".to_owned(), 1000), ("connections".to_owned(), 24)],
-        journal: Some(Arc::default()),
+        journal,
     });
     World { mesh, otlp, mesh_in, otlp_in, files, upstream, files_failing, telemetry }
 }
@@ -170,6 +175,8 @@ const NAMES: &str = "
     logboom_recovered_records_total sink
     logboom_journal_lag_records sink
     logboom_journal_bytes
+    logboom_journal_max_bytes
+    logboom_journal_full reason
     logboom_journal_entries_total
     logboom_journal_syncs_total
     logboom_journal_errors_total reason
@@ -235,6 +242,8 @@ async fn label_values_are_closed_sets_and_configured_names() {
         "unavailable",
         "rejected",
         "abandoned",
+        "max",
+        "disk",
     ];
     allowed.insert("reason", reasons.chain(of_sinks).collect());
     for (name, labels, _) in parse(&answer.body).1 {
@@ -305,7 +314,7 @@ async fn metrics_say_what_was_counted() {
 
 #[tokio::test]
 async fn ready_when_started_until_it_stops_or_no_sink_is_left() {
-    let World { mesh, files_failing, upstream, telemetry, .. } = world();
+    let World { mesh, files_failing, upstream, telemetry, .. } = world_with(None);
     let address = serve(&telemetry).await;
     let check = async |status: u16, body: &str| {
         let answer = get(address, "/readyz").await;

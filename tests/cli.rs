@@ -186,6 +186,20 @@ fn what_is_generated() {
     check(&["--help"], 0, &["Exit codes"]);
 }
 
+/// `replay` says what is missing to know where to, and which sinks there are.
+#[test]
+fn replay_asks_where_to() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let journal = dir.path().display().to_string();
+    check(&["replay", "-o", "stdout"], 2, &["which journal is not said", "`-c FILE`"]);
+    check(&["replay", &journal], 2, &["where to is not said", "`-o stdout`"]);
+    check(&["replay", &journal, "--sink", "up"], 2, &["`--sink` names a sink of a configuration", "`-c FILE`"]);
+    let reference = example("reference.yaml");
+    check(&["replay", "-c", &reference], 2, &["`--sink NAME`, a sink of the configuration"]);
+    let unknown = ["there is no sink consle", "did you mean `console`?", "files", "upstream"];
+    check(&["replay", &journal, "-c", &reference, "--sink", "consle"], 2, &unknown);
+}
+
 /// Scenario: the reader of a pipe is gone before anything is written.
 /// Guarantees: no panic, and an end in order.
 #[test]

@@ -194,7 +194,11 @@ fn conditions_and_samples() {
 
 #[test]
 fn the_journal() {
-    check_top("journal: {}", &["logboom.yaml:5:1", "dir"]);
+    check_top(
+        "journal: {}",
+        &["logboom.yaml:5:1", "missing key `dir`", "write a directory, such as `dir: data/journal`"],
+    );
+    check_top("journal: {dir: data, max: 99999999999GiB}", &["logboom.yaml:5:27", "is too large", "17179869183GiB"]);
     check_top("journal: {dir: data, max: 1MiB}", &["logboom.yaml:5:27", "1MiB is not enough", "max: 16MiB"]);
     check_top("journal: {dir: '', max: 1GiB}", &["logboom.yaml:5:16", "no name"]);
     check_top("journal: {dir: data, mode: memory}", &["logboom.yaml:5:28", "buffered", "durable"]);
@@ -294,6 +298,13 @@ fn addresses() {
         "sources:\n  a: {type: lines, listen: 0.0.0.0:5000}\n  b: {type: otlp, grpc: 127.0.0.1:5000}\nsinks:\n  s: {type: stdout}\n",
         &["logboom.yaml:3:25", "taken by sources.a.listen"],
     );
+    check_top(
+        "takeover: {socket: rel.sock}",
+        &["logboom.yaml:5:20", "'rel.sock' is not the absolute path", "without `unix:`"],
+    );
+    check_top("takeover: {socket: 'unix:/run/a.sock'}", &["logboom.yaml:5:20", "is an address", "such as /run/a.sock"]);
+    check_top(&format!("takeover: {{socket: /{}}}", "x".repeat(107)), &["logboom.yaml:5:20", "at most 107 bytes"]);
+    check_top("takeover: {}", &["logboom.yaml:5:1", "missing key `socket`", "`socket: /run/logboom/takeover.sock`"]);
     let open = accept("sources:\n  a: {type: lines, listen: 0.0.0.0:5000}\nsinks:\n  s: {type: stdout}\n");
     assert_eq!(open.warnings().len(), 1);
     assert!(open.warnings()[0].contains("sources.a.listen: 0.0.0.0:5000 is reachable from other machines"));

@@ -6,7 +6,9 @@
 mod upstream_util;
 mod util;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -204,6 +206,52 @@ fn a_full_journal_refuses_requests() {
     assert_eq!(delivered(&mock).len(), acknowledged.len() + 1);
 }
 
+/// Scenario: the upstream is away, nothing may expire, the journal is full, and the process is asked to
+/// stop while lines wait. Guarantee: what is the matter can be seen, and every line that was received
+/// is in the file of the sink that has room.
+#[test]
+fn a_full_journal_keeps_no_line_from_a_sink_that_has_room() {
+    let dead = DeadPort::new();
+    let server = Server::start(&format!(
+        "sources: {{mesh: {{type: lines, listen: 127.0.0.1:0}}}}\n\
+         journal: {{dir: '{{dir}}/journal', max: 16MiB, mode: buffered}}\n\
+         sinks:\n  late: {{type: otlp, endpoint: 'http://{}', retry: {{initial: 10ms, max: 50ms}}}}\n  \
+         files: {{type: file, path: '{{dir}}/out', encoding: raw}}",
+        dead.address
+    ));
+    let line = [b"x".repeat(10_000), b"\n".to_vec()].concat();
+    let mut client = server.connect("mesh");
+    let sent = line.clone();
+    let sender = std::thread::spawn(move || while client.write_all(&sent).is_ok() {});
+    eventually("it is full", || server.status()["journal"]["full"] == "max");
+    assert_eq!(server.metric("logboom_journal_full{reason=\"max\"}"), 1.0);
+    assert!(server.page("/readyz").contains("journal: full (max)"), "{}", server.page("/readyz"));
+    assert!(server.has_logged("the journal is full (`max`)"));
+    let ended = server.stop();
+    sender.join().unwrap();
+    let received = ended.count("received", "received");
+    assert!(received > 1000, "{}", ended.ledger());
+    assert_eq!(ended.count("files", "delivered"), received, "{}", ended.ledger());
+    let whole = ended.file("out").split_inclusive(|byte| *byte == b'\n').filter(|found| *found == line).count();
+    assert!(whole as u64 + 1 >= received, "{whole} of {received}");
+}
+
+/// Scenario: the only sink is an upstream that is away. Guarantee: it is ready as long as the journal
+/// takes what comes.
+#[test]
+fn a_journal_that_takes_records_is_ready_without_a_sink() {
+    let dead = DeadPort::new();
+    let server = Server::start(&format!(
+        "sources: {{otlp: {{type: otlp, grpc: 127.0.0.1:0}}}}\n\
+         journal: {{dir: '{{dir}}/journal'}}\n\
+         sinks: {{late: {{type: otlp, endpoint: 'http://{}', retry: {{initial: 10ms, max: 50ms}}}}}}",
+        dead.address
+    ));
+    assert_eq!(server.grpc("otlp").export(encoded(["kept"])).unwrap(), 0);
+    eventually("it is failing", || server.page("/readyz").contains("sink late: failing"));
+    assert!(server.page("/readyz").starts_with("ready\n"), "{}", server.page("/readyz"));
+}
+
 /// Scenario: another process has the journal. Guarantee: the second one says so, and ends.
 #[test]
 fn a_journal_is_for_one_process() {
@@ -212,8 +260,46 @@ fn a_journal_is_for_one_process() {
     let path = server.path("journal").display().to_string();
     let refused = Server::refused(&config.replace("{dir}/journal", &path));
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("in use by another process"), "{}", refused.stderr);
+    let process = format!("in use by another process, logboom (process {})", server.process());
+    assert!(refused.stderr.contains(&process), "{}", refused.stderr);
+    for dir in ["{dir}/logboom.yaml", "{dir}/logboom.yaml/below"] {
+        let refused = Server::refused(&config.replace("{dir}/journal", dir));
+        assert_eq!(refused.code, 1);
+        assert!(refused.stderr.contains("logboom.yaml is a file: remove it, or name another"), "{}", refused.stderr);
+    }
     server.stop().assert_clean();
+}
+
+/// Scenario: with a backlog the process is started with another `max`, with another sink, and without the
+/// cursor of a sink. Guarantee: it says how many records wait for whom, that there is more than `max`, and which sink
+/// gets everything.
+#[test]
+fn what_waits_is_told_at_start() {
+    let dead = DeadPort::new();
+    let config = with_dead_upstream(&dead, "buffered");
+    let server = Server::start(&config);
+    for part in 0..4 {
+        server.send("mesh", &lines(part * 50_000..(part + 1) * 50_000));
+    }
+    eventually("the file has the lines", || server.sink("files", "delivered_records") == 200_000);
+    let dir = kill(server);
+    let smaller = config
+        .replace(
+            "sources: {mesh: {type: lines, listen: 127.0.0.1:0}, otlp: {type: otlp, grpc: 127.0.0.1:0}}",
+            "sources: {mesh: {type: lines, listen: 127.0.0.1:0}}",
+        )
+        .replace("64MiB", "16MiB")
+        .replace("sinks:\n", "sinks:\n  more: {type: 'null'}\n");
+    let server = Server::start_in(dir, &smaller);
+    server.wait_for_log("records from before wait for this sink");
+    server.wait_for_log("sink=\"late\" records=200000");
+    server.wait_for_log("`max` is 16MiB, and 2");
+    server.wait_for_log("sink 'more' is new here, or its cursor is gone");
+    let dir = kill(server);
+    std::fs::remove_file(dir.path().join("journal/files.cursor")).unwrap();
+    let server = Server::start_in(dir, &smaller);
+    server.wait_for_log("sink 'files' is new here, or its cursor is gone");
+    drop(server);
 }
 
 /// Scenario: a journal holds lines and requests; they are replayed to a file, all of them and from an
@@ -227,12 +313,7 @@ fn a_journal_is_replayed() {
     eventually("the file has the lines", || server.sink("files", "delivered_records") == 1000);
     assert_eq!(server.grpc("otlp").export(encoded(["1000 otlp"])).unwrap(), 0);
     let replay = |arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_logboom"))
-            .arg("replay")
-            .arg(server.path("journal"))
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = replay(&server.path("journal"), arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
@@ -241,6 +322,42 @@ fn a_journal_is_replayed() {
     assert_eq!(numbers(&replay(&["-o", "stdout:raw", "--from", &end.to_string(), "--speed", "10"])), [1000]);
     assert_eq!(replay(&["-o", "stdout:raw", "--from", "2100-01-01T00:00:00Z"]), b"");
     assert_eq!(server.sink("late", "deferred_records") + server.sink("late", "in_flight_records"), 1001);
+}
+
+fn replay(journal: &std::path::Path, arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logboom"));
+    command.arg("replay").arg(journal).args(arguments).output().unwrap()
+}
+
+/// Scenario: three entries of one segment are damaged. Guarantee: a replay says so once, delivers the others, and ends with
+/// code 1; one that begins behind the damage says nothing of it, and ends with code 0.
+#[test]
+fn damage_is_said_once_and_where_it_matters() {
+    let dead = DeadPort::new();
+    let server = Server::start(&with_dead_upstream(&dead, "durable"));
+    for id in 0..20 {
+        assert_eq!(server.grpc("otlp").export(encoded([format!("{id} entry {}", "x".repeat(1000))])).unwrap(), 0);
+    }
+    let dir = kill(server);
+    let journal = dir.path().join("journal");
+    let files = std::fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path());
+    let segment = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    for id in [3, 7, 11] {
+        let sign = format!("{id} entry ");
+        let at = bytes.windows(sign.len()).position(|it| it == sign.as_bytes()).unwrap();
+        bytes[at] ^= 1;
+    }
+    std::fs::write(&segment, bytes).unwrap();
+    let run = |from: &str| {
+        let output = replay(&journal, &["-o", "stdout:raw", "--from", from]);
+        let said = String::from_utf8_lossy(&output.stderr).matches("is damaged").count();
+        (numbers(&output.stdout).len(), said, output.status.code())
+    };
+    assert_eq!(run("1"), (17, 1, Some(1)));
+    // Entry 12 has the record 11.
+    assert_eq!(run("12"), (8, 1, Some(1)));
+    assert_eq!(run("13"), (8, 0, Some(0)));
 }
 
 /// Scenario: the process is killed once a cursor has said how much is on the disk, and then the end
@@ -259,8 +376,7 @@ fn an_end_that_is_gone_is_damage() {
         || std::fs::read(journal.join("late.cursor")).is_ok_and(|it| [32, 4096 + 32].iter().any(|at| it[*at] == 21));
     eventually("a cursor knows of all entries", said_so);
     let _same = kill(server);
-    let check =
-        || std::process::Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(&journal).output();
+    let check = || Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(&journal).output();
     assert_eq!(check().unwrap().status.code(), Some(0));
     let files = std::fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path());
     let segment = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max().unwrap();
@@ -273,4 +389,39 @@ fn an_end_that_is_gone_is_damage() {
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert_eq!(checked.status.code(), Some(1), "{said}");
     assert!(said.contains("missing at the end"), "{said}");
+}
+
+/// Scenario: `journal check` is pointed at something else, at a journal all of whose segments are
+/// gone, and at one with a cursor of another journal. Guarantee: none of them is clean.
+#[test]
+fn what_is_no_whole_journal_is_not_clean() {
+    let check = |dir: &Path| {
+        let checked = Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(dir).output().unwrap();
+        let said = [checked.stdout, checked.stderr].concat();
+        (checked.status.code(), String::from_utf8(said).unwrap())
+    };
+    let journal = || {
+        let dead = DeadPort::new();
+        let server = Server::start(&with_dead_upstream(&dead, "durable"));
+        assert_eq!(server.grpc("otlp").export(encoded(["kept"])).unwrap(), 0);
+        server.stop().dir()
+    };
+    let (one, other) = (journal(), journal());
+    let (code, said) = check(one.path());
+    assert!(code == Some(2) && said.contains("there is no journal in it"), "{said}");
+
+    let dir = one.path().join("journal");
+    assert_eq!(check(&dir).0, Some(0));
+    std::fs::copy(other.path().join("journal/late.cursor"), dir.join("late.cursor")).unwrap();
+    let (code, said) = check(&dir);
+    assert!(code == Some(1) && said.contains("of another journal"), "{said}");
+
+    let dir = other.path().join("journal");
+    for file in std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|it| it == "seg") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    let (code, said) = check(&dir);
+    assert!(code == Some(1) && said.contains("missing at the end"), "{said}");
 }

@@ -258,6 +258,62 @@ fn what_changes_nothing() {
     server.stop().assert_clean();
 }
 
+/// Scenario: `takeover` is written otherwise, then with more, then as it was. Guarantee: what needs a restart is compared
+/// with what runs, not with what was read last, and the log names what was put into force.
+#[test]
+fn what_needs_a_restart_is_compared_with_what_runs() {
+    let before = format!("takeover: {{socket: '{{dir}}/a.sock'}}\n{BEFORE}");
+    let moved = before.replace("a.sock", "b.sock");
+    let server = Server::start(&before);
+    reloaded(&server, &moved);
+    server.wait_for_log("configuration reloaded; all that has changed needs a restart");
+    server.wait_for_log("`takeover` in the configuration is not what runs");
+    reloaded(&server, &moved.replace("listen: 127.0.0.1:0", "listen: 127.0.0.1:0, line_max: 2KiB"));
+    server.wait_for_log("sources changed: mesh");
+    let ended = {
+        reloaded(&server, &before);
+        server.reload(&before);
+        server.wait_for_log("the configuration has not changed");
+        server.stop()
+    };
+    ended.assert_clean();
+    assert_eq!(ended.stderr.matches("is not what runs").count(), 2, "{}", ended.stderr);
+}
+
+/// Scenario: with a journal, its block is removed, its size changed and set back, a sink is added, and
+/// `message_max` becomes larger than a quarter of it. Guarantee: the block needs a restart and nothing
+/// else does; the sink is refused with its name and its line; so is a message that the journal cannot hold.
+#[test]
+fn a_journal_stays_as_it_is() {
+    let with = |journal: &str| {
+        let up = "  up: {type: otlp, endpoint: 'http://127.0.0.1:1'}\n";
+        format!(
+            "{}{journal}",
+            BEFORE.replace("sinks:\n", &format!("sinks:\n{up}")).replace("2s", "100ms") + "memory: 128MiB\n"
+        )
+    };
+    let journal = "journal: {dir: '{dir}/journal', max: 64MiB}\n";
+    let before = with(journal);
+    let server = Server::start(&before);
+    for yaml in [with(""), with(&journal.replace("64", "128"))] {
+        reloaded(&server, &yaml);
+        server.wait_for_log("`journal` in the configuration is not what runs");
+    }
+    server.reload(&before);
+    server.wait_for_log("the configuration has not changed");
+    let more =
+        before.replace("sinks:\n", "sinks:\n  more: {type: 'null'}\n").replace("encoding: raw", "encoding: json");
+    refused(
+        &server,
+        &more,
+        &["sink more (", "logboom.yaml:5:3) is added, sink lines (", "logboom.yaml:7:3) has other settings"],
+    );
+    let larger =
+        with(&journal.replace("64MiB", "1GiB")).replace("grpc: 127.0.0.1:0", "grpc: 127.0.0.1:0, message_max: 20MiB");
+    refused(&server, &larger, &["the journal that runs has `max: 64MiB`", "`max: 80MiB` and restart"]);
+    server.stop().assert_clean();
+}
+
 /// Scenario: a thousand SIGHUPs, alternating between configurations that add, remove, replace and
 /// rewire sinks, under load of both sources. Guarantee: no line is lost or written twice where
 /// both configurations write it; the last configuration is in force; descriptors and memory are as

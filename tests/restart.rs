@@ -76,6 +76,24 @@ fn a_line_across(yaml: &str) {
     assert!(!ended.path("local.sock").exists() && !ended.path("takeover.sock").exists());
 }
 
+/// Scenario: the next process has the journal of the one before, then one after that has another. Guarantee: only the last
+/// says that one is left, and where.
+#[test]
+fn a_journal_that_is_left_is_told() {
+    let [_, yaml] = both();
+    let first = Server::start(&yaml);
+    let second = first.take_over(&yaml);
+    first.end().assert_clean();
+    let third = second.take_over(&yaml.replace("{dir}/journal", "{dir}/other"));
+    second.end().assert_clean();
+    third.wait_for_log(&format!("the journal of the process before is {}", third.path("journal").display()));
+    let again = third.take_over(&yaml.replace("{dir}/journal", "{dir}/other"));
+    third.end().assert_clean();
+    let ended = again.stop();
+    ended.assert_clean();
+    assert!(!ended.stderr.contains("the journal of the process before"), "{}", ended.stderr);
+}
+
 /// Scenario: a line far over the limit is under way while another process takes over. Guarantee: it
 /// is one truncated line, and the next one is whole.
 #[test]

@@ -33,7 +33,7 @@ async fn livez() -> &'static str {
     "alive\n"
 }
 
-/// 200 or 503 as [`Readiness`] says; below, the sinks that are not healthy, if there are any.
+/// 200 or 503 as [`Readiness`] says; below, a journal that is full and the sinks that are not healthy, if there are any.
 async fn readyz(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
     let (status, word) = match telemetry.readiness() {
         Readiness::Ready => (StatusCode::OK, "ready"),
@@ -43,6 +43,9 @@ async fn readyz(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
         Readiness::NoJournal => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the journal cannot be written"),
     };
     let mut body = format!("{word}\n");
+    if let Some(why) = telemetry.journal().and_then(|journal| journal.no_room()) {
+        let _ = writeln!(body, "journal: full ({})", why.as_str());
+    }
     for sink in telemetry.sinks() {
         let state = sink.state();
         if state != SinkState::Healthy {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use crate::inbox::Tally;
-use crate::journal::JournalStats;
+use crate::journal::{JournalStats, NoRoom};
 use crate::telemetry::{Ledger, Readiness, SinkState, SinkView, SourceStats, Telemetry};
 
 /// The body of `/status`. Fields may be added; those that are here stay.
@@ -80,6 +80,10 @@ struct Journal {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     bytes: u64,
+    max_bytes: u64,
+    /// Why there is no room: `max`, or `disk`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full: Option<&'static str>,
     entries: u64,
     syncs: u64,
     sync_failures: u64,
@@ -187,6 +191,8 @@ impl Journal {
             healthy: stats.is_healthy(),
             last_error: stats.last_error().map(|it| it.to_string()),
             bytes: get(&stats.bytes),
+            max_bytes: get(&stats.max_bytes),
+            full: stats.no_room().map(NoRoom::as_str),
             entries: get(&stats.entries),
             syncs: get(&stats.syncs),
             sync_failures: get(&stats.sync_failures),

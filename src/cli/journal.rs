@@ -34,7 +34,7 @@ enum Command {
 pub(super) struct PlaceArgs {
     /// Directory of the journal
     #[arg(value_name = "DIR")]
-    dir: Option<PathBuf>,
+    pub(super) dir: Option<PathBuf>,
     /// YAML file with a `journal` block
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -66,6 +66,14 @@ impl From {
     /// Begins after this entry.
     pub(super) fn is_after(self, seq: Seq) -> bool {
         matches!(self, From::Seq(from) if seq < from)
+    }
+
+    /// Begins with this entry or a later one: what is damaged before it is of no concern.
+    pub(super) fn begins_at_or_after(self, seq: Seq, entry: &Entry) -> bool {
+        match self {
+            From::Seq(from) => seq <= from,
+            From::Received(from) => entry.received_unix_nano < from,
+        }
     }
 
     /// Takes this entry.
@@ -103,7 +111,8 @@ pub fn journal(args: &JournalArgs) -> Exit {
 
 /// Looks into a directory, or says why not.
 pub(super) fn inspect(dir: &Path) -> Result<Inspection, Exit> {
-    let opened = RealDisk::existing(dir).map_err(|error| format!("cannot open it: {error}"));
+    let opened = RealDisk::existing(dir)
+        .map_err(|error| format!("cannot open it: {error}; write the directory that `journal.dir` names"));
     opened.and_then(|disk| Inspection::of(&disk).map_err(|error| error.to_string())).map_err(|why| {
         complain(&format!("error: journal {}: {why}", dir.display()));
         Exit::Usage
@@ -203,11 +212,17 @@ fn check(inspection: &Inspection) -> Exit {
         is_damaged |= !sum.damage.is_empty();
         last_end = Some(end);
     }
-    if let Some(end) = last_end.filter(|end| *end < inspection.durable_end())
+    // Without a segment there may have been nothing left to keep.
+    let end = last_end.or_else(|| cursors.iter().filter_map(|cursor| cursor.next).min());
+    if let Some(end) = end.filter(|end| *end < inspection.durable_end())
         && let Some(damage) = describe(&Piece::Missing(end..inspection.durable_end()))
     {
         out += &format!("  damaged: {damage} at the end\n");
         is_damaged = true;
+    }
+    if let Some(last) = inspection.durable_end().checked_sub(1).filter(|last| *last > 0) {
+        out +=
+            &format!("synced  up to entry {last}, as the cursors say; what is behind it may be cut off by a crash\n");
     }
     for (cursor, (next, entries, records)) in cursors.iter().zip(&before) {
         match cursor.next {
@@ -216,7 +231,10 @@ fn check(inspection: &Inspection) -> Exit {
             }
             None => out += &format!("cursor {}  damaged: the sink gets everything again\n", cursor.sink),
         }
-        is_damaged |= cursor.next.is_none();
+        if cursor.is_foreign {
+            out += "  of another journal: the sink gets everything again\n";
+        }
+        is_damaged |= cursor.next.is_none() || cursor.is_foreign;
     }
     if inspection.quarantined > 0 {
         out += &format!("quarantine  {} of damaged bytes, for people\n", ByteSize(inspection.quarantined));

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::journal::{From, PlaceArgs, from, inspect};
 use super::{Exit, complain, input, log, refuse};
+use crate::config::suggest::accepted;
 use crate::config::{Checked, ConfigErrors};
 use crate::journal::Entry;
 use crate::journal::inspect::{Inspection, Piece};
@@ -17,12 +18,16 @@ use crate::server::Replay;
 
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
+    /// Directory of the journal; without it that of the configuration
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// YAML file, whose formats and redaction hold; with a `journal` block, unless there is a DIR
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     log: log::LogArgs,
     /// A sink of the configuration, by name; several may be given
-    #[arg(long, value_name = "NAME", required_unless_present = "output")]
+    #[arg(long, value_name = "NAME")]
     sink: Vec<String>,
     /// A sink, as of `run`: file:PATH, stdout[:ENCODING], otlp://HOST:PORT or null, options behind `?`
     #[arg(short, long, value_name = "SINK", conflicts_with = "sink")]
@@ -51,15 +56,26 @@ fn speed(text: &str) -> Result<Speed, String> {
 
 pub fn replay(args: ReplayArgs) -> Exit {
     log::start(&args.log);
-    let inspection = match args.place.dir().and_then(|dir| inspect(&dir)) {
-        Ok(inspection) => inspection,
-        Err(exit) => return exit,
-    };
-    let checked = match load(args.place.config.as_ref(), &args.output) {
+    if let Some(mistake) = mistake(&args) {
+        complain(&format!("error: {mistake}"));
+        return Exit::Usage;
+    }
+    let checked = match load(args.config.as_ref(), &args.output) {
         Ok(checked) => checked,
         Err(errors) => return refuse(&errors),
     };
     let names = if args.output.is_empty() { args.sink } else { checked.config().sinks.keys().cloned().collect() };
+    if let Some(unknown) = names.iter().find(|name| !checked.config().sinks.contains_key(*name)) {
+        let known: Vec<&str> = checked.config().sinks.keys().map(String::as_str).collect();
+        let known = accepted(unknown, &known);
+        complain(&format!("error: there is no sink {unknown} in the configuration\nhelp: {known}"));
+        return Exit::Usage;
+    }
+    let place = PlaceArgs { dir: args.dir, config: args.config };
+    let inspection = match place.dir().and_then(|dir| inspect(&dir)) {
+        Ok(inspection) => inspection,
+        Err(exit) => return exit,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -74,6 +90,23 @@ pub fn replay(args: ReplayArgs) -> Exit {
         complain(&format!("error: {error:#}"));
         Exit::Failure
     })
+}
+
+/// What to write when it is not said where from or where to, or when a name says nothing.
+fn mistake(args: &ReplayArgs) -> Option<&'static str> {
+    if args.dir.is_none() && args.config.is_none() {
+        return Some("which journal is not said: write its directory, or `-c FILE` with a `journal` block");
+    }
+    match (args.sink.is_empty() && args.output.is_empty(), args.config.is_some()) {
+        (true, true) => Some(
+            "where to is not said: add `--sink NAME`, a sink of the configuration, or `-o SINK`, such as `-o stdout`",
+        ),
+        (true, false) => Some("where to is not said: add `-o SINK`, such as `-o stdout`, or `-c FILE --sink NAME`"),
+        (false, false) if !args.sink.is_empty() => Some(
+            "`--sink` names a sink of a configuration, and there is none: add `-c FILE`, or write `-o SINK`, such as `-o stdout`",
+        ),
+        _ => None,
+    }
 }
 
 /// The configuration, with the sinks of `-o` in the place of its own.
@@ -123,6 +156,9 @@ async fn run(
             tally.undelivered()
         ));
     }
+    if !is_whole {
+        complain("interrupted: the journal is as it was, and what was not delivered is still in it");
+    }
     Ok(match (is_whole && undelivered == 0, is_damaged) {
         (false, _) => Exit::Undelivered,
         (true, true) => Exit::Failure,
@@ -130,28 +166,43 @@ async fn run(
     })
 }
 
-/// True when something of the journal was damaged, which has been said then.
+/// True when something from `first` on was damaged, which has been said then.
 fn read_all(inspection: &Inspection, first: Option<From>, read: &mpsc::Sender<Entry>) -> bool {
     let mut is_damaged = false;
+    let mut damaged = |base, why: &str| {
+        is_damaged = true;
+        complain(&format!(
+            "segment {base:016x} {why}; what is whole is replayed, and `logboom journal check` says what is not"
+        ));
+    };
     for segment in inspection.segments() {
         if segment.end.is_some_and(|end| first.is_some_and(|first| first.is_after(end - 1))) {
             continue;
         }
+        // Bytes that are no entry have no number: the next entry says whether they are of concern.
+        let mut is_spoilt = false;
         let walked = inspection.walk(&segment, |piece| match piece {
-            Piece::Entry(seq, entry) if first.is_none_or(|first| first.takes(seq, &entry)) => {
+            Piece::Entry(seq, entry) => {
+                if first.is_some_and(|first| first.begins_at_or_after(seq, &entry)) {
+                    is_spoilt = false;
+                }
+                let is_wanted = first.is_none_or(|first| first.takes(seq, &entry));
                 // Nobody listens any more: there is no need to read on.
-                if read.blocking_send(entry).is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                match is_wanted && read.blocking_send(entry).is_err() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
             }
-            Piece::Entry(..) | Piece::Tail(_) => ControlFlow::Continue(()),
+            Piece::Tail(_) => ControlFlow::Continue(()),
             Piece::Spoilt { .. } | Piece::Damaged(_) | Piece::Missing(_) => {
-                is_damaged = true;
-                complain(&format!("segment {:016x} is damaged; `logboom journal check` says where", segment.base));
+                is_spoilt = true;
                 ControlFlow::Continue(())
             }
         });
-        if let Err(error) = walked {
-            is_damaged = true;
-            complain(&format!("segment {:016x}: cannot be read: {error}", segment.base));
+        match walked {
+            Err(error) => damaged(segment.base, &format!("cannot be read: {error}")),
+            Ok(()) if is_spoilt => damaged(segment.base, "is damaged"),
+            Ok(()) => {}
         }
     }
     is_damaged

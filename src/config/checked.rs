@@ -1,10 +1,10 @@
 //! A configuration that holds together, and what follows from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Config;
-use super::check::working_bytes;
+use super::check::{journal_least, working_bytes};
 use super::units::{ByteSize, WaitMax};
 use crate::sink::{SinkConfig, SinkKind};
 
@@ -16,27 +16,54 @@ pub struct Checked {
     warnings: Vec<String>,
     /// Sinks whose inbox is not written.
     chosen_inboxes: BTreeSet<String>,
+    /// Sinks whose `wait_max` is not written.
+    chosen_waits: BTreeSet<String>,
+    /// Where each sink is written, as in `logboom.yaml:7:3`; nothing for those of flags.
+    sink_places: BTreeMap<String, String>,
+    /// Keys that are as they run, and not as they are written: that takes a restart.
+    needs_restart: Vec<&'static str>,
 }
 
 impl Checked {
-    pub(super) fn new(mut config: Config, warnings: Vec<String>) -> Checked {
-        let unwritten = config.sinks.iter().filter(|(_, sink)| sink.inbox.is_none());
-        let chosen_inboxes = unwritten.map(|(name, _)| name.clone()).collect();
+    pub(super) fn new(mut config: Config, warnings: Vec<String>, sink_places: BTreeMap<String, String>) -> Checked {
+        let chosen = |is_chosen: fn(&SinkConfig) -> bool| {
+            config.sinks.iter().filter(|(_, sink)| is_chosen(sink)).map(|(name, _)| name.clone()).collect()
+        };
+        let chosen_inboxes = chosen(|sink| sink.inbox.is_none());
+        let chosen_waits = chosen(|sink| sink.wait_max.is_none());
         let inbox = default_inbox(&config);
         for sink in config.sinks.values_mut() {
             sink.wait_max.get_or_insert(default_wait_max(&sink.kind, config.journal.is_some()));
             sink.inbox.get_or_insert(inbox);
         }
-        Checked { config, warnings, chosen_inboxes }
+        Checked { config, warnings, chosen_inboxes, chosen_waits, sink_places, needs_restart: Vec::new() }
     }
 
-    /// The same, to take the place of a configuration that runs: inboxes that nobody wrote keep the
-    /// size that they have there, so that a sink more does not replace all the others.
+    /// The same, to take the place of a configuration that runs: what needs a restart is as it runs
+    /// there, with all defaults that depend on it, and inboxes that nobody wrote keep their size, so that a
+    /// sink more does not replace all the others.
     ///
     /// # Errors
-    /// When these and the new ones do not fit into `memory`.
+    /// When inboxes do not fit into `memory`, or messages not into the journal.
     pub fn beside(mut self, running: &Checked) -> Result<Checked, String> {
         let mut config = self.config.clone();
+        self.needs_restart = needs_restart(&running.config, &config);
+        config.admin = running.config.admin.clone();
+        config.journal = running.config.journal.clone();
+        config.takeover = running.config.takeover.clone();
+        for name in &self.chosen_waits {
+            if let Some(sink) = config.sinks.get_mut(name) {
+                sink.wait_max = Some(default_wait_max(&sink.kind, config.journal.is_some()));
+            }
+        }
+        if let Some(journal) = config.journal.as_ref().filter(|journal| journal.max < journal_least(&config)) {
+            let max = journal.max;
+            return Err(format!(
+                "message_max: the journal that runs has `max: {max}`, which is not enough for it: write a quarter of that at most, or \
+                 `max: {}` and restart",
+                journal_least(&config)
+            ));
+        }
         for name in &self.chosen_inboxes {
             let there = running.config.sinks.get(name).filter(|_| running.chosen_inboxes.contains(name));
             if let Some(sink) = config.sinks.get_mut(name) {
@@ -63,6 +90,19 @@ impl Checked {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Keys that are as they run, and not as they are written: that takes a restart. Empty but after
+    /// [`Checked::beside`].
+    #[must_use]
+    pub fn needs_restart(&self) -> &[&'static str] {
+        &self.needs_restart
+    }
+
+    /// Where a sink is written, as in `logboom.yaml:7:3`; `None` for one that is not in a file.
+    #[must_use]
+    pub fn sink_place(&self, sink: &str) -> Option<&str> {
+        self.sink_places.get(sink).map(String::as_str)
     }
 
     /// What holds but should be known at start, one sentence each.
@@ -111,6 +151,16 @@ impl Checked {
             (source.as_str(), sinks.map(|(name, _)| name.as_str()).collect())
         })
     }
+}
+
+/// What differs and cannot be changed while it runs, by key.
+fn needs_restart(running: &Config, written: &Config) -> Vec<&'static str> {
+    let differs = [
+        ("admin", running.admin != written.admin),
+        ("journal", running.journal != written.journal),
+        ("takeover", running.takeover != written.takeover),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 /// What the budget leaves, shared by the sinks whose inbox is not written, at most 16 MiB each.

@@ -30,7 +30,10 @@ pub fn read<T: DeserializeOwned>(node: &Node, also: &[&str], problems: &mut Vec<
             Err(Failure::Again) => continue,
             Err(Failure::Never) => {}
             Err(Failure::Fresh { message, help }) => context.record(node, message, help),
-            Err(failure @ Failure::Missing(_)) => context.record(node, failure.to_string(), None),
+            Err(Failure::Missing(key)) => {
+                let Failure::Fresh { message, help } = missing(key) else { break };
+                context.record(node, message, help);
+            }
         }
         break;
     }
@@ -104,6 +107,20 @@ impl Failure {
     fn helped(message: impl Into<String>, help: impl Into<String>) -> Failure {
         Failure::Fresh { message: message.into(), help: Some(help.into()) }
     }
+}
+
+/// The complaint about a key that is not there.
+fn missing(key: &str) -> Failure {
+    let help = match key {
+        "dir" => "write a directory, such as `dir: data/journal`",
+        "path" => "write a file, such as `path: logs/access.log`",
+        "listen" => "write an address, such as `listen: 127.0.0.1:5000`",
+        "grpc" => "write an address, such as `grpc: 127.0.0.1:4317`",
+        "endpoint" => "write a URL, such as `endpoint: http://otel-collector:4317`",
+        "socket" => "write a path, such as `socket: /run/logboom/takeover.sock`",
+        _ => return Failure::new(format!("missing key `{key}`")),
+    };
+    Failure::helped(format!("missing key `{key}`"), help)
 }
 
 impl fmt::Display for Failure {
@@ -319,7 +336,7 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
         self.deserialize_map(visitor).map_err(|failure| match failure {
             // A key that is there but left out, or misspelt, has a complaint of its own already.
             Failure::Missing(key) if is_there(entries, key, fields) => Failure::Never,
-            Failure::Missing(_) => Failure::new(failure.to_string()),
+            Failure::Missing(key) => missing(key),
             failure => failure,
         })
     }

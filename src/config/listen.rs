@@ -22,7 +22,7 @@ pub enum Listen {
 }
 
 /// The kernel's `sun_path` holds 108 bytes, the last of them zero.
-const UNIX_PATH_BYTES_MAX: usize = 107;
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
 
 impl FromStr for Listen {
     type Err = String;

@@ -124,11 +124,24 @@ impl Draft {
         let mut warnings = told.warnings;
         warnings.extend(check(&config, &scope, &self.root, &mut self.problems));
         if self.problems.is_empty() && told.errors.is_empty() {
-            return Ok(Checked::new(config, warnings));
+            let places = places(self.root.entry("sinks"), &self.name, &self.text);
+            return Ok(Checked::new(config, warnings, places));
         }
         let report = Report::new(&self.name, &self.text, std::slice::from_ref(&self.root), self.problems);
         Err(ConfigErrors::new(report, told.errors))
     }
+}
+
+/// Where the names below a key are written: `logboom.yaml:7:3`.
+fn places(part: Option<&Entry>, file: &str, text: &str) -> BTreeMap<String, String> {
+    let entries = part.map(|entry| entry.value.entries()).unwrap_or_default();
+    let place = |entry: &Entry| {
+        let before = text.get(..entry.key_span.as_ref()?.start)?;
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
+        Some((entry.key.clone(), format!("{file}:{line}:{column}")))
+    };
+    entries.iter().filter_map(place).collect()
 }
 
 fn forget_places(node: &mut Node) {

@@ -42,8 +42,10 @@ impl FromStr for ByteSize {
             unit => SIZES.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor),
         };
         let number = digits.parse::<u64>().ok();
-        number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)).map(ByteSize).ok_or_else(|| {
-            format!("'{text}' is not a size: write a whole number and a unit, such as 512KiB, 64MiB or 20GiB")
+        let bytes = number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+        bytes.map(ByteSize).ok_or_else(|| match factor {
+            Some(_) if !digits.is_empty() => format!("'{text}' is too large: write {}GiB at most", u64::MAX >> 30),
+            _ => format!("'{text}' is not a size: write a whole number and a unit, such as 512KiB, 64MiB or 20GiB"),
         })
     }
 }

@@ -66,13 +66,33 @@ impl TakeoverConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Message {
-    Hello { protocol: u32, version: String },
-    Refused { why: String },
-    Offer { version: String, process: u32, grace_ms: u64, listeners: Vec<Offered> },
-    Take { listeners: Vec<Offered>, sources: Vec<String> },
-    Listeners { listeners: Vec<HandedListener> },
+    Hello {
+        protocol: u32,
+        version: String,
+    },
+    Refused {
+        why: String,
+    },
+    Offer {
+        version: String,
+        process: u32,
+        grace_ms: u64,
+        listeners: Vec<Offered>,
+        /// Versions of before do not say.
+        #[serde(default)]
+        journal: Option<String>,
+    },
+    Take {
+        listeners: Vec<Offered>,
+        sources: Vec<String>,
+    },
+    Listeners {
+        listeners: Vec<HandedListener>,
+    },
     Connection(HandedConnection),
-    Complete { connections: usize },
+    Complete {
+        connections: usize,
+    },
     Taken,
     Released,
     Ready,
@@ -131,6 +151,8 @@ pub struct Offer {
     pub listeners: Vec<Offered>,
     /// How long delivering may take in the end.
     pub grace: Duration,
+    /// The directory of the journal, if there is one.
+    pub journal: Option<String>,
 }
 
 /// What the next process wants.
@@ -163,6 +185,7 @@ impl Successor {
             process: std::process::id(),
             grace_ms: u64::try_from(offer.grace.as_millis()).unwrap_or(u64::MAX),
             listeners: offer.listeners.clone(),
+            journal: offer.journal.clone(),
         };
         channel.send(&message, &[], &[])?;
         channel.be_patient(BIND_PATIENCE)?;

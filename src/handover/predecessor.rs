@@ -17,6 +17,8 @@ pub struct Predecessor {
     channel: Channel,
     /// What it listens on.
     pub listeners: Vec<Offered>,
+    /// The directory of its journal, if it has one and says so.
+    pub journal: Option<String>,
 }
 
 /// What it has handed over.
@@ -40,14 +42,14 @@ impl Predecessor {
         let mut channel = Channel::new(stream, PATIENCE)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         channel.send(&Message::Hello { protocol: PROTOCOL, version }, &[], &[])?;
-        let Message::Offer { version, process, grace_ms, listeners } = said(&mut channel)? else {
+        let Message::Offer { version, process, grace_ms, listeners, journal } = said(&mut channel)? else {
             bail!("it offers nothing")
         };
         tracing::info!(process, version, "taking over from a running logboom");
         let grace = Duration::from_millis(grace_ms);
         // It stops reading within its grace, and then delivers within it.
         channel.be_patient(grace + PATIENCE)?;
-        Ok(Some(Predecessor { channel, listeners }))
+        Ok(Some(Predecessor { channel, listeners, journal }))
     }
 
     /// Takes what is wanted. After an error the other process goes on as before. To be called within a

@@ -9,6 +9,9 @@ use crate::batch::Batch;
 use crate::gap::{Missing, Reason};
 use crate::journal::lane::Ticket;
 
+/// In a gap record, the source of records of which nobody can say where they came from.
+const UNKNOWN_SOURCE: &str = "unknown";
+
 impl Inbox {
     /// Offers a batch for which the journal has the records too, and waits for room until `until`;
     /// false when there was none, and nothing has been counted.
@@ -92,6 +95,22 @@ impl Inbox {
         state.gaps.add_missing(missing);
         if !state.closed && state.used_bytes <= self.settings.capacity_bytes / 2 {
             self.tell_gaps(&mut state);
+        }
+    }
+
+    /// The journal holds nothing more for this sink: what is still deferred was in entries that
+    /// are too broken to say how many records they held, and of which source. For a sink that has
+    /// caught up.
+    pub fn give_up_all_deferred(&self, now_unix_nano: u64) {
+        let records = {
+            let state = self.lock();
+            // Once it is closed, what its sink leaves unsettled is deferred, and is in the journal.
+            if state.closed { 0 } else { state.tally.deferred }
+        };
+        if records > 0 {
+            let (first_unix_nano, last_unix_nano) = (now_unix_nano, now_unix_nano);
+            let (source, reason) = (UNKNOWN_SOURCE.into(), Reason::Damaged);
+            self.give_up(&Missing { source, peer: None, records, first_unix_nano, last_unix_nano, reason });
         }
     }
 

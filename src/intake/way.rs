@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::batch::{Batch, Origin, Routes};
+use crate::gap::{Missing, Reason};
 use crate::inbox::{Inbox, Put};
 use crate::journal::Seq;
 use crate::journal::lane::{Lane, Rest, Ticket};
@@ -113,8 +114,10 @@ impl Ways {
             let way = self.ways.get_mut(at);
             let (ticket, was_deferred, taken) = match &way {
                 None | Some(Way::Only) => {
-                    let put =
-                        if records == 0 { Put::Accepted } else { target.inbox.put(batch.clone(), hold_until).await };
+                    // What the journal did not take waits for no sink: those that have room get it.
+                    let soon = target.lane.as_ref().map(|_| Instant::now() + LEAVE_BEHIND);
+                    let until = hold_until.map_or(soon, |hold| Some(soon.map_or(hold, |soon| soon.min(hold))));
+                    let put = if records == 0 { Put::Accepted } else { target.inbox.put(batch.clone(), until).await };
                     if put == Put::Shed && target.inbox.settings().wait_max.holds() {
                         all = Put::Shed;
                     }
@@ -133,7 +136,9 @@ impl Ways {
                 Some(Way::Again(ticket)) => (ticket, true, target.inbox.offer_again(&batch, seen, ticket).await),
             };
             if !taken && let Some(lane) = &target.lane {
-                lane.fall_behind(Arc::clone(ticket), rest, was_deferred);
+                if !lane.fall_behind(Arc::clone(ticket), rest, was_deferred) {
+                    target.inbox.give_up(&expired(origin, rest));
+                }
                 if let Some(way) = way {
                     *way = Way::Later;
                 }
@@ -141,5 +146,17 @@ impl Ways {
         }
         self.done += seen;
         all
+    }
+}
+
+/// The rest of an entry that expired while it was offered.
+fn expired(origin: &Origin, rest: Rest) -> Missing {
+    Missing {
+        source: Arc::clone(&origin.source),
+        peer: origin.peer,
+        records: rest.records - rest.done,
+        first_unix_nano: origin.received_unix_nano,
+        last_unix_nano: origin.received_unix_nano,
+        reason: Reason::Expired,
     }
 }

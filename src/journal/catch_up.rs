@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Lane, Next};
@@ -44,51 +45,49 @@ impl CatchUp {
     }
 
     /// Works until `stop`, or until the inbox is closed. What has not been offered by then stays in
-    /// the journal.
+    /// the journal. Only waits are cut short: an entry that is claimed is handed on.
     pub async fn run(mut self, stop: CancellationToken) {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {}
-            () = self.work() => {}
-        }
-    }
-
-    async fn work(&mut self) {
         let mut announced = self.lanes.announced();
         let mut reader = self.lanes.journal().reader();
-        loop {
-            self.lane.behind().await;
-            if !self.lane.inbox().half_empty().await {
-                return;
-            }
-            let end = *announced.borrow_and_update();
-            let (from, bytes_max) = match self.lane.next(end) {
-                Next::Entry(seq) => (seq, CHUNK_BYTES),
-                Next::SetAside(seq) => (seq, 1),
-                Next::Nothing => continue,
-                Next::Later if announced.changed().await.is_ok() => continue,
-                Next::Later => return,
-            };
+        while let Some(Some((from, bytes_max, end))) = stop.run_until_cancelled(self.next(&mut announced)).await {
             let turn = Arc::clone(&self.turn);
-            let _turn = turn.lock().await;
+            let Some(_turn) = stop.run_until_cancelled(turn.lock()).await else { return };
             let read = tokio::task::spawn_blocking(move || {
                 let read = reader.next(from, bytes_max);
                 (reader, read)
             });
-            let Ok((same, read)) = read.await else { return };
+            let Some(Ok((same, read))) = stop.run_until_cancelled(read).await else { return };
             reader = same;
             match read {
-                Ok(read) => self.take(read, end).await,
+                Ok(read) => self.take(read, end, &stop).await,
                 Err(error) => {
                     tracing::error!(sink = %self.lane.inbox().sink(), %error, "the journal cannot be read");
-                    tokio::time::sleep(READ_PAUSE).await;
+                    stop.run_until_cancelled(tokio::time::sleep(READ_PAUSE)).await;
                 }
             }
         }
     }
 
+    /// Waits until there is something to read and room for it: from where on, how many bytes, and
+    /// where to stop. `None` when the inbox is closed. Cancel-safe.
+    async fn next(&self, announced: &mut watch::Receiver<Seq>) -> Option<(Seq, usize, Seq)> {
+        loop {
+            self.lane.behind().await;
+            if !self.lane.inbox().half_empty().await {
+                return None;
+            }
+            let end = *announced.borrow_and_update();
+            match self.lane.next(end) {
+                Next::Entry(seq) => return Some((seq, CHUNK_BYTES, end)),
+                Next::SetAside(seq) => return Some((seq, 1, end)),
+                Next::Nothing => {}
+                Next::Later => announced.changed().await.ok()?,
+            }
+        }
+    }
+
     /// Offers what was read, in order, until there is no more room.
-    async fn take(&mut self, read: Vec<Read>, end: Seq) {
+    async fn take(&mut self, read: Vec<Read>, end: Seq, stop: &CancellationToken) {
         for read in read {
             match read {
                 Read::Entry(seq, _) if seq >= end => return,
@@ -97,7 +96,11 @@ impl CatchUp {
                         return;
                     }
                 }
-                Read::Lost { from, to, .. } => self.lost(from, to.min(end)).await,
+                Read::Lost { from, to, .. } => {
+                    if stop.run_until_cancelled(self.lost(from, to.min(end))).await.is_none() {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -113,7 +116,7 @@ impl CatchUp {
             Err(error) => {
                 let (sink, source) = (self.lane.inbox().sink(), &entry.source);
                 tracing::error!(%sink, %source, seq, %error, "an entry of the journal cannot be read, it stays there");
-                ticket.keep();
+                let _stays = ticket.keep();
                 true
             }
         }
@@ -128,15 +131,15 @@ impl CatchUp {
         Ok(intake)
     }
 
+    /// Cancel-safe: counted first, then passed and told in one go.
     async fn lost(&self, from: Seq, to: Seq) {
         if from >= to {
             return;
         }
+        let counted = self.lanes.count(from, to, Reason::Damaged).await;
         self.lane.pass_lost(from, to);
-        for missing in self.lanes.count(from, to, Reason::Damaged).await {
-            if self.lane.takes_from(&missing.source) {
-                self.lane.inbox().give_up(&missing);
-            }
+        for missing in counted.iter().filter(|missing| self.lane.takes_from(&missing.source)) {
+            self.lane.inbox().give_up(missing);
         }
     }
 }

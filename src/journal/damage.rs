@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Seq;
 use super::disk::{Disk, DiskFile};
+use super::segment::file_name;
 use super::stats::JournalStats;
+use crate::telemetry::Quiet;
 
 pub const DIRECTORY: &str = "quarantine";
 
@@ -26,6 +28,8 @@ pub struct Damage {
     cap: u64,
     max_bytes: u64,
     known: Mutex<Known>,
+    quiet_lost: Quiet,
+    quiet_corrupt: Quiet,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +44,8 @@ struct Known {
 impl Damage {
     pub fn new(disk: Arc<dyn Disk>, stats: Arc<JournalStats>, max_bytes: u64, quarantined: u64) -> Damage {
         let known = Mutex::new(Known { quarantined, ..Known::default() });
-        Damage { disk, stats, cap: (max_bytes / 16).min(16 << 20), max_bytes, known }
+        let (quiet_lost, quiet_corrupt) = (Quiet::new(), Quiet::new());
+        Damage { disk, stats, cap: (max_bytes / 16).min(16 << 20), max_bytes, known, quiet_lost, quiet_corrupt }
     }
 
     /// These entries are lost.
@@ -62,6 +67,17 @@ impl Damage {
             known.lost.pop_first();
         }
         self.stats.missing_entries.fetch_add(missing, Relaxed);
+        if missing > 0
+            && let Some(suppressed) = self.quiet_lost.allow()
+        {
+            let (first, last) = (seqs.start, seqs.end.saturating_sub(1));
+            tracing::warn!(
+                first,
+                last,
+                suppressed,
+                "entries of the journal are lost: damaged, or their segment is gone"
+            );
+        }
     }
 
     /// These bytes of the segment that begins with `base` are damaged.
@@ -74,6 +90,16 @@ impl Damage {
             known.corrupt.pop_first();
         }
         self.stats.corrupt_ranges.fetch_add(1, Relaxed);
+        if let Some(suppressed) = self.quiet_corrupt.allow() {
+            let (segment, from, to) = (file_name(base), bytes.start, bytes.end);
+            tracing::warn!(
+                segment,
+                from,
+                to,
+                suppressed,
+                "bytes of the journal are damaged; there is a copy in its directory `{DIRECTORY}`, if there was room"
+            );
+        }
         let room = self.cap.saturating_sub(known.quarantined);
         let free = self.max_bytes.saturating_sub(self.stats.bytes.load(Relaxed));
         let bytes = bytes.start..bytes.end.min(bytes.start.saturating_add(room.min(free)));

@@ -19,7 +19,8 @@ use super::settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
 use super::stats::JournalStats;
 use super::survey::Survey;
 
-const LOCK: &str = "lock";
+/// The file that is locked, and that says which journal this is.
+pub const LOCK: &str = "lock";
 
 #[derive(Debug)]
 pub struct Engine {
@@ -56,6 +57,7 @@ impl Engine {
         // There may be none, and a quarantine that cannot be listed is none.
         let quarantined = disk.list(damage::DIRECTORY).unwrap_or_default().iter().map(|file| file.len).sum();
         let max_bytes = settings.max_bytes;
+        stats.max_bytes.store(max_bytes, Relaxed);
         let damage = Arc::new(Damage::new(Arc::clone(&disk), Arc::clone(&stats), max_bytes, quarantined));
         let mut recovery = recover(&mut survey, &*disk, &damage, &stats);
         let bytes: u64 = recovery.segments.iter().map(|segment| segment.bytes).sum();
@@ -70,6 +72,10 @@ impl Engine {
             let name = file_name(sink);
             if found.is_none() && survey.cursors.iter().any(|(known, _)| *known == name) {
                 recovery.warnings.push(format!("the cursor of sink '{sink}' is damaged: it gets everything again"));
+            } else if found.is_none() && oldest < recovery.next {
+                recovery.warnings.push(format!(
+                    "sink '{sink}' is new here, or its cursor is gone: it gets everything that is there"
+                ));
             }
             let own = found.filter(|slot| slot.journal == 0 || journal == 0 || slot.journal == journal);
             if own.is_none() && found.is_some() {

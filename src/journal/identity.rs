@@ -21,6 +21,11 @@ pub fn of(lock: &dyn DiskFile, disk: &dyn Disk, cursors: impl Iterator<Item = Sl
     write(lock, journal).and_then(|()| disk.sync_dir()).map_or(0, |()| journal)
 }
 
+/// The number, looked up without changing anything; `None` when there is none, or it is damaged.
+pub fn seen(disk: &dyn Disk) -> Option<u64> {
+    read(&*disk.open(super::engine::LOCK, false).ok()?)
+}
+
 fn read(lock: &dyn DiskFile) -> Option<u64> {
     let mut block = [0; BLOCK];
     let len = lock.read_at(&mut block, 0).ok()?;

@@ -51,16 +51,29 @@ pub struct Index(Mutex<Inner>);
 struct Inner {
     segments: VecDeque<Segment>,
     end: Seq,
+    /// All below it is settled by every sink, and may be deleted.
+    settled: Seq,
 }
 
 impl Index {
     pub fn new(segments: Vec<Segment>, end: Seq) -> Index {
-        Index(Mutex::new(Inner { segments: segments.into(), end }))
+        Index(Mutex::new(Inner { segments: segments.into(), end, settled: 0 }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Nothing under this lock panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All below it may be deleted at any moment: who still looks for it no longer needs it.
+    pub fn settled(&self) -> Seq {
+        self.inner().settled
+    }
+
+    /// Every sink has settled all below `seq`.
+    pub fn set_settled(&self, seq: Seq) {
+        let settled = &mut self.inner().settled;
+        *settled = seq.max(*settled);
     }
 
     /// One past the last entry.

@@ -9,6 +9,7 @@ use super::cursor_file::sink_of;
 use super::damage::DIRECTORY;
 use super::disk::Disk;
 use super::entry::Names;
+use super::identity;
 use super::segment::SEQ_END;
 use super::settings::OpenError;
 use super::survey::{Found, Survey};
@@ -19,6 +20,8 @@ use super::{Entry, Seq};
 #[derive(Debug)]
 pub struct Inspection {
     survey: Survey,
+    /// Which it is, where that can be read.
+    journal: Option<u64>,
     /// Bytes of damaged entries that were put aside.
     pub quarantined: u64,
 }
@@ -30,6 +33,8 @@ pub struct CursorSeen {
     pub sink: String,
     /// The first entry that it has not settled; `None` when the file is damaged.
     pub next: Option<Seq>,
+    /// It was copied from another journal, and is not believed.
+    pub is_foreign: bool,
 }
 
 /// A segment that is about to be looked through.
@@ -74,11 +79,15 @@ impl Inspection {
     /// Looks at what there is.
     ///
     /// # Errors
-    /// When a later version wrote it, or the directory cannot be read.
+    /// When a later version wrote it, there is none, or the directory cannot be read.
     pub fn of(disk: &dyn Disk) -> Result<Inspection, OpenError> {
         let survey = Survey::of(disk, false)?;
+        let journal = identity::seen(disk);
+        if survey.segments.is_empty() && survey.cursors.is_empty() && journal.is_none() {
+            return Err(OpenError::NoJournal);
+        }
         let quarantined = disk.list(DIRECTORY).unwrap_or_default().iter().map(|file| file.len).sum();
-        Ok(Inspection { survey, quarantined })
+        Ok(Inspection { survey, journal, quarantined })
     }
 
     /// The cursors, by name.
@@ -86,6 +95,7 @@ impl Inspection {
         self.survey.cursors.iter().map(|(name, slot)| CursorSeen {
             sink: sink_of(name).unwrap_or(name).to_owned(),
             next: slot.map(|slot| slot.next),
+            is_foreign: slot.is_some_and(|slot| slot.journal != 0 && self.journal.is_some_and(|it| it != slot.journal)),
         })
     }
 

@@ -20,6 +20,12 @@ use tokio::sync::Notify;
 
 use super::{Cursor, Seq};
 use crate::inbox::Inbox;
+use crate::source::lines::unix_nano_now;
+
+mod state;
+
+pub use state::Rest;
+use state::{State, Step};
 
 /// See the [module](self).
 pub struct Lane {
@@ -31,86 +37,6 @@ pub struct Lane {
     fell_behind: Notify,
 }
 
-#[derive(Debug)]
-struct State {
-    /// The first entry that is not settled; `steps` begins there.
-    base: Seq,
-    steps: VecDeque<Step>,
-    /// From here on entries are read from the journal; `None` while it keeps up.
-    behind: Option<Seq>,
-    /// One past the last entry that was left to the journal.
-    left_to: Seq,
-    /// How many of the steps have a rest.
-    rests: usize,
-    /// It was behind for longer than its `wait_max`, with the journal full.
-    passed_over: bool,
-}
-
-/// Where an entry stands.
-#[derive(Clone, Copy, Debug, Default)]
-struct Step {
-    /// Somebody has decided about it.
-    begun: bool,
-    /// Tickets in the hands of inbox, sink and whoever decodes.
-    tickets: u32,
-    /// To be read from the journal.
-    rest: Option<Rest>,
-    /// A sink ended without settling it: for the next start of the process.
-    kept: bool,
-}
-
-/// What of an entry has to be read from the journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rest {
-    /// Records at its beginning that were offered already.
-    pub done: u64,
-    /// All its records.
-    pub records: u64,
-}
-
-impl Step {
-    fn is_settled(&self) -> bool {
-        self.begun && self.tickets == 0 && self.rest.is_none() && !self.kept
-    }
-}
-
-impl State {
-    /// The step of an entry; `None` when it has been passed.
-    fn step(&mut self, seq: Seq) -> Option<&mut Step> {
-        let at = usize::try_from(seq.checked_sub(self.base)?).ok()?;
-        if at >= self.steps.len() {
-            self.steps.resize(at + 1, Step::default());
-        }
-        self.steps.get_mut(at)
-    }
-
-    /// Moves the base over what is settled.
-    fn pass_settled(&mut self) -> Seq {
-        while self.steps.front().is_some_and(Step::is_settled) {
-            self.steps.pop_front();
-            self.base += 1;
-        }
-        self.base
-    }
-
-    /// The first entry to be read from the journal.
-    fn next(&self) -> Option<Seq> {
-        let behind = self.behind?;
-        if self.rests == 0 {
-            return Some(behind);
-        }
-        let set_aside = self.steps.iter().position(|step| step.rest.is_some());
-        Some(set_aside.map_or(behind, |at| self.base + at as u64))
-    }
-
-    /// Sets an entry aside, to be read from the journal, or not any more; returns what was there.
-    fn set_aside(&mut self, seq: Seq, rest: Option<Rest>) -> Option<Rest> {
-        let before = std::mem::replace(&mut self.step(seq)?.rest, rest);
-        self.rests = self.rests + usize::from(rest.is_some()) - usize::from(before.is_some());
-        before
-    }
-}
-
 /// The right to offer one entry to one sink. The entry is settled when the last one is dropped.
 #[derive(Debug)]
 pub struct Ticket {
@@ -120,9 +46,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// The sink ended without settling what this was for: it stays in the journal.
-    pub fn keep(&self) {
+    /// The sink ended without settling what this was for: it stays in the journal. False when it
+    /// has expired meanwhile: then nobody has it.
+    pub fn keep(&self) -> bool {
         self.keep.store(true, Ordering::Relaxed);
+        self.seq >= self.lane.base()
     }
 }
 
@@ -143,7 +71,8 @@ impl Lane {
     pub fn new(inbox: Arc<Inbox>, from: Option<Vec<String>>, cursor: Cursor, end: Seq) -> Arc<Lane> {
         let base = cursor.start();
         let behind = (base < end).then_some(base);
-        let state = State { base, steps: VecDeque::new(), behind, left_to: end, rests: 0, passed_over: false };
+        let steps = VecDeque::new();
+        let state = State { base, steps, behind, left_to: end, rests: 0, passed_over: false, expiring: 0 };
         let state = Mutex::new(state);
         Arc::new(Lane { inbox, from, cursor, state, fell_behind: Notify::new() })
     }
@@ -203,18 +132,23 @@ impl Lane {
                 return Some(self.ticket(seq));
             }
         }
-        drop(state);
+        // Still under the lock: a lane that has caught up has nothing deferred.
         self.inbox.defer(records);
         None
     }
 
     /// The inbox has no room for the rest of this entry; from here on it is the journal that has
-    /// it. The rest counts as deferred, unless it `was_deferred` already.
-    pub fn fall_behind(&self, ticket: Arc<Ticket>, rest: Rest, was_deferred: bool) {
+    /// it. The rest counts as deferred, unless it `was_deferred` already. False when the entry has
+    /// expired meanwhile: then the rest is for the caller to give up.
+    #[must_use]
+    pub fn fall_behind(&self, ticket: Arc<Ticket>, rest: Rest, was_deferred: bool) -> bool {
+        let mut state = self.lock();
         if !was_deferred {
             self.inbox.defer(rest.records - rest.done);
         }
-        let mut state = self.lock();
+        if ticket.seq < state.base {
+            return false;
+        }
         state.set_aside(ticket.seq, Some(rest));
         let first = state.behind.is_none();
         if first {
@@ -226,6 +160,7 @@ impl Lane {
             tracing::debug!(sink = %self.inbox.sink(), "the sink falls behind, and is fed from the journal");
         }
         self.fell_behind.notify_one();
+        true
     }
 
     /// Waits until it is behind. Cancel-safe.
@@ -251,6 +186,10 @@ impl Lane {
         }
         state.behind = None;
         state.passed_over = false;
+        if state.expiring == 0 && !state.steps.iter().any(|step| step.kept) {
+            // Entries too broken to say what they held: the journal only knows how much it was in all.
+            self.inbox.give_up_all_deferred(unix_nano_now());
+        }
         tracing::debug!(sink = %self.inbox.sink(), "the sink has caught up, and is fed from memory");
         Next::Nothing
     }
@@ -278,6 +217,12 @@ impl Lane {
     /// count.
     pub fn pass_lost(&self, from: Seq, to: Seq) {
         let mut state = self.lock();
+        let from = from.max(state.base);
+        if state.steps.is_empty() && from == state.base && from < to {
+            // Whole segments: no step for each number.
+            state.base = to;
+            state.behind = state.behind.map(|behind| behind.max(to));
+        }
         for seq in from.max(state.base)..to {
             if state.behind == Some(seq) {
                 state.behind = Some(seq + 1);
@@ -291,7 +236,8 @@ impl Lane {
         self.cursor.advance(state.base);
     }
 
-    /// Gives up all below `to`. What is in the sink's hands stays there.
+    /// Gives up all below `to`. What is in the sink's hands stays there. To be followed by
+    /// [`Lane::counted`] when what has expired is counted.
     pub fn expire(&self, to: Seq) -> Expired {
         let mut state = self.lock();
         let (base, behind) = (state.base, state.behind.unwrap_or(Seq::MAX));
@@ -305,8 +251,15 @@ impl Lane {
             state.behind = Some(to);
         }
         state.passed_over = true;
+        state.expiring += 1;
         self.cursor.advance(state.pass_settled());
         Expired { set_aside, unread }
+    }
+
+    /// What [`Lane::expire`] gave up is counted.
+    pub fn counted(&self) {
+        let mut state = self.lock();
+        state.expiring = state.expiring.saturating_sub(1);
     }
 
     /// True from the first time something was given up until it has caught up.
@@ -365,5 +318,4 @@ impl fmt::Debug for Lane {
 }
 
 #[cfg(test)]
-#[path = "lane_tests.rs"]
 mod tests;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::lane::Lane;
 use super::{AppendError, Entry, Journal, JournalConfig, Mode, Read, Seq};
@@ -31,6 +32,9 @@ pub struct Lanes {
     /// One looks for what can be given up at a time.
     expiring: tokio::sync::Mutex<()>,
     not_stored: Quiet,
+    expiry: Quiet,
+    /// The process stops: nobody waits for room any more.
+    stopping: CancellationToken,
 }
 
 /// Entries that have been counted, and that every lane knows of: who reads the journal stops
@@ -91,6 +95,8 @@ impl Lanes {
             announced,
             expiring: tokio::sync::Mutex::new(()),
             not_stored: Quiet::new(),
+            expiry: Quiet::new(),
+            stopping: CancellationToken::new(),
         })
     }
 
@@ -132,9 +138,11 @@ impl Lanes {
             if self.journal.full_since().is_some() {
                 self.make_room().await;
             }
-            let look = Instant::now() + LOOK;
+            let is_stopping = self.stopping.is_cancelled();
+            let look = if is_stopping { Instant::now() } else { Instant::now() + LOOK };
             let until = hold_until.map_or(look, |hold_until| hold_until.min(look));
             match self.journal.append(entry.clone(), Some(until.into())).await {
+                Err(AppendError::Full) if is_stopping => return Err(AppendError::Full),
                 Ok(seq) => {
                     let stored = Stored { lanes: self, seq };
                     self.pass(&entry.source, seq);
@@ -144,6 +152,12 @@ impl Lanes {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The process stops: who waits for room is told that there is none while the sinks that have
+    /// room still take records.
+    pub fn wait_no_longer(&self) {
+        self.stopping.cancel();
     }
 
     /// Waits until an entry is as safe as the mode of the journal promises.
@@ -189,7 +203,6 @@ impl Lanes {
     }
 
     async fn expire(&self, lane: &Arc<Lane>, to: Seq) {
-        let first = !lane.is_passed_over();
         let expired = lane.expire(to);
         let mut ranges: Vec<_> = expired.set_aside.iter().map(|(seq, rest)| (*seq..*seq + 1, rest.done)).collect();
         ranges.push((expired.unread, 0));
@@ -203,14 +216,15 @@ impl Lanes {
                 }
             }
         }
+        lane.counted();
         let sink = lane.inbox().sink();
-        if first {
+        if records > 0
+            && let Some(suppressed) = self.expiry.allow()
+        {
             tracing::warn!(
-                %sink, records,
+                %sink, records, suppressed,
                 "the journal is full, and the sink that is furthest behind loses its oldest records until it has caught up"
             );
-        } else {
-            tracing::debug!(%sink, records, "records have expired");
         }
     }
 

@@ -13,7 +13,7 @@ use super::entry;
 use super::index::{Index, Segment};
 use super::progress::Progress;
 use super::segment::{Footer, SEQ_END, SegmentHeader, Tallies, file_name};
-use super::stats::JournalStats;
+use super::stats::{JournalStats, NoRoom};
 use super::{AppendError, Entry, Seq};
 
 /// Most entries in one system call: two slices each, of the 1024 it takes.
@@ -159,12 +159,17 @@ impl Log {
         let Some(active) = self.active.as_mut() else { return Refusal::Full };
         let cut = active.file.set_len(active.offset);
         if is_full(error) && cut.is_ok() {
-            return Refusal::Full;
+            return self.full_disk();
         }
         self.stats.write_failures.fetch_add(1, Relaxed);
         let why = self.stats.failed("cannot write to a segment", error);
         self.seal();
-        if is_full(error) { Refusal::Full } else { Refusal::Failed(why) }
+        if is_full(error) { self.full_disk() } else { Refusal::Failed(why) }
+    }
+
+    fn full_disk(&self) -> Refusal {
+        self.stats.set_no_room(Some(NoRoom::Disk));
+        Refusal::Full
     }
 
     /// Sees to it that an entry fits into the active segment.
@@ -185,6 +190,7 @@ impl Log {
         let free = self.max_bytes.saturating_sub(self.stats.bytes.load(Relaxed));
         if need > free {
             return Err(if self.index.oldest().is_some() {
+                self.stats.set_no_room(Some(NoRoom::Max));
                 Refusal::Full
             } else {
                 Refusal::Never(format!(
@@ -196,7 +202,7 @@ impl Log {
         let capacity = self.segment_bytes.max(need).min(free);
         match self.create(need, capacity) {
             Ok(()) => Ok(()),
-            Err(error) if is_full(&error) => Err(Refusal::Full),
+            Err(error) if is_full(&error) => Err(self.full_disk()),
             Err(error) => {
                 self.stats.write_failures.fetch_add(1, Relaxed);
                 Err(Refusal::Failed(self.stats.failed("cannot create a segment", &error)))
@@ -287,6 +293,7 @@ impl Log {
     /// is more room than before.
     pub fn delete_settled(&mut self, settled: Seq) -> bool {
         let settled = settled.min(self.progress.synced());
+        self.index.set_settled(settled);
         let mut is_any = false;
         while let Some(oldest) = self.index.oldest().filter(|oldest| oldest.is_sealed && oldest.end <= settled) {
             match self.disk.remove(&oldest.name()) {

@@ -40,7 +40,7 @@ pub use disk::{Disk, DiskFile, Listed, RealDisk};
 pub use handle::Journal;
 pub use reader::{Read, Reader};
 pub use settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
-pub use stats::JournalStats;
+pub use stats::{JournalStats, NoRoom};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

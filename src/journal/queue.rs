@@ -179,9 +179,12 @@ impl Queue {
         self.state().full_since
     }
 
-    pub fn set_full(&self, is_full: bool) {
+    /// Returns whether it was.
+    pub fn set_full(&self, is_full: bool) -> bool {
         let since = &mut self.state().full_since;
+        let was_full = since.is_some();
         *since = is_full.then(|| since.unwrap_or_else(Instant::now));
+        was_full
     }
 
     /// `None` when it took too long. Whoever does not want to wait for room still waits for the disk.

@@ -62,7 +62,8 @@ impl Reader {
     }
 
     /// What there is from `from` on: in order, without holes, at most about `bytes_max` bytes and
-    /// 4096 pieces, but at least one piece; nothing when `from` is the end. Blocks. Payloads share
+    /// 4096 pieces, but at least one piece; nothing when `from` is the end, and nothing of what
+    /// every sink has settled and is deleted. Blocks. Payloads share
     /// buffers of up to 1 MiB.
     ///
     /// # Errors
@@ -73,7 +74,7 @@ impl Reader {
         while !batch.is_full() {
             match self.index.locate(batch.from) {
                 Place::Ahead => break,
-                Place::Gap(to) => batch.lost(to, None, &self.damage),
+                Place::Gap(to) => self.gone(to, &mut batch),
                 Place::In(segment) => match self.read_segment(&segment, &mut batch) {
                     Ok(true) => tries = 0,
                     Ok(false) if tries < TRIES => tries += 1,
@@ -87,6 +88,16 @@ impl Reader {
         Ok(batch.reads)
     }
 
+    /// There is no segment with what is below `to`: deleted while somebody was about to read it, or lost.
+    fn gone(&self, to: Seq, batch: &mut Batch) {
+        let settled = self.index.settled().min(to);
+        if batch.from < settled {
+            batch.from = settled;
+        } else {
+            batch.lost(to, None, &self.damage);
+        }
+    }
+
     /// Reads on in one segment until it or the batch ends. False when the file is no longer the one
     /// that the index named.
     fn read_segment(&mut self, segment: &Segment, batch: &mut Batch) -> io::Result<bool> {
@@ -95,7 +106,7 @@ impl Reader {
             None => match self.open(segment, batch.bytes_max)? {
                 Opened::Open(open) => *open,
                 Opened::Gone => {
-                    batch.lost(segment.end, None, &self.damage);
+                    self.gone(segment.end, batch);
                     return Ok(true);
                 }
                 Opened::Replaced => return Ok(false),

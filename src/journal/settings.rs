@@ -76,6 +76,9 @@ pub enum OpenError {
     /// Another process has it.
     #[error("the journal is in use by another process: give each process a directory of its own")]
     Locked,
+    /// What was to be looked at is something else.
+    #[error("there is no journal in it, neither segments nor cursors; is it the right directory?")]
+    NoJournal,
     /// A file was written by a later version.
     #[error(
         "'{file}' has journal format {found}, and this version reads {known}: start the newer logboom, or let it drain the journal first"

@@ -1,7 +1,27 @@
 //! What can be seen of a journal while it runs.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// `max` is used up.
+    Max,
+    /// The disk, or a quota, is full.
+    Disk,
+}
+
+impl NoRoom {
+    /// As metrics and `/status` name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NoRoom::Max => "max",
+            NoRoom::Disk => "disk",
+        }
+    }
+}
 
 /// Counters since the journal was opened, and gauges. All may be read at any time.
 #[derive(Debug)]
@@ -26,6 +46,9 @@ pub struct JournalStats {
     pub torn_bytes: AtomicU64,
     /// Segments deleted because every sink had settled them.
     pub segments_deleted: AtomicU64,
+    /// Most bytes it may have on the disk.
+    pub max_bytes: AtomicU64,
+    no_room: AtomicU8,
     healthy: AtomicBool,
     last_error: Mutex<Option<Arc<str>>>,
 }
@@ -44,6 +67,8 @@ impl Default for JournalStats {
             missing_entries: zero(),
             torn_bytes: zero(),
             segments_deleted: zero(),
+            max_bytes: zero(),
+            no_room: AtomicU8::new(0),
             healthy: AtomicBool::new(true),
             last_error: Mutex::default(),
         }
@@ -55,6 +80,20 @@ impl JournalStats {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Relaxed)
+    }
+
+    /// Why there is no room for what waits to be written; `None` while there is.
+    #[must_use]
+    pub fn no_room(&self) -> Option<NoRoom> {
+        match self.no_room.load(Relaxed) {
+            0 => None,
+            1 => Some(NoRoom::Max),
+            _ => Some(NoRoom::Disk),
+        }
+    }
+
+    pub(super) fn set_no_room(&self, why: Option<NoRoom>) {
+        self.no_room.store(why.map_or(0, |why| if why == NoRoom::Max { 1 } else { 2 }), Relaxed);
     }
 
     /// What the disk said last when it refused something, also after it has recovered.

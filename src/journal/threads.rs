@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 use super::engine::Engine;
 use super::queue::{Pending, Queue};
+use super::stats::NoRoom;
 use super::{AppendError, Mode};
+use crate::telemetry::Quiet;
 
 /// How long data may stay off the disk in `buffered` mode.
 const SYNC_EVERY: Duration = Duration::from_millis(100);
@@ -36,6 +38,7 @@ pub struct Shared {
     changed: Condvar,
     /// There is no room, or the end has come.
     hurry: Condvar,
+    fullness: Quiet,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +51,15 @@ impl Shared {
     pub fn new(engine: Engine, mode: Mode) -> Shared {
         // What was found may not have reached the disk.
         let flags = Mutex::new(Flags { is_dirty: true, is_ending: false });
-        Shared { engine, queue: Queue::new(), mode, flags, changed: Condvar::new(), hurry: Condvar::new() }
+        Shared {
+            engine,
+            queue: Queue::new(),
+            mode,
+            flags,
+            changed: Condvar::new(),
+            hurry: Condvar::new(),
+            fullness: Quiet::new(),
+        }
     }
 
     fn flags(&self) -> MutexGuard<'_, Flags> {
@@ -57,9 +68,36 @@ impl Shared {
     }
 
     fn set_full(&self, is_full: bool) {
-        self.queue.set_full(is_full);
+        let was_full = self.queue.set_full(is_full);
         if is_full {
             self.hurry.notify_all();
+        } else {
+            self.engine.stats.set_no_room(None);
+        }
+        if is_full != was_full
+            && let Some(suppressed) = self.fullness.allow()
+        {
+            self.tell_fullness(is_full, suppressed);
+        }
+    }
+
+    fn tell_fullness(&self, is_full: bool, suppressed: u64) {
+        if !is_full {
+            return tracing::info!(suppressed, "the journal has room again");
+        }
+        let oldest = self.engine.cursors.iter().min_by_key(|cursor| cursor.position());
+        let sink = oldest.map(|cursor| cursor.sink().as_ref()).unwrap_or_default();
+        match self.engine.stats.no_room() {
+            Some(NoRoom::Disk) => tracing::warn!(
+                suppressed,
+                sink,
+                "the disk of the journal is full: sources wait until there is room on it; the sink that is furthest behind keeps the most"
+            ),
+            _ => tracing::warn!(
+                suppressed,
+                sink,
+                "the journal is full (`max`): sources wait until the sink that is furthest behind has caught up, or its `wait_max` is over"
+            ),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Checked, Config};
+use crate::config::Checked;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 
@@ -32,19 +32,18 @@ pub struct Change {
     pub sinks_waiting: BTreeSet<String>,
     /// `redact`, `memory` or `shutdown`.
     pub rest: bool,
-    /// What needs a restart, by key.
+    /// What is written otherwise and stays as it is until a restart, by key.
     pub needs_restart: Vec<&'static str>,
 }
 
 impl Change {
-    /// From `old` to `new`.
+    /// From `old` to `new`, which stands [beside](Checked::beside) it.
     pub fn between(old: &Checked, new: &Checked) -> Change {
+        let mut change = Change { needs_restart: new.needs_restart().to_vec(), ..Change::default() };
         let (old, new) = (old.config(), new.config());
-        let mut change = Change::default();
         change.sources(&old.sources, &new.sources);
         change.sinks(&old.sinks, &new.sinks);
         change.rest = (&old.redact, old.memory, old.shutdown) != (&new.redact, new.memory, new.shutdown);
-        change.needs_restart = needs_restart(old, new);
         change
     }
 
@@ -53,10 +52,15 @@ impl Change {
         *self == Change::default()
     }
 
-    /// True when sinks have to be given other places in the journal.
-    pub fn concerns_cursors(&self) -> bool {
-        let sets = [&self.sinks_added, &self.sinks_removed, &self.sinks_replaced, &self.sinks_from_others];
-        sets.into_iter().any(|names| !names.is_empty())
+    /// The sinks that would need other places in the journal, and what becomes of them.
+    pub fn concerns_cursors(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let sets = [
+            (&self.sinks_added, "is added"),
+            (&self.sinks_removed, "is removed"),
+            (&self.sinks_replaced, "has other settings"),
+            (&self.sinks_from_others, "takes from other sources"),
+        ];
+        sets.into_iter().flat_map(|(names, what)| names.iter().map(move |name| (name.as_str(), what)))
     }
 
     fn sources(&mut self, old: &BTreeMap<String, SourceConfig>, new: &BTreeMap<String, SourceConfig>) {
@@ -107,18 +111,10 @@ fn is_same_sink(before: &SinkConfig, now: &SinkConfig) -> bool {
     (&before.kind, before.inbox, before.wait_max) == (&now.kind, now.inbox, now.wait_max)
 }
 
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let differs = [
-        ("admin", old.admin != new.admin),
-        ("journal", old.journal != new.journal),
-        ("takeover", old.takeover != new.takeover),
-    ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     const BEFORE: &str = "\
 sources:
@@ -174,6 +170,9 @@ sinks:
         check("sinks:", "sinks:\n  more: {type: stdout}", &["+sink more"]);
         check("sources:", "memory: 128MiB\nredact: {mask_ip: true}\nsources:", &["rest"]);
         check("sources:", "admin: {listen: off}\nsources:", &["restart admin"]);
+        check("sources:", "takeover: {socket: /run/x}\nsources:", &["restart takeover"]);
+        // The upstream would wait for ever with a journal; there is none yet.
+        check("sources:", "journal: {dir: data}\nsources:", &["restart journal"]);
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Server {
     /// Talks to a process that has connected, while everything goes on.
     pub(super) fn meet(&mut self, stream: Stream) {
         let listeners = listeners(self.checked.config());
-        let offer = Offer { listeners, grace: self.checked.config().shutdown.grace.0 };
+        let config = self.checked.config();
+        let offer = Offer { listeners, grace: config.shutdown.grace.0, journal: journal_dir(config) };
         self.meeting.spawn_blocking(move || {
             let stream = stream.into_std_unix().context("it is no unix socket")??;
             Successor::meet(stream, &offer)
@@ -201,6 +202,13 @@ impl Server {
     }
 }
 
+/// The directory of the journal, the same for all ways to write it where it exists.
+fn journal_dir(config: &Config) -> Option<String> {
+    let dir = &config.journal.as_ref()?.dir;
+    let absolute = std::fs::canonicalize(dir).or_else(|_| std::path::absolute(dir));
+    Some(absolute.unwrap_or_else(|_| dir.clone()).display().to_string())
+}
+
 /// Everything that a process of this configuration listens on.
 fn listeners(config: &Config) -> Vec<Offered> {
     let sources = config.sources.iter().map(|(name, source)| (owner_of_source(name), source.address().to_owned()));
@@ -243,6 +251,12 @@ pub fn take_over(checked: &Checked, sockets: &mut Sockets) -> anyhow::Result<Opt
         tracing::warn!(socket = %path.display(), "there is nothing to take over, starting as usual");
         return Ok(None);
     };
+    if let Some(left) = predecessor.journal.as_ref().filter(|left| journal_dir(config).as_ref() != Some(left)) {
+        tracing::warn!(
+            "the journal of the process before is {left}, and this configuration has another: what waits there for sinks stays \
+             there; `logboom replay {left} -c FILE --sink NAME` delivers it"
+        );
+    }
     let mut own = BTreeMap::new();
     let mut wanted = Wanted { sources: lines_sources(config), ..Wanted::default() };
     for Offered { owner, address } in listeners(config) {

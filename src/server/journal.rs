@@ -1,6 +1,8 @@
 //! The journal as the server holds it: opened before anything is bound, closed after everything
 //! has ended.
 
+mod trouble;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -20,17 +22,32 @@ use crate::telemetry::{Inflow, SourceKind, SourceStats};
 /// Opens the journal, if one is configured, and puts each sink where it stopped.
 pub fn open(config: &Config, sinks: &mut Sinks) -> anyhow::Result<Option<Arc<Lanes>>> {
     let Some(settings) = &config.journal else { return Ok(None) };
-    let place = || format!("journal {}", settings.dir.display());
+    let dir = settings.dir.display();
+    let place = || format!("journal {dir}");
     let names = sinks.keys().map(|name| name.as_str().into()).collect();
-    let disk = RealDisk::open(&settings.dir).with_context(place)?;
+    let disk = RealDisk::open(&settings.dir).map_err(|error| trouble::of_directory(&settings.dir, &error))?;
+    let opened = JournalSettings::new(settings, names);
     let (journal, recovered) =
-        Journal::open(&JournalSettings::new(settings, names), Arc::new(disk)).with_context(place)?;
+        Journal::open(&opened, Arc::new(disk)).map_err(|error| trouble::of_opening(&settings.dir, &error))?;
     for warning in &recovered.warnings {
-        tracing::warn!(dir = %settings.dir.display(), "journal: {warning}");
+        tracing::warn!(%dir, "journal: {warning}");
+    }
+    if recovered.bytes > opened.max_bytes {
+        tracing::warn!(
+            %dir,
+            "journal: `max` is {}, and {:.1}MiB are there from before: until the sinks have taken enough of that, lines wait and OTLP \
+             requests are refused; give it a larger `max`, or wait for the sinks",
+            settings.max,
+            recovered.bytes as f64 / f64::from(1 << 20)
+        );
     }
     let lanes = Lanes::new(journal, settings);
-    for sink in sinks.values_mut() {
+    for (name, sink) in sinks {
         sink.read_journal(&lanes).with_context(place)?;
+        let records = sink.inbox().tally().recovered;
+        if records > 0 {
+            tracing::info!(%dir, sink = name, records, "journal: records from before wait for this sink");
+        }
     }
     Ok(Some(lanes))
 }

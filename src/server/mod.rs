@@ -137,6 +137,9 @@ impl Server {
             }
             tracing::info!(%grace, "stopping: no new connections, what was received is delivered");
             self.sources.values().for_each(SourceUnit::drain);
+            if let Some(lanes) = &self.wiring.lanes {
+                lanes.wait_no_longer();
+            }
             tokio::select! {
                 () = self.drain(drain_until) => {}
                 () = stop_again(&mut requests) => tracing::warn!("stopping at once"),

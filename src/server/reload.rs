@@ -77,10 +77,8 @@ impl Server {
         if change.is_nothing() {
             return Ok(change);
         }
-        if self.wiring.lanes.is_some() && change.concerns_cursors() {
-            let why = "with a journal, sinks are added, removed, replaced or given other sources by a restart, because each has \
-                       its place in the journal: `logboom run --take-over` loses nothing";
-            return Err(Failure::Refused(anyhow!(why)));
+        if self.wiring.lanes.is_some() && change.concerns_cursors().next().is_some() {
+            return Err(Failure::Refused(anyhow!(needs_cursors(&change, &next))));
         }
         let listeners = self.bind(&change, &next)?;
         let new = change.sinks_added.union(&change.sinks_replaced);
@@ -278,6 +276,18 @@ pub(super) fn open_all<'a>(names: impl Iterator<Item = &'a String>, checked: &Ch
     names.map(|name| Ok((name.clone(), SinkUnit::open(name, checked)?))).collect()
 }
 
+/// Why a journal is in the way of a change.
+fn needs_cursors(change: &Change, next: &Checked) -> String {
+    let sinks = change.concerns_cursors().map(|(name, what)| {
+        let place = next.sink_place(name).map(|place| format!(" ({place})")).unwrap_or_default();
+        format!("sink {name}{place} {what}")
+    });
+    format!(
+        "{}; with a journal that needs a restart, because each sink has its place in the journal: `logboom run --take-over` loses nothing",
+        sinks.collect::<Vec<_>>().join(", ")
+    )
+}
+
 /// Says what is different now.
 fn tell(change: &Change) {
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -295,8 +305,13 @@ fn tell(change: &Change) {
     if change.rest {
         said.push("redact, memory or shutdown changed".to_owned());
     }
+    if said.is_empty() {
+        said.push("all that has changed needs a restart".to_owned());
+    }
     tracing::info!("configuration reloaded; {}", said.join("; "));
     for key in &change.needs_restart {
-        tracing::warn!("{key} has changed in the configuration: that needs a restart, until then it stays as it was");
+        tracing::warn!(
+            "`{key}` in the configuration is not what runs: it needs a restart, and stays as it is until then"
+        );
     }
 }

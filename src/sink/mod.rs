@@ -40,8 +40,9 @@ pub struct SinkConfig {
     /// 16MiB, or less where the memory budget is small or the sinks are many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inbox: Option<ByteSize>,
-    /// How long this sink, when full, may hold the sources back. Absent means the default of its
-    /// type: `file` 5s, all others 0s.
+    /// How long this sink may hold the sources back before it misses records: without a journal
+    /// when its inbox is full, with one when the journal is full. Absent means the default of its
+    /// type: `file` 5s, `otlp` 0s, or forever with a journal, all others 0s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_max: Option<WaitMax>,
 }

@@ -144,8 +144,8 @@ impl LogsService {
         let patience = Patience::new(&request, stage.hold_max);
         let settings = MessageSettings { message_max: stage.message_max, work_bytes: stage.intake.work_bytes() };
         let message = receive(request.into_body(), settings, &stage.shares, self.stats(), patience.until());
-        let Message { bytes, compressed, mut held } = message.await?;
-        let hold_until = patience.until();
+        let Message { bytes, compressed, mut held, waited } = message.await?;
+        let hold_until = patience.less(waited).until();
         let payload = match (compressed, inflate) {
             (false, _) => bytes,
             (true, Some(inflate)) => inflate.run(&bytes, settings, &stage.shares, &mut held, hold_until).await?,
@@ -282,6 +282,11 @@ impl Patience {
         let timeout = request.headers().get("grpc-timeout").and_then(|it| grpc_timeout(it.to_str().ok()?));
         // A little before the client gives up, so that it hears the answer.
         Patience { hold_max, client_until: timeout.map(|timeout| Instant::now() + timeout.mul_f32(0.9)) }
+    }
+
+    /// What is left after a wait.
+    fn less(self, waited: Duration) -> Patience {
+        Patience { hold_max: self.hold_max.saturating_sub(waited), ..self }
     }
 
     /// Until when a wait that begins now may last.

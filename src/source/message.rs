@@ -42,6 +42,8 @@ pub struct Message {
     pub compressed: bool,
     /// Memory for it, for what it is expected to inflate to, and for the work on it.
     pub held: Reservation,
+    /// How long it waited for that memory.
+    pub waited: Duration,
 }
 
 /// Receives the one message of a unary request, waiting for memory until `hold_until`. Cancel-safe:
@@ -67,11 +69,13 @@ pub async fn receive(
     };
     let (compressed, length) = header(&first, settings.message_max)?;
     let inflated = if compressed { expected_bytes(length, settings.message_max) } else { 0 };
+    let began = Instant::now();
     let share = shares.for_request(length.max(inflated));
     let reserve = share.reserve(length + inflated + settings.work_bytes);
     let held = tokio::time::timeout_at(hold_until.into(), reserve)
         .await
         .map_err(|_| overloaded("the memory for requests is in use"))?;
+    let waited = began.elapsed();
 
     let deadline = Instant::now() + Duration::from_secs(1) + Duration::from_secs(length as u64 / BYTES_PER_SECOND_MIN);
     let first = first.slice(HEADER_BYTES..);
@@ -92,7 +96,7 @@ pub async fn receive(
     if bytes.len() > length || next_data(&mut body, deadline, stats).await?.is_some_and(|data| !data.is_empty()) {
         return Err(more_than_one());
     }
-    Ok(Message { bytes, compressed, held })
+    Ok(Message { bytes, compressed, held, waited })
 }
 
 /// The next bytes of the body; `None` at its end.

@@ -12,7 +12,7 @@ use super::process::Usage;
 use super::registry::Telemetry;
 use super::sink::{SinkMetric, SinkTotals};
 use super::source::{SourceKind, SourceStats};
-use crate::journal::JournalStats;
+use crate::journal::{JournalStats, NoRoom};
 
 /// Every metric: its name and what it says. Names that end in `_total` are counters, the others
 /// gauges.
@@ -39,6 +39,8 @@ pub const METRICS: &[(&str, &str)] = &[
     (RECOVERED_RECORDS, "Records the journal held for a sink when the process began."),
     (JOURNAL_LAG, "Records that a sink has in the journal and nowhere else."),
     (JOURNAL_BYTES, "Bytes of the journal on disk."),
+    (JOURNAL_MAX_BYTES, "Most bytes the journal may have on disk."),
+    (JOURNAL_FULL, "1 while the journal has no room, because its maximum is used up or the disk is full."),
     (JOURNAL_ENTRIES, "Payloads written to the journal."),
     (JOURNAL_SYNCS, "Times the journal was forced to the disk."),
     (JOURNAL_ERRORS, "Writes and syncs of the journal that the disk refused."),
@@ -76,6 +78,8 @@ const EXPIRED_RECORDS: &str = "logboom_expired_records_total";
 const RECOVERED_RECORDS: &str = "logboom_recovered_records_total";
 const JOURNAL_LAG: &str = "logboom_journal_lag_records";
 const JOURNAL_BYTES: &str = "logboom_journal_bytes";
+const JOURNAL_MAX_BYTES: &str = "logboom_journal_max_bytes";
+const JOURNAL_FULL: &str = "logboom_journal_full";
 const JOURNAL_ENTRIES: &str = "logboom_journal_entries_total";
 const JOURNAL_SYNCS: &str = "logboom_journal_syncs_total";
 const JOURNAL_ERRORS: &str = "logboom_journal_errors_total";
@@ -196,6 +200,10 @@ impl Exposition {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let reason = |reason: &'static str| vec![Label::new("reason", reason)];
         self.gauge(JOURNAL_BYTES, vec![], get(&stats.bytes) as f64);
+        self.gauge(JOURNAL_MAX_BYTES, vec![], get(&stats.max_bytes) as f64);
+        for why in [NoRoom::Max, NoRoom::Disk] {
+            self.gauge(JOURNAL_FULL, reason(why.as_str()), f64::from(u8::from(stats.no_room() == Some(why))));
+        }
         self.counter(JOURNAL_ENTRIES, vec![], get(&stats.entries));
         self.counter(JOURNAL_SYNCS, vec![], get(&stats.syncs));
         self.counter(JOURNAL_ERRORS, reason("write"), get(&stats.write_failures));

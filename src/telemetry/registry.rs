@@ -62,7 +62,7 @@ pub enum Readiness {
     Starting,
     /// No longer.
     Stopping,
-    /// No sink takes records.
+    /// No sink takes records, and no journal keeps them until one does.
     NoSink,
     /// The journal cannot be written: what the sources promise does not hold.
     NoJournal,
@@ -210,12 +210,16 @@ impl Telemetry {
             Readiness::Stopping
         } else if !self.ready.load(Ordering::Relaxed) {
             Readiness::Starting
-        } else if self.sinks().iter().all(|sink| sink.state() != SinkState::Healthy) {
-            Readiness::NoSink
-        } else if self.journal().is_some_and(|it| !it.is_healthy()) {
-            Readiness::NoJournal
         } else {
-            Readiness::Ready
+            let journal = self.journal();
+            let keeps = journal.as_ref().is_some_and(|it| it.no_room().is_none());
+            if journal.is_some_and(|it| !it.is_healthy()) {
+                Readiness::NoJournal
+            } else if !keeps && self.sinks().iter().all(|sink| sink.state() != SinkState::Healthy) {
+                Readiness::NoSink
+            } else {
+                Readiness::Ready
+            }
         }
     }
 

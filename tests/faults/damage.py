@@ -17,9 +17,10 @@ DEAD = upstream_sink(1, retry={"initial": "1s", "max": "1s"})
 
 
 class Journal:
-    """A directory with one record in each entry, as a crash has left it, to be copied and damaged."""
+    """A directory with one record in each entry, as a crash has left it, to be copied and damaged. Unless it is `synced`, its end
+    may look like what a crash has cut off."""
 
-    def __init__(self, environment, verdict, records, size, delivered_before=0, **journal):
+    def __init__(self, environment, verdict, records, size, delivered_before=0, synced=False, **journal):
         self.environment, self.verdict, self.size, self.settings = environment, verdict, size, journal
         self.ledger, self.trials, self.directory = Ledger(1, size), 0, environment.directory / "base"
         self.output = environment.directory / "out"
@@ -30,6 +31,9 @@ class Journal:
             logboom.stop(codes=(0, 3))
         logboom = self.start(self.directory, DEAD, DEAD)
         self.send(logboom, records - delivered_before)
+        if synced:
+            said = lambda: f"synced  up to entry {records}," in check(environment, self.directory)[1]  # noqa: E731
+            verdict.expect(until(said, 10), "the cursors never said that all is on the disk")
         logboom.crash()
         self.first, self.ids = delivered_before, set(range(delivered_before, records))
 
@@ -129,7 +133,7 @@ def bit_flips(environment, verdict):
     and no altered record is delivered."""
     environment.needs_journal()
     rng = random.Random(environment.seed)
-    journal = Journal(environment, verdict, 1000, 1500, max="16MiB")
+    journal = Journal(environment, verdict, 1000, 1500, synced=True, max="16MiB")
     places = journal.places()
     ends = {path: end + 64 for path, _, end, _ in places}
     verdict.figure("segments", len(ends))

@@ -173,6 +173,11 @@ impl Server {
         self.metric(&format!("logboom_reloads_total{{result=\"{result}\"}}")) as u64
     }
 
+    /// Its number.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Open descriptors of the process.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::de::visible;
-use super::listen::Listen;
+use super::listen::{Listen, UNIX_PATH_BYTES_MAX};
 use super::load::COMPONENTS_MAX;
 use super::problem::{Problem, shown};
 use super::tree::Node;
@@ -140,8 +140,11 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
         places.push((vec!["admin", "listen"], &config.admin.listen));
     }
     let takeover = config.takeover.as_ref().map(TakeoverConfig::address).unwrap_or_default();
-    if config.takeover.is_some() {
-        places.push((vec!["takeover", "socket"], &takeover));
+    if let Some(TakeoverConfig { socket }) = &config.takeover {
+        match takeover_socket(&socket.display().to_string()) {
+            Ok(()) => places.push((vec!["takeover", "socket"], &takeover)),
+            Err((message, help)) => findings.refuse(&["takeover", "socket"], message, help),
+        }
     }
     let mut bound: Vec<(&[&str], Listen)> = Vec::new();
     for (path, address) in &places {
@@ -156,8 +159,12 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
             }
             Ok(listen) => listen,
             Err(message) => {
-                let or = if path[0] == "admin" { "host:port, or off" } else { "an address to listen on" };
-                findings.refuse(path, message, or);
+                let accepted = match path.last() {
+                    _ if path[0] == "admin" => "accepted: host:port, systemd:NAME, or off",
+                    Some(&"grpc") => "accepted: host:port, or systemd:NAME",
+                    _ => "accepted: host:port, unix:/absolute/path, or systemd:NAME",
+                };
+                findings.refuse(path, message, accepted);
                 continue;
             }
         };
@@ -174,6 +181,25 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
         bound.push((path, listen));
     }
 }
+
+/// What is wrong with the path of the socket, and what to write.
+fn takeover_socket(path: &str) -> Result<(), (String, String)> {
+    let write = |path: &str| format!("write an absolute path without `unix:`, such as {path}");
+    if let Some(alone) = path.strip_prefix("unix:") {
+        let such = if alone.starts_with('/') { alone } else { TAKEOVER_EXAMPLE };
+        return Err((format!("'{path}' is an address, and a path is needed here"), write(such)));
+    }
+    if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
+        return Err((format!("'{path}' is not the absolute path of a socket"), write(TAKEOVER_EXAMPLE)));
+    }
+    if path.len() > UNIX_PATH_BYTES_MAX {
+        let help = format!("the path of a unix socket has at most {UNIX_PATH_BYTES_MAX} bytes");
+        return Err((format!("'{path}' is too long"), help));
+    }
+    Ok(())
+}
+
+const TAKEOVER_EXAMPLE: &str = "/run/logboom/takeover.sock";
 
 /// Least size of a journal.
 const JOURNAL_MIN: ByteSize = ByteSize::mib(16);
@@ -199,8 +225,7 @@ fn memory(config: &Config, findings: &mut Findings<'_>) {
 /// The journal must hold some of the largest payloads in segments that can be deleted one by one.
 fn journal(config: &Config, findings: &mut Findings<'_>) {
     let Some(journal) = &config.journal else { return };
-    let largest = sources::largest_message(config).map_or(0, |(_, largest)| largest.0);
-    let least = JOURNAL_MIN.max(ByteSize(largest.saturating_mul(4)));
+    let least = journal_least(config);
     if journal.max < least {
         let message = format!("{} is not enough: four of the largest message, and at least {JOURNAL_MIN}", journal.max);
         findings.refuse(&["journal", "max"], message, format!("write `max: {least}` or more"));
@@ -208,6 +233,12 @@ fn journal(config: &Config, findings: &mut Findings<'_>) {
     if journal.dir.as_os_str().is_empty() {
         findings.refuse(&["journal", "dir"], "there is no name", "write a directory, such as `dir: data/journal`");
     }
+}
+
+/// The least `max` of a journal beside these sources.
+pub(super) fn journal_least(config: &Config) -> ByteSize {
+    let largest = sources::largest_message(config).map_or(0, |(_, largest)| largest.0);
+    JOURNAL_MIN.max(ByteSize(largest.saturating_mul(4)))
 }
 
 /// Memory that must be left when all inboxes are full: some to work in, and room for the largest

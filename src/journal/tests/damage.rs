@@ -260,6 +260,21 @@ fn an_entry_inside_a_payload_is_not_taken_for_one() {
 }
 
 #[test]
+fn what_was_deleted_while_somebody_looked_for_it_is_not_lost() {
+    let disk = disk_with(150, true);
+    let engine = open(&disk);
+    let first = engine.index.oldest().unwrap();
+    for cursor in &engine.cursors {
+        cursor.advance(first.end);
+    }
+    engine.keep(true);
+    assert!(engine.index.oldest().unwrap().base >= first.end);
+    let reads = engine.reader().next(1, 1).unwrap();
+    assert!(matches!(&reads[..], [Read::Entry(seq, _)] if *seq == first.end), "{reads:?}");
+    assert_eq!(engine.stats.missing_entries.load(Relaxed), 0);
+}
+
+#[test]
 fn what_inspection_says() {
     let disk = disk_with(150, true);
     let last = last_segment(&disk);
@@ -325,7 +340,7 @@ fn any_bytes_as_a_segment() {
         disk.plant("a.cursor", &block(&mut random, b"LOGBJCUR\x01\0\0\0"));
         let _ = Inspection::of(&disk).unwrap();
         let engine = open(&disk);
-        let (mut reader, mut at) = (engine.reader(), 1);
+        let (mut reader, mut at) = (engine.reader(), engine.index.settled().max(1));
         while at < engine.end() {
             for read in reader.next(at, 5000).unwrap() {
                 at = match read {

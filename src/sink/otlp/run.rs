@@ -57,7 +57,7 @@ pub async fn run(
     stats.add_failed(Reason::Shutdown, unanswered);
     let left = unanswered + tally.abandoned;
     if left > 0 {
-        tracing::warn!(sink = %inbox.sink(), records = left, "upstream did not answer in time, records are lost");
+        tracing::warn!(sink = %inbox.sink(), records = left, "upstream did not answer in time, records were not delivered");
     }
     left
 }

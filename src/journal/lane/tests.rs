@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use proptest::prelude::*;
 
 use super::super::{Cursor, Seq};
 use super::{Lane, Next, Rest, Ticket};
+use crate::batch::{Batch, Origin};
 use crate::config::units::WaitMax;
 use crate::encode::Encoding;
 use crate::inbox::{Inbox, InboxSettings};
@@ -71,7 +73,7 @@ fn what_expires_is_passed_and_told() {
     let (lane, cursor) = lane(1, 1);
     let in_hand = lane.admit(1, RECORDS).unwrap();
     let half = lane.admit(2, RECORDS).unwrap();
-    lane.fall_behind(half, Rest { done: 1, records: RECORDS }, false);
+    assert!(lane.fall_behind(half, Rest { done: 1, records: RECORDS }, false));
     assert!((3..10).all(|seq| lane.admit(seq, RECORDS).is_none()));
     let expired = lane.expire(6);
     assert_eq!(expired.set_aside, [(2, Rest { done: 1, records: RECORDS })]);
@@ -91,6 +93,70 @@ fn what_is_lost_is_passed() {
     lane.pass_lost(5, 10);
     assert_eq!(lane.next(10), Next::Nothing);
     assert_eq!(cursor.position(), 10);
+}
+
+#[test]
+fn what_expires_while_it_is_offered_is_for_the_caller_to_give_up() {
+    let (lane, cursor) = lane(1, 1);
+    let rest = Rest { done: 1, records: RECORDS };
+    let from_memory = lane.admit(1, RECORDS).unwrap();
+    let falls = lane.admit(2, RECORDS).unwrap();
+    assert!(lane.fall_behind(falls, rest, false));
+    let (from_journal, _) = lane.claim(2).unwrap();
+    assert!(lane.expire(3).set_aside.is_empty());
+    lane.counted();
+    assert!(!lane.fall_behind(from_memory, rest, false));
+    assert!(!lane.fall_behind(from_journal, rest, true));
+    assert_eq!(lane.inbox().tally().deferred, 4, "two of each");
+    assert_eq!((cursor.position(), lane.next(3)), (3, Next::Nothing));
+}
+
+#[tokio::test]
+async fn what_expired_in_the_hand_of_a_sink_that_ends_is_not_kept() {
+    let (lane, _) = lane(1, 1);
+    let inbox = lane.inbox();
+    let origin = Origin { source: "mesh".into(), peer: None, received_unix_nano: 1 };
+    let batch = Batch { payload: "abc".into(), records: RECORDS, routes: None, origin };
+    for seq in [1, 2] {
+        let ticket = lane.admit(seq, RECORDS).unwrap();
+        assert!(inbox.offer(&batch, &ticket, Instant::now()).await);
+    }
+    let in_hand = inbox.try_take(usize::MAX);
+    lane.expire(2);
+    lane.counted();
+    drop(in_hand);
+    let tally = inbox.tally();
+    assert_eq!((tally.expired_full, tally.deferred, tally.imbalance()), (RECORDS, RECORDS, 0));
+}
+
+#[test]
+fn a_lane_that_has_caught_up_has_nothing_deferred() {
+    let (lane, _) = lane(1, 4);
+    lane.inbox().recover(3 * RECORDS);
+    lane.pass_lost(1, 4);
+    assert_eq!(lane.inbox().tally().deferred, 9, "nobody could say what they held");
+    assert_eq!(lane.next(4), Next::Nothing);
+    let tally = lane.inbox().tally();
+    assert_eq!((tally.deferred, tally.expired_damaged, tally.gaps), (0, 9, 1));
+    assert_eq!(tally.imbalance(), 0);
+}
+
+#[test]
+fn what_waits_for_the_next_start_stays_deferred() {
+    let (lane, _) = lane(1, 2);
+    lane.inbox().recover(RECORDS);
+    let (ticket, _) = lane.claim(1).unwrap();
+    ticket.keep();
+    drop(ticket);
+    assert_eq!(lane.next(2), Next::Nothing);
+    assert_eq!(lane.inbox().tally().deferred, RECORDS);
+}
+
+#[test]
+fn what_is_lost_costs_no_step_for_each_number() {
+    let (lane, cursor) = lane(1, 1 << 60);
+    lane.pass_lost(1, 1 << 59);
+    assert_eq!((cursor.position(), lane.next(1 << 60)), (1 << 59, Next::Entry(1 << 59)));
 }
 
 /// One step of the world around a lane.
@@ -164,7 +230,8 @@ proptest! {
                     if rest > done {
                         world.in_inbox.push((seq, Arc::clone(&ticket)));
                     }
-                    lane.fall_behind(ticket, Rest { done: rest, records: RECORDS }, again);
+                    let waits = lane.fall_behind(ticket, Rest { done: rest, records: RECORDS }, again);
+                    prop_assert!(waits);
                 }
                 Move::Offered(at) if at < world.offering.len() => {
                     let (seq, ticket, done, _) = world.offering.remove(at);
