@@ -35,6 +35,8 @@ const READ: usize = 2 * BLOCK;
 /// Places that the bytes of a block can have when all of them are quotes, and room for a block behind.
 const WINDOW_PLACES: usize = 2 * BLOCK;
 const WINDOW: usize = WINDOW_PLACES + BLOCK;
+/// Bytes that are escaped before they are moved on.
+const BUFFER: usize = 512 + WINDOW;
 
 #[inline]
 fn escape<const QUOTED: bool, const REPAIR: bool>(bytes: &[u8], out: &mut Vec<u8>) {
@@ -59,8 +61,13 @@ pub(super) fn to_escape<const QUOTED: bool>(block: &[u8; BLOCK]) -> (u32, u32) {
 
 /// A text with no more than quotes, as most bodies are, in one go.
 fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
+    // An array first, because a vector looks at its length and capacity for each piece, and because what it has
+    // to be cleared of is bounded: this goes on behind each byte that needs another escape.
+    let mut buffer = [0; BUFFER];
     while !rest.is_empty() {
-        rest = &rest[escape_quotes::<QUOTED>(rest, out)..];
+        let (read, written) = escape_quotes::<QUOTED>(rest, &mut buffer);
+        out.extend_from_slice(&buffer[..written]);
+        rest = &rest[read..];
         let word = match rest.first_chunk() {
             Some(word) => u64::from_le_bytes(*word),
             None if rest.is_empty() => return,
@@ -127,13 +134,9 @@ fn copy_blocks(room: &mut [u8], at: usize, from: &[u8], begin: usize, end: usize
 /// A block at a time: it is copied first and looked at after, and for each quote in it
 /// what is left of it is copied once more behind a backslash; so a text full of quotes costs no call
 /// per quote. Ends before bytes of which one needs another escape, and when there may be no more room.
-/// Returns how many bytes it read.
-fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let start = out.len();
-    // Room for a line with some quotes, looked at once.
-    out.resize(start + text.len() + text.len() / 8 + WINDOW, 0);
-    let room = out.get_mut(start..).unwrap_or_default();
-    // Sums do not wrap: they are within the text, and the room.
+/// Returns how many bytes it read, and wrote.
+fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8; BUFFER]) -> (usize, usize) {
+    // Sums do not wrap: they are within the text, and the array.
     let (mut read, mut written) = (0usize, 0usize);
     let mut padded;
     while let Some(rest) = text.get(read..) {
@@ -146,7 +149,7 @@ fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut Vec<u8>) -> usize {
                 (&padded, rest.len().min(BLOCK))
             }
         };
-        let window = room.get_mut(written..).and_then(|it| it.first_chunk_mut::<WINDOW>());
+        let window = out.get_mut(written..).and_then(|it| it.first_chunk_mut::<WINDOW>());
         let (Some(window), Some(block)) = (window, bytes.first_chunk()) else { break };
         let (mut quotes, others) = to_escape::<QUOTED>(block);
         if others != 0 {
@@ -167,8 +170,7 @@ fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut Vec<u8>) -> usize {
         }
         written = written.wrapping_add(before);
     }
-    out.truncate(start.wrapping_add(written));
-    read
+    (read, written)
 }
 
 /// Copies a block to a place among [`WINDOW_PLACES`].
