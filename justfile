@@ -21,9 +21,17 @@ test *NAME:
 run *ARGS:
     cargo run --release -- {{ARGS}}
 
-# The benchmark cases; see bench/run.py --help.
+# The benchmark cases, into README.md and docs/benchmarks.md; `just bench --quick` in a few minutes, into nothing.
 bench *ARGS: release
-    python3 bench/run.py {{ARGS}}
+    python3 bench/run.py --publish {{ARGS}}
+
+# Costs at rest, how they grow, and what a mesh needs by them, into docs/scaling.md.
+bench-scale *ARGS: release
+    python3 bench/scale.py --publish {{ARGS}}
+
+# Single steps: framing, formats, the OTLP walk, JSON, the journal.
+bench-micro *ARGS:
+    cargo bench --bench micro -- {{ARGS}}
 
 # A real Envoy against logboom, end to end.
 envoy *ARGS: release

@@ -1,8 +1,12 @@
 //! gRPC messages as bytes: what was received is handed on, what is sent was encoded long before.
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
+use http_body::{Body, Frame};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
@@ -56,14 +60,14 @@ impl<T> Decoder for RawCodec<T> {
 /// Repeated fields concatenate, so several protobuf messages of one type are one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Segments {
-    rest: std::collections::VecDeque<Bytes>,
+    rest: VecDeque<Bytes>,
     remaining: usize,
 }
 
 impl FromIterator<Bytes> for Segments {
     fn from_iter<I: IntoIterator<Item = Bytes>>(segments: I) -> Self {
         // `chunk` promises at least one byte while any remain, so no piece may be empty.
-        let rest: std::collections::VecDeque<_> = segments.into_iter().filter(|it| !it.is_empty()).collect();
+        let rest: VecDeque<_> = segments.into_iter().filter(|it| !it.is_empty()).collect();
         Segments { remaining: rest.iter().map(Bytes::len).sum(), rest }
     }
 }
@@ -92,11 +96,60 @@ impl Buf for Segments {
     }
 }
 
+/// The body of a request with one message that is not compressed: each piece is sent from where it
+/// stands. tonic copies all of them into a buffer of its own.
+#[derive(Debug)]
+pub struct MessageBody {
+    pieces: VecDeque<Bytes>,
+}
+
+impl MessageBody {
+    /// The segments as one message, of at most 4 GiB, as all messages are.
+    #[must_use]
+    pub fn new(segments: Segments) -> MessageBody {
+        let mut header = [0; 5];
+        let length = u32::try_from(segments.remaining).unwrap_or(u32::MAX);
+        header[1..].copy_from_slice(&length.to_be_bytes());
+        let mut pieces = segments.rest;
+        pieces.push_front(Bytes::copy_from_slice(&header));
+        MessageBody { pieces }
+    }
+}
+
+impl Body for MessageBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Ready(self.pieces.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_message_is_its_header_and_its_segments() {
+        let mut body = MessageBody::new(["ab", "", "c"].map(Bytes::from).into_iter().collect());
+        let mut sent = Vec::new();
+        while !body.is_end_stream() {
+            let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()))
+            else {
+                panic!("the end came early");
+            };
+            sent.extend_from_slice(frame.data_ref().unwrap());
+        }
+        assert_eq!(sent, b"\0\0\0\0\x03abc");
+    }
 
     proptest! {
         #[test]

@@ -7,9 +7,9 @@ use crate::intake;
 use crate::journal::catch_up::CHUNK_BYTES;
 use crate::sink::SinkKind;
 use crate::source::SourceConfig;
+use crate::source::flow::UNREAD_BYTES;
 use crate::source::inflate::INFLATE_BYTES_MAX;
 use crate::source::lines::READ_MAX;
-use crate::source::otlp::WINDOW_BYTES;
 
 /// What the program itself takes: code, runtime, tables, metrics (measured, rounded up).
 const BASE_BYTES: u64 = 24 << 20;
@@ -71,7 +71,7 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
     for (name, source) in &config.sources {
         let (connections, each) = match source {
             SourceConfig::Lines(lines) => (lines.connections_max, CONNECTION_BYTES),
-            SourceConfig::Otlp(otlp) => (otlp.connections_max, CONNECTION_BYTES + u64::from(WINDOW_BYTES)),
+            SourceConfig::Otlp(otlp) => (otlp.connections_max, CONNECTION_BYTES + u64::from(UNREAD_BYTES)),
         };
         sum.push((format!("connections of {name}"), u64::from(connections) * each));
     }

@@ -9,7 +9,12 @@
 //! hundred bytes of index for each multiplies hostile input fifty times. One record at a time
 //! keeps memory proportional to the largest record, whose size the sources limit.
 
+mod seen;
+
 use crate::quotes::Quotes;
+
+pub(crate) use seen::KEYS_MAX;
+use seen::SeenKeys;
 
 /// A range of bytes, either in the batch's raw bytes or in the side buffer of the tree that
 /// holds it. Four gigabytes are out of reach: sources limit a payload to far less.
@@ -113,6 +118,7 @@ pub struct Tree {
     plain_side: u32,
     /// A key was kept that needs escapes.
     odd_keys: bool,
+    seen: SeenKeys,
 }
 
 /// Where a list was opened, to be closed again.
@@ -131,6 +137,7 @@ impl Tree {
     pub fn clear_all(&mut self) {
         self.kept_side = 0;
         self.plain_side = 0;
+        self.seen.clear();
         self.clear();
     }
 
@@ -166,6 +173,33 @@ impl Tree {
         let _span = self.keep(text);
         let _block = self.keep(&[b' '; FRAGMENT_BLOCK]);
         self.plain_side = text.len() as u32;
+    }
+
+    /// From now on [`Tree::key`] remembers keys, until [`Tree::clear_all`]. Call it only right after
+    /// [`Tree::keep_fragments`]; where that was not called, nothing is remembered.
+    pub(crate) fn remember_keys(&mut self) {
+        if self.plain_side > 0 {
+            self.seen.begin(self.side.len());
+            let _slots = self.keep(&[b' '; seen::BYTES]);
+            self.plain_side = self.kept_side as u32;
+        }
+    }
+
+    /// The range `start..end` of the raw bytes as a key: where it stands ready as a fragment, see
+    /// [`Tree::keep_fragments`], or the range itself.
+    #[inline(always)]
+    pub(crate) fn key(&mut self, raw: &[u8], start: usize, end: usize) -> Span {
+        match self.seen.place(raw, start, end, &mut self.side) {
+            Some(place) => Span { start: place as u32 | SIDE, len: end.wrapping_sub(start) as u32 },
+            None => Span::raw(start, end),
+        }
+    }
+
+    /// The number of a key that [`Tree::key`] remembers, below [`KEYS_MAX`]: the same whenever it comes.
+    #[inline]
+    pub(crate) fn key_number(&self, key: Span) -> Option<usize> {
+        let bit = self.seen.bit(key.start.wrapping_sub(SIDE));
+        (bit != 0).then(|| bit.trailing_zeros() as usize)
     }
 
     /// Copies text into the side buffer.
@@ -287,7 +321,8 @@ impl Tree {
     pub(crate) fn text<'a>(&'a self, raw: &'a [u8], span: Span) -> &'a [u8] {
         let (bytes, start) =
             if span.start & SIDE != 0 { (self.side.as_slice(), span.start & !SIDE) } else { (raw, span.start) };
-        &bytes[start as usize..start as usize + span.len as usize]
+        // Spans are within their buffers, so the sum does not wrap.
+        &bytes[start as usize..(start as usize).wrapping_add(span.len as usize)]
     }
 }
 
@@ -350,9 +385,29 @@ pub struct Record {
 impl Record {
     /// Makes it an empty record, keeping buffers and kept text.
     pub fn clear(&mut self) {
-        let mut tree = std::mem::take(&mut self.tree);
+        // Field by field, because the tree is too large to be moved out and in for each record.
+        let Record {
+            time_unix_nano,
+            observed_time_unix_nano,
+            severity_number,
+            severity_text,
+            event_name,
+            trace_id,
+            span_id,
+            flags,
+            dropped_attributes_count,
+            distinct_keys,
+            plain,
+            body,
+            attributes,
+            tree,
+        } = self;
+        (*time_unix_nano, *observed_time_unix_nano) = (0, 0);
+        (*severity_number, *severity_text, *event_name) = (0, Span::EMPTY, Span::EMPTY);
+        (*trace_id, *span_id, *flags) = (Span::EMPTY, Span::EMPTY, 0);
+        (*dropped_attributes_count, *distinct_keys, *plain) = (0, false, None);
+        (*body, *attributes) = (Range::default(), Range::default());
         tree.clear();
-        *self = Record { tree, ..Record::default() };
     }
 
     /// It is not known any more what needs no escape: texts were changed.
@@ -456,6 +511,21 @@ impl<'a> Values<'a> {
     #[must_use]
     pub(crate) fn are_plain(&self) -> bool {
         self.plain
+    }
+
+    /// True when all keys came from [`Tree::key`] and none comes twice, which costs no look at them.
+    pub(crate) fn are_seen_once(&self) -> bool {
+        let Some(mut nodes) = self.tree.nodes.get(self.at as usize..self.end as usize) else { return false };
+        let mut seen = 0;
+        while let [Node { key, value }, rest @ ..] = nodes {
+            let bit = self.tree.seen.bit(key.start.wrapping_sub(SIDE));
+            if bit & !seen == 0 {
+                return false;
+            }
+            seen |= bit;
+            nodes = rest.get(value.below() as usize..).unwrap_or_default();
+        }
+        true
     }
 
     /// The keys alone.

@@ -93,6 +93,18 @@ impl<'a> Fields<'a> {
         Fields { bytes, at: start.min(bytes.len()) }
     }
 
+    /// Where the next field begins, and all that is left.
+    #[inline(always)]
+    pub fn rest(&self) -> (usize, &'a [u8]) {
+        (self.at, self.bytes.get(self.at..).unwrap_or_default())
+    }
+
+    /// Passes so many bytes of the rest: whole fields that were read from there.
+    #[inline(always)]
+    pub fn skip(&mut self, bytes: usize) {
+        self.at = self.at.wrapping_add(bytes).min(self.bytes.len());
+    }
+
     /// The next field, if it begins with this tag of one byte, which must be one of a field with a
     /// length; otherwise nothing happens. For the field that nearly all are.
     #[inline]

@@ -51,7 +51,7 @@ impl ValueWriter {
 
     /// Writes keys and values as an object.
     pub(super) fn object(&mut self, members: Values<'_>, out: &mut Vec<u8>) {
-        if members.are_distinct() {
+        if members.are_distinct() || members.are_seen_once() {
             return self.distinct(members, out);
         }
         let mut replaced = self.repeats.find(members);

@@ -73,7 +73,7 @@ pub fn generate(args: &GenArgs) -> anyhow::Result<Report> {
         .build()
         .context("cannot start the runtime that waits for Ctrl-C")?;
     let stop = Arc::new(AtomicBool::new(false));
-    let started = Instant::now();
+    let (started, cpu_before) = (Instant::now(), cpu_time());
     let mut tallies = Vec::new();
     // Nothing is ever sent: a connection that ends drops its end, by panic even.
     let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
@@ -105,7 +105,14 @@ pub fn generate(args: &GenArgs) -> anyhow::Result<Report> {
         stop.store(true, Ordering::Relaxed);
         let _late = runtime.block_on(async { tokio::time::timeout(STOP_GRACE, all_done.recv()).await });
     }
-    Ok(Report::new(args, &plan, started, &tallies, interrupted))
+    let cpu = cpu_time().saturating_sub(cpu_before);
+    Ok(Report::new(args, &plan, started, cpu, &tallies, interrupted))
+}
+
+/// CPU time of this process, all threads, those that have ended too.
+fn cpu_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
 /// An open connection to what is tested.

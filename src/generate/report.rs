@@ -90,6 +90,8 @@ pub struct Report {
     pub seconds: f64,
     /// Records sent in a second.
     pub records_per_second: u64,
+    /// CPU seconds that sending took this process, rendering before it left out.
+    pub cpu_seconds: f64,
     /// Records in requests that were not answered OK, and those a partial success rejected.
     pub refused: u64,
     /// OTLP requests by gRPC code; `PARTIAL_SUCCESS` is OK with rejected records.
@@ -111,6 +113,8 @@ pub struct LatencyReport {
     pub p50: f64,
     /// 99th percentile.
     pub p99: f64,
+    /// 99.9th percentile.
+    pub p99_9: f64,
     /// Longest.
     pub max: f64,
 }
@@ -120,6 +124,7 @@ impl Report {
         args: &GenArgs,
         plan: &Plan,
         started: Instant,
+        cpu: Duration,
         tallies: &[Arc<Tally>],
         interrupted: bool,
     ) -> Report {
@@ -148,6 +153,7 @@ impl Report {
             bytes: sum.bytes,
             seconds,
             records_per_second: (sum.records as f64 / seconds.max(1e-9)) as u64,
+            cpu_seconds: cpu.as_secs_f64(),
             refused: sum.refused,
             requests: sum.requests,
             latency_ms: sum.latency.report(),
@@ -182,8 +188,8 @@ impl Report {
         if let Some(latency) = self.latency_ms {
             writeln!(
                 out,
-                "answer after: p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms",
-                latency.p50, latency.p99, latency.max
+                "answer after: p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.3} ms",
+                latency.p50, latency.p99, latency.p99_9, latency.max
             )?;
         }
         for (first, last) in &self.ids {
@@ -284,6 +290,7 @@ impl Latency {
         (self.number > 0).then(|| LatencyReport {
             p50: ms(self.quantile(0.5)),
             p99: ms(self.quantile(0.99)),
+            p99_9: ms(self.quantile(0.999)),
             max: ms(self.max),
         })
     }

@@ -51,6 +51,12 @@ impl Acceptor {
         self.listener.send_replace(Arc::new(listener));
     }
 
+    /// The limit of connections.
+    #[must_use]
+    pub fn connections_max(&self) -> u32 {
+        self.connections_max.load(Ordering::Relaxed)
+    }
+
     /// Another limit, for connections to come.
     pub fn limit(&self, connections_max: u32) {
         self.connections_max.store(connections_max, Ordering::Relaxed);
@@ -69,7 +75,7 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => {
                     // Nobody else opens connections of this source, so none comes in between.
-                    if self.stats.connections_open() < u64::from(self.connections_max.load(Ordering::Relaxed)) {
+                    if self.stats.connections_open() < u64::from(self.connections_max()) {
                         return (stream, peer, self.stats.count_accepted());
                     }
                     self.stats.count_refused();

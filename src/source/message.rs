@@ -78,7 +78,11 @@ pub async fn receive(
     let waited = began.elapsed();
 
     let deadline = Instant::now() + Duration::from_secs(1) + Duration::from_secs(length as u64 / BYTES_PER_SECOND_MIN);
-    let first = first.slice(HEADER_BYTES..);
+    let mut first = first.slice(HEADER_BYTES..);
+    if first.is_empty() && length > 0 {
+        // The header in a frame of its own: the message may still come in one.
+        first = next_data(&mut body, deadline, stats).await?.ok_or_else(too_short)?;
+    }
     let bytes = if first.len() >= length {
         first
     } else {

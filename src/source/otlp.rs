@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::task::TaskTracker;
 
 use super::accept::Acceptor;
+use super::flow::{Flow, Wide};
 use super::listen::Listener;
 use super::live::Live;
 use super::logs_service::{LogsService, OtlpStage};
@@ -27,9 +28,6 @@ use crate::telemetry::{OpenConnection, Quiet, SourceStats};
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A connection that has not sent its preface by then is closed.
 const PREFACE_MAX: Duration = Duration::from_secs(10);
-/// Bytes a client may send before they are read: per connection, so this times the connection
-/// limit is memory a crowd of clients can occupy outside of the budget.
-pub const WINDOW_BYTES: u32 = 128 << 10;
 /// Requests of one connection at a time. Envoy has had 134 in flight from one worker; what it
 /// cannot send at once it sends a little later.
 const STREAMS_MAX: u32 = 256;
@@ -41,6 +39,7 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::fro
 pub struct OtlpSource {
     acceptor: Acceptor,
     service: Arc<LogsService>,
+    wide: Wide,
     not_http2: Quiet,
 }
 
@@ -49,7 +48,8 @@ impl OtlpSource {
     #[must_use]
     pub fn new(listener: Listener, connections_max: u32, stats: Arc<SourceStats>, stage: OtlpStage) -> OtlpSource {
         let acceptor = Acceptor::new(listener, connections_max, Arc::clone(&stats));
-        OtlpSource { acceptor, service: Arc::new(LogsService::new(stats, stage)), not_http2: Quiet::default() }
+        let service = Arc::new(LogsService::new(stats, stage));
+        OtlpSource { acceptor, service, wide: Wide::default(), not_http2: Quiet::default() }
     }
 
     /// Where connections come from.
@@ -105,10 +105,13 @@ impl OtlpSource {
             async move { Ok::<_, Infallible>(service.call(request, peer).await) }
         });
         let stream = Prefixed::new(PREFACE, stream);
+        let allowed = self.wide.allow(self.acceptor.connections_max());
+        let Flow { window, frame } = allowed.flow;
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES)
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(window)
+            .max_frame_size(frame)
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(16 << 10)
             .keep_alive_interval(KEEP_ALIVE.0)

@@ -246,7 +246,7 @@ impl Watcher for Tally<'_> {
         self.text_value(piece.start..piece.end);
     }
 
-    #[inline]
+    #[inline(always)]
     fn text_attribute(&mut self, key: Range<usize>, text: Range<usize>) {
         // Tags and short lengths are ASCII too, so one look covers both.
         if !is_ascii(&self.raw[key.start..text.end]) {
@@ -269,13 +269,19 @@ impl Watcher for Tally<'_> {
     }
 }
 
-/// Words, with the last one overlapping, and no early end: nearly all text is short, and ASCII.
-#[inline]
+/// Blocks, with the last one overlapping, and no early end: nearly all text is short, and ASCII.
+#[inline(always)]
 fn is_ascii(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let last = bytes
-        .last_chunk()
-        .map_or_else(|| rest.iter().fold(0, |all, byte| all | u64::from(*byte)), |it| u64::from_ne_bytes(*it));
-    let all = words.iter().fold(last, |all, it| all | u64::from_ne_bytes(*it));
-    all & u64::from_ne_bytes([0x80; 8]) == 0
+    let high = if let Some(last) = bytes.last_chunk::<BLOCK>() {
+        let blocks = bytes.as_chunks::<BLOCK>().0;
+        let all = blocks.iter().fold(u128::from_ne_bytes(*last), |all, it| all | u128::from_ne_bytes(*it));
+        all as u64 | (all >> 64) as u64
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        u64::from_ne_bytes(*first) | u64::from_ne_bytes(*last)
+    } else {
+        bytes.iter().fold(0, |all, byte| all | u64::from(*byte))
+    };
+    high & u64::from_ne_bytes([0x80; 8]) == 0
 }
+
+const BLOCK: usize = 16;

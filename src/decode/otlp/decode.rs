@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::plain::{tag, text_attribute, text_value};
+use super::plain::{ShortAttribute, next_short_attribute, tag, text_attribute, text_value};
 use super::schema::{
     LIST_VALUES, any_value, key_value, log_record, request, resource, resource_logs, scope, scope_logs,
 };
@@ -38,6 +38,8 @@ pub fn decode(
     }
     scratch.record.tree.clear_all();
     settings.reader.prepare(&mut scratch.record.tree);
+    scratch.record.tree.remember_keys();
+    scratch.space.forget_keys();
     // How far the bytes are well-formed is the business of check, which says so to the sender.
     let mut decoder =
         Decoder { raw, skip, seen: 0, settings, from_envoy: false, counts: RecordCounts::default(), scratch, visitor };
@@ -273,16 +275,14 @@ fn read_scope(raw: &[u8], piece: Piece, envelope: &mut Envelope) -> Result<(), S
 fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop> {
     use wire::Value::{Bytes, Fixed32, Fixed64, Varint};
     record.clear();
-    // The attributes stand last, because the reader adds to them.
-    if let Some(piece) = pieces(raw, piece, log_record::BODY).last() {
-        let start = record.tree.position();
-        read_value(raw, Span::EMPTY, piece, &mut record.tree, 0)?;
-        record.body = Range { start, end: record.tree.position() };
-    }
-    let start = record.tree.position();
+    // The attributes stand last, because the reader adds to them, and the body is written before them
+    // nearly always.
+    const ATTRIBUTES: u8 = tag(log_record::ATTRIBUTES);
+    let mut later_body = None;
     let mut fields = Fields::new(raw, piece.start, piece.end);
     loop {
-        while let Some(it) = fields.next_if(const { tag(log_record::ATTRIBUTES) }) {
+        read_short(raw, &mut fields, ATTRIBUTES, &mut record.tree);
+        while let Some(it) = fields.next_if(ATTRIBUTES) {
             read_key_value(raw, it, &mut record.tree, 0)?;
         }
         let Some(field) = fields.next() else { break };
@@ -290,6 +290,11 @@ fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop
         // and the processor waits for that.
         let wire::Field { number, value, .. } = field?;
         match (number, value) {
+            (log_record::BODY, Bytes(it)) if record.tree.position() == 0 => {
+                read_value(raw, Span::EMPTY, it, &mut record.tree, 0)?;
+                record.body.end = record.tree.position();
+            }
+            (log_record::BODY, Bytes(it)) => later_body = Some(it),
             (log_record::TIME_UNIX_NANO, Fixed64(it)) => record.time_unix_nano = it,
             (log_record::OBSERVED_TIME_UNIX_NANO, Fixed64(it)) => record.observed_time_unix_nano = it,
             (log_record::SEVERITY_NUMBER, Varint(it)) => record.severity_number = it as i32,
@@ -303,8 +308,26 @@ fn read_record(raw: &[u8], piece: Piece, record: &mut Record) -> Result<(), Stop
             _ => {}
         }
     }
-    record.attributes = Range { start, end: record.tree.position() };
+    if let Some(body) = later_body {
+        record.tree.rewind(0);
+        read_value(raw, Span::EMPTY, body, &mut record.tree, 0)?;
+        record.body.end = record.tree.position();
+        for it in pieces(raw, piece, log_record::ATTRIBUTES) {
+            read_key_value(raw, it, &mut record.tree, 0)?;
+        }
+    }
+    record.attributes = Range { start: record.body.end, end: record.tree.position() };
     Ok(())
+}
+
+/// Adds keys and values as long as they are short texts; `depth` around them is less than
+/// [`DEPTH_MAX`].
+#[inline(always)]
+fn read_short(raw: &[u8], fields: &mut Fields<'_>, tag: u8, tree: &mut Tree) {
+    while let Some(ShortAttribute { key, text }) = next_short_attribute(fields, tag) {
+        let key = tree.key(raw, key.start, key.end);
+        tree.push(key, Value::Text(Span::raw(text.start, text.end)));
+    }
 }
 
 /// Adds one key and its value; a key without a value has the empty value. `depth` is the number
@@ -313,14 +336,15 @@ fn read_key_value(raw: &[u8], piece: Piece, tree: &mut Tree, depth: u32) -> Resu
     if depth < DEPTH_MAX
         && let Some((key, text)) = text_attribute(raw, piece)
     {
-        tree.push(Span::raw(key.start, key.end), Value::Text(Span::raw(text.start, text.end)));
+        let key = tree.key(raw, key.start, key.end);
+        tree.push(key, Value::Text(Span::raw(text.start, text.end)));
         return Ok(());
     }
     let mut key = Span::EMPTY;
     let mut value = None;
     for field in fields(raw, piece) {
         match field? {
-            (key_value::KEY, wire::Value::Bytes(it)) => key = span(it),
+            (key_value::KEY, wire::Value::Bytes(it)) => key = tree.key(raw, it.start, it.end),
             (key_value::VALUE, wire::Value::Bytes(it)) => value = Some(it),
             _ => {}
         }
@@ -362,11 +386,17 @@ fn read_value(raw: &[u8], key: Span, piece: Piece, tree: &mut Tree, depth: u32) 
         return Ok(());
     }
     let mark = tree.open(key, value);
-    for field in fields(raw, list) {
-        if let (LIST_VALUES, Bytes(it)) = field? {
-            match value {
-                Value::Array { .. } => read_value(raw, Span::EMPTY, it, tree, depth + 1)?,
-                _ => read_key_value(raw, it, tree, depth + 1)?,
+    let mut fields = Fields::new(raw, list.start, list.end);
+    let is_list_of_keys = matches!(value, Value::Kvlist { .. });
+    loop {
+        if is_list_of_keys && depth + 1 < DEPTH_MAX {
+            read_short(raw, &mut fields, const { tag(LIST_VALUES) }, tree);
+        }
+        let Some(field) = fields.next() else { break };
+        if let wire::Field { number: LIST_VALUES, value: Bytes(it), .. } = field? {
+            match is_list_of_keys {
+                false => read_value(raw, Span::EMPTY, it, tree, depth + 1)?,
+                true => read_key_value(raw, it, tree, depth + 1)?,
             }
         }
     }

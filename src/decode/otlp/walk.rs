@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::check::{CheckError, CheckErrorKind};
-use super::plain::{text_attribute, text_value};
-use super::schema::{Kind, Message, kind};
+use super::plain::{ShortAttribute, next_short_attribute, tag, text_attribute, text_value};
+use super::schema::{Kind, LIST_VALUES, Message, kind, log_record, resource, scope};
 use crate::decode::DEPTH_MAX;
 use crate::decode::wire::{Fields, Piece, Value};
 
@@ -40,7 +40,21 @@ fn message<W: Watcher>(
     depth: u32,
     watcher: &mut W,
 ) -> Result<(), CheckError> {
-    for field in Fields::new(raw, piece.start, piece.end) {
+    let mut fields = Fields::new(raw, piece.start, piece.end);
+    loop {
+        if W::SHORT
+            && depth < DEPTH_MAX
+            && let Some(tag) = attributes(parent)
+        {
+            let mut at = fields.rest().0;
+            while let Some(ShortAttribute { key, text }) = next_short_attribute(&mut fields, tag) {
+                let piece = Piece { length_at: at.wrapping_add(1), start: at.wrapping_add(2), end: text.end };
+                watcher.enter(parent, Message::KeyValue, at, piece).map_err(|kind| CheckError { kind, at })?;
+                at = text.end;
+                watcher.text_attribute(key, text);
+            }
+        }
+        let Some(field) = fields.next() else { break };
         let field = field.map_err(|it| CheckError { kind: it.defect.into(), at: it.at })?;
         let refuse = |kind| CheckError { kind, at: field.at };
         match (kind(parent, field.number), field.value) {
@@ -83,4 +97,16 @@ fn message<W: Watcher>(
         }
     }
     Ok(())
+}
+
+/// The tag of the attributes of a message that has some.
+#[inline(always)]
+fn attributes(message: Message) -> Option<u8> {
+    Some(match message {
+        Message::LogRecord => const { tag(log_record::ATTRIBUTES) },
+        Message::KeyValueList => const { tag(LIST_VALUES) },
+        Message::Resource => const { tag(resource::ATTRIBUTES) },
+        Message::Scope => const { tag(scope::ATTRIBUTES) },
+        _ => return None,
+    })
 }

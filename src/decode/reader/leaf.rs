@@ -64,7 +64,7 @@ impl Leaf {
             (Leaf::Whole { target: Target::Nothing, .. }, _) => Fit::Taken,
             (Leaf::Mixed(format, keys), Value::Text(span)) => {
                 let (buffer, range, in_side) = tree.place(raw, span);
-                let Space { places, fields, inner } = space;
+                let Space { places, fields, inner, .. } = space;
                 let reading = format.read(buffer, range.start, range.end, keys, places, inner);
                 fields.absorb(inner, |span| if in_side { span.in_side() } else { span });
                 match reading {

@@ -7,8 +7,8 @@ use std::fmt;
 
 use crate::decode::format::{Format, FormatKeys, Places, Reading, Slot, presets};
 use crate::decode::reason::Reason;
-use crate::record::{Record, Span, Tree};
-use crate::semantics::{self, Applied, Fields, Keys, Target};
+use crate::record::{KEYS_MAX, Record, Span, Tree};
+use crate::semantics::{self, Applied, Fields, Keys, Meaning, Target, known_key};
 
 mod leaf;
 mod object;
@@ -114,6 +114,41 @@ pub struct Space {
     fields: Fields,
     /// Of one value that is a format itself.
     inner: Fields,
+    known: KnownKeys,
+}
+
+impl Space {
+    /// A payload begins: see [`Tree::key`].
+    pub(crate) fn forget_keys(&mut self) {
+        self.known.asked = 0;
+    }
+}
+
+/// What the keys that a tree remembers mean, each asked once.
+#[derive(Clone, Debug)]
+struct KnownKeys {
+    asked: u64,
+    meanings: [Option<Meaning>; KEYS_MAX],
+}
+
+impl Default for KnownKeys {
+    fn default() -> Self {
+        KnownKeys { asked: 0, meanings: [None; KEYS_MAX] }
+    }
+}
+
+impl KnownKeys {
+    #[inline(always)]
+    fn meaning(&mut self, key: Span, raw: &[u8], tree: &Tree) -> Option<Meaning> {
+        let ask = || known_key(tree.text(raw, key)).map(|known| known.meaning);
+        let Some(number) = tree.key_number(key) else { return ask() };
+        let meaning = self.meanings.get_mut(number)?;
+        if self.asked & 1 << number == 0 {
+            self.asked |= 1 << number;
+            *meaning = ask();
+        }
+        *meaning
+    }
 }
 
 /// How a record was read.

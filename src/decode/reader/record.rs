@@ -110,6 +110,8 @@ impl Reader {
             record.attributes.end = record.tree.position();
             return Outcome::default();
         }
+        // Then the attributes are what the fields become, each with a name of its own.
+        record.distinct_keys = record.tree.position() == record.attributes.start && space.fields.others().is_empty();
         let stray_quotes = unquote(raw, &record.tree, &mut space.fields);
         let outcome = self.apply(ambiguous.then_some(Reason::Ambiguous), raw, space, record);
         if let Some(reason) = outcome.reason {
@@ -131,7 +133,7 @@ impl Reader {
                 if in_side {
                     return None;
                 }
-                let Space { places, fields, inner } = space;
+                let Space { places, fields, inner, .. } = space;
                 let read = self.plain(buffer, range.start, range.end, places, inner);
                 fields.absorb(inner, |span| span);
                 read.map(|(_, reading)| reading)
@@ -141,7 +143,7 @@ impl Reader {
                 let members = crate::record::Range { start, end: start + value.below() };
                 for at in tree.siblings(members) {
                     let Some((key, value)) = tree.node(at) else { continue };
-                    if let Some(Meaning::Field(field)) = known_key(tree.text(raw, key)).map(|it| it.meaning) {
+                    if let Some(Meaning::Field(field)) = space.known.meaning(key, raw, tree) {
                         set(field, value, raw, tree, &mut space.fields);
                     }
                 }
@@ -165,7 +167,7 @@ fn is_ascii(line: &[u8]) -> bool {
 fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) -> bool {
     let mut disputed = Vec::new();
     tree.retain(position, |tree, key, value| {
-        let fit = match known_key(tree.text(raw, *key)).map(|known| known.meaning) {
+        let fit = match space.known.meaning(*key, raw, tree) {
             None => Fit::Left,
             Some(Meaning::Field(field)) => match space.fields.get(field) {
                 None => set(field, value, raw, tree, &mut space.fields),

@@ -22,7 +22,7 @@ use tower::Service;
 use super::stats::Reason;
 use super::upstream::{Upstream, chain};
 use super::verdict::{Verdict, verdict};
-use crate::grpc::{RawCodec, Segments};
+use crate::grpc::{MessageBody, RawCodec, Segments};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// Largest answer.
@@ -74,14 +74,18 @@ pub(super) fn export(
     request: Segments,
 ) -> impl Future<Output = Answer> + Send + use<> {
     let seen = Arc::new(Seen::default());
-    let mut grpc =
-        Grpc::new(Watched { channel, seen: Arc::clone(&seen) }).max_decoding_message_size(RESPONSE_BYTES_MAX);
+    let timeout = upstream.timeout;
+    let bytes = request.remaining();
+    let (message, uncopied) = match upstream.compression {
+        Some(_) => (request, None),
+        None => (Segments::default(), Some(MessageBody::new(request))),
+    };
+    let watched = Watched { channel, seen: Arc::clone(&seen), uncopied };
+    let mut grpc = Grpc::new(watched).max_decoding_message_size(RESPONSE_BYTES_MAX);
     if let Some(encoding) = upstream.compression {
         grpc = grpc.send_compressed(encoding);
     }
-    let timeout = upstream.timeout;
-    let bytes = request.remaining();
-    let mut request = tonic::Request::new(request);
+    let mut request = tonic::Request::new(message);
     *request.metadata_mut() = upstream.headers.clone();
     request.set_timeout(timeout);
     async move {
@@ -217,6 +221,8 @@ impl Seen {
 struct Watched {
     channel: Channel,
     seen: Arc<Seen>,
+    /// What goes out in place of what tonic would make of the request: a copy.
+    uncopied: Option<MessageBody>,
 }
 
 impl Service<http::Request<Body>> for Watched {
@@ -230,6 +236,10 @@ impl Service<http::Request<Body>> for Watched {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let seen = Arc::clone(&self.seen);
+        let request = match self.uncopied.take() {
+            Some(message) => request.map(|_| Body::new(message)),
+            None => request,
+        };
         let response = self.channel.call(request);
         Box::pin(async move {
             let mut response = response.await?;
