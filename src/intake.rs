@@ -31,7 +31,6 @@ use crate::select::{Run as Taking, Selection};
 use crate::telemetry::{Inflow, LineResult, Quiet, RepairReason, SourceStats};
 use crate::template::Template;
 
-pub mod buffers;
 mod way;
 
 pub use way::Target;
@@ -39,6 +38,8 @@ use way::{From, Piece, Ways};
 
 /// Encoded bytes after which a piece is handed on. One record may exceed it.
 pub const PIECE_BYTES: usize = 512 << 10;
+/// Bytes of the buffer that a piece is written into: a piece, and what it may be longer.
+const PIECE_ROOM: usize = PIECE_BYTES + PIECE_BYTES / 4;
 /// Bytes of lines that are decoded between two looks at the size of a piece.
 const SLICE_BYTES: usize = 64 << 10;
 
@@ -172,7 +173,7 @@ impl Intake {
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
     #[must_use]
     pub fn work_bytes(&self) -> usize {
-        self.products(self.may_rewrite()).count() * buffers::BUFFER_BYTES
+        self.products(self.may_rewrite()).count() * PIECE_ROOM
     }
 
     /// Takes the lines of one read. `held` covers the payload and [`Intake::work_bytes`].
@@ -405,13 +406,7 @@ fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
     for output in outputs.iter_mut().filter(|output| output.run.is_none()) {
         let likely = output.product.likely_bytes(bytes);
         if let Some(encoder) = &mut output.encoder {
-            let room = (likely + likely / 8).min(buffers::BUFFER_BYTES.saturating_sub(encoder.len()));
-            if encoder.is_empty()
-                && let Some(buffer) = buffers::take(room)
-            {
-                encoder.write_into(buffer);
-            }
-            encoder.reserve(room);
+            encoder.reserve((likely + likely / 8).min(PIECE_ROOM.saturating_sub(encoder.len())));
         }
     }
 }
@@ -584,7 +579,12 @@ impl<'a> Output<'a> {
         self.tell_failed_conditions();
         self.end_lines();
         self.paths.clear();
-        let payload = buffers::share(std::mem::take(&mut self.ended));
+        let mut piece = std::mem::take(&mut self.ended);
+        // An inbox counts what is in it: the rest is at most as much.
+        if piece.len() < piece.capacity() / 2 {
+            piece.shrink_to_fit();
+        }
+        let payload = Bytes::from(piece);
         self.taken_bytes += payload.len();
         let routes = self.product.template.is_some().then(|| {
             let mut routes = std::mem::take(&mut self.routes);

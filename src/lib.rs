@@ -60,6 +60,7 @@
 
 pub mod admin;
 pub mod batch;
+pub mod block;
 pub mod budget;
 pub mod cli;
 pub mod config;
@@ -76,6 +77,7 @@ pub mod journal;
 pub mod learn;
 pub mod memory;
 pub mod policy;
+pub mod quotes;
 pub mod record;
 pub mod redact;
 pub mod select;

@@ -60,7 +60,6 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
         ("unfinished lines".to_owned(), unfinished_lines_bytes(config) as u64),
         ("encoding".to_owned(), threads * encoding_bytes(config)),
     ];
-    sum.push(("buffers".to_owned(), intake::buffers::BYTES_MAX as u64));
     sum.push(("reading formats".to_owned(), threads * format::SCRATCH_BYTES_MAX as u64));
     if let Some(message_max) = message_max(config) {
         sum.push(("inflating".to_owned(), INFLATE_BYTES_MAX as u64));

@@ -10,9 +10,13 @@
 //! keeps memory proportional to the largest record, whose size the sources limit.
 
 mod seen;
+mod short;
+
+use crate::quotes::Quotes;
 
 pub(crate) use seen::KEYS_MAX;
 use seen::SeenKeys;
+pub(crate) use short::{Short, Text};
 
 /// A range of bytes, either in the batch's raw bytes or in the side buffer of the tree that
 /// holds it. Four gigabytes are out of reach: sources limit a payload to far less.
@@ -369,6 +373,9 @@ pub struct Record {
     pub dropped_attributes_count: u32,
     /// No two attributes have the same key. False when that is not known.
     pub distinct_keys: bool,
+    /// The body is a line of which only its quotes need an escape, in any encoding, and the texts of the
+    /// attributes need none. `None` when that is not known.
+    pub plain: Option<Quotes>,
     /// The body: one value, or none. A body that was sent as the empty value is a range of one.
     pub body: Range,
     /// The attributes: any number of siblings.
@@ -380,9 +387,34 @@ pub struct Record {
 impl Record {
     /// Makes it an empty record, keeping buffers and kept text.
     pub fn clear(&mut self) {
-        let mut tree = std::mem::take(&mut self.tree);
+        // Field by field, because the tree is too large to be moved out and in for each record.
+        let Record {
+            time_unix_nano,
+            observed_time_unix_nano,
+            severity_number,
+            severity_text,
+            event_name,
+            trace_id,
+            span_id,
+            flags,
+            dropped_attributes_count,
+            distinct_keys,
+            plain,
+            body,
+            attributes,
+            tree,
+        } = self;
+        (*time_unix_nano, *observed_time_unix_nano) = (0, 0);
+        (*severity_number, *severity_text, *event_name) = (0, Span::EMPTY, Span::EMPTY);
+        (*trace_id, *span_id, *flags) = (Span::EMPTY, Span::EMPTY, 0);
+        (*dropped_attributes_count, *distinct_keys, *plain) = (0, false, None);
+        (*body, *attributes) = (Range::default(), Range::default());
         tree.clear();
-        *self = Record { tree, ..Record::default() };
+    }
+
+    /// It is not known any more what needs no escape: texts were changed.
+    pub fn forget_plain(&mut self) {
+        self.plain = None;
     }
 }
 
@@ -457,11 +489,12 @@ pub struct Values<'a> {
     at: u32,
     end: u32,
     distinct: bool,
+    plain: bool,
 }
 
 impl<'a> Values<'a> {
     fn new(raw: &'a [u8], tree: &'a Tree, range: Range) -> Self {
-        Values { raw, tree, at: range.start, end: range.end, distinct: false }
+        Values { raw, tree, at: range.start, end: range.end, distinct: false, plain: false }
     }
 
     /// True when nothing is left.
@@ -474,6 +507,12 @@ impl<'a> Values<'a> {
     #[must_use]
     pub(crate) fn are_distinct(&self) -> bool {
         self.distinct
+    }
+
+    /// True when it is known, without looking, that no text needs an escape.
+    #[must_use]
+    pub(crate) fn are_plain(&self) -> bool {
+        self.plain
     }
 
     /// True when all keys came from [`Tree::key`] and none comes twice, which costs no look at them.
@@ -533,37 +572,6 @@ impl<'a> Values<'a> {
         Some((member, value))
     }
 
-    /// The next member, where its key stands ready and its value is a whole number, text, or a
-    /// list of one text: the beginning of the member as a block of which so many bytes count, and the value. A member that
-    /// is not returned is not passed either; [`Values::skip`] passes one that is.
-    #[inline(always)]
-    pub(crate) fn short(&self) -> Option<(&'a [u8; FRAGMENT_BLOCK], usize, Short<'a>)> {
-        let Node { key, value } = self.tree.nodes.get(self.at as usize..self.end as usize)?.first()?;
-        let len = (key.len as usize).wrapping_add(FRAGMENT_START.len() + FRAGMENT_END.len());
-        // Of what does not stand in the side buffer the distance is larger than that.
-        let start = key.start.wrapping_sub(SIDE + FRAGMENT_START.len() as u32);
-        if start >= self.tree.plain_side || len > FRAGMENT_BLOCK {
-            return None;
-        }
-        let block = self.tree.side.get(start as usize..)?.first_chunk()?;
-        let value = match *value {
-            Value::Text(span) => Short::Text(self.tree.text(self.raw, span)),
-            Value::Int(it) => Short::Int(it),
-            Value::Array { nodes: 1 } => match self.tree.nodes.get(self.at as usize + 1)?.value {
-                Value::Text(span) => Short::List(self.tree.text(self.raw, span)),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some((block, len, value))
-    }
-
-    /// Passes a member that [`Values::short`] returned.
-    #[inline(always)]
-    pub(crate) fn skip(&mut self, value: Short<'_>) {
-        self.at += if let Short::List(_) = value { 2 } else { 1 };
-    }
-
     /// The last value of that key, as a map with the repetitions collapsed would hold it.
     #[must_use]
     pub fn get(self, key: &[u8]) -> Option<ValueRef<'a>> {
@@ -579,17 +587,6 @@ impl<'a> Values<'a> {
         let at = self.at + found? as u32;
         Values { at, ..self }.next().map(|(_, value)| value)
     }
-}
-
-/// A value that most members have.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Short<'a> {
-    /// Text.
-    Text(&'a [u8]),
-    /// A whole number.
-    Int(i64),
-    /// A list of one text, as headers are.
-    List(&'a [u8]),
 }
 
 /// How a member of an object begins.
@@ -677,8 +674,17 @@ impl<'a> RecordRef<'a> {
     /// The attributes.
     #[must_use]
     pub fn attributes(&self) -> Values<'a> {
-        let Record { tree, attributes, distinct_keys, .. } = self.record;
-        Values { distinct: *distinct_keys, ..Values::new(self.raw, tree, *attributes) }
+        let Record { tree, attributes, distinct_keys, plain, .. } = self.record;
+        Values { distinct: *distinct_keys, plain: plain.is_some(), ..Values::new(self.raw, tree, *attributes) }
+    }
+
+    /// The body, where it is a line of which only the quotes need an escape, and their places in it.
+    #[must_use]
+    pub(crate) fn plain_line(&self) -> Option<(Text<'a>, &'a [u32])> {
+        let Record { tree, body, plain, .. } = self.record;
+        let quotes = plain.as_ref()?.places();
+        let Value::Text(span) = tree.nodes.get(body.start as usize)?.value else { return None };
+        Some((Text::of(span, self.raw, &tree.side)?, quotes))
     }
 
     /// Resource and scope.

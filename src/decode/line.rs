@@ -6,6 +6,7 @@ use memchr::memchr;
 use super::reader::{Outcome, Reader};
 use super::reason::Reason;
 use super::{Scratch, Visitor};
+use crate::block::BLOCK;
 use crate::record::{Range, RecordRef, Span, Tree, Value};
 use crate::redact::{Redactor, Understood};
 
@@ -100,7 +101,7 @@ impl LineCounts {
         self.mojibake += u64::from(outcome.applied.mojibake);
         self.stray_quotes += u64::from(outcome.stray_quotes);
         // JSON that was understood is UTF-8; looking at the line again is cheap where it is ASCII.
-        let is_text = outcome.ascii || line.is_ascii() || std::str::from_utf8(line).is_ok();
+        let is_text = outcome.text || line.is_ascii() || std::str::from_utf8(line).is_ok();
         self.invalid_utf8 += u64::from(!is_text);
     }
 }
@@ -155,6 +156,7 @@ pub fn decode(
         peer.push(mark, outcome.reason, settings.reader, &mut record.tree, &mut counts);
         record.attributes.end = record.tree.position();
         if let Some(redactor) = settings.redactor {
+            record.forget_plain();
             redactor.apply(payload, record, Understood::of(&outcome));
         }
         // Callers hand in slices of bounded size, so there is nothing to stop early for.
@@ -177,7 +179,12 @@ struct Peer {
 
 impl Peer {
     fn write(settings: &LineSettings<'_>, tree: &mut Tree) -> Peer {
-        Peer { address: settings.peer_address.map(|it| tree.keep(it.as_bytes())), port: settings.peer_port }
+        let address = settings.peer_address.map(|it| {
+            // With room behind it: encoders read short texts in blocks.
+            let padded = tree.keep(&[it.as_bytes(), &[b' '; BLOCK]].concat());
+            padded.part(0, it.len())
+        });
+        Peer { address, port: settings.peer_port }
     }
 
     /// Pushes what the collector knows about a line.

@@ -5,6 +5,9 @@
 //! to U+2069, and U+FEFF. The first three can drive a terminal, the separators end a line for
 //! many readers, the others make a line read differently from what it says.
 
+use crate::block::{BLOCK, Block};
+use crate::record::Text;
+
 /// Writes the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD, in the same places
 /// as in [`String::from_utf8_lossy`]; a JSON parser gets exactly that string back.
 pub fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
@@ -27,14 +30,14 @@ pub fn escape_line(bytes: &[u8], out: &mut Vec<u8>) {
 const WORD: usize = 8;
 const EACH: u64 = u64::from_ne_bytes([1; WORD]);
 const HIGH: u64 = EACH << 7;
-const BLOCK: usize = 16;
+/// Bytes that are read at once: a block, and what may have to be moved of it.
+const READ: usize = 2 * BLOCK;
+/// Places that the bytes of a block can have when all of them are quotes, and room for a block behind.
+const WINDOW_PLACES: usize = 2 * BLOCK;
+const WINDOW: usize = WINDOW_PLACES + BLOCK;
 /// Bytes that are escaped before they are moved on.
 const BUFFER: usize = 512 + WINDOW;
-/// Places that the bytes of a block can have when all of them are quotes, and room for a word behind.
-const WINDOW_PLACES: usize = 2 * BLOCK;
-const WINDOW: usize = WINDOW_PLACES + WORD;
 
-/// Most strings are plain and leave in one piece.
 #[inline]
 fn escape<const QUOTED: bool, const REPAIR: bool>(bytes: &[u8], out: &mut Vec<u8>) {
     if (1..WORD).contains(&bytes.len()) {
@@ -46,50 +49,20 @@ fn escape<const QUOTED: bool, const REPAIR: bool>(bytes: &[u8], out: &mut Vec<u8
             return;
         }
     }
-    let (plain, rest) = bytes.split_at(plain_len::<QUOTED>(bytes));
-    out.extend_from_slice(plain);
-    if !rest.is_empty() {
-        escape_mixed::<QUOTED, REPAIR>(rest, out);
-    }
+    escape_mixed::<QUOTED, REPAIR>(bytes, out);
 }
 
-/// How many bytes at the front are plain ASCII text; when it is not all of them, fewer than there
-/// are. What is left over by whole blocks is looked at with the block that ends there.
-#[inline]
-fn plain_len<const QUOTED: bool>(bytes: &[u8]) -> usize {
-    let is_plain = |word: u64| special::<QUOTED>(word) == 0;
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let is_all = match (bytes.last_chunk::<BLOCK>(), bytes.first_chunk::<WORD>(), bytes.last_chunk::<WORD>()) {
-        (Some(last), ..) => match blocks.iter().position(|it| !is_plain_block::<QUOTED>(it)) {
-            Some(index) => return index * BLOCK,
-            None => is_plain_block::<QUOTED>(last),
-        },
-        (None, Some(first), Some(last)) => is_plain(u64::from_le_bytes(*first)) && is_plain(u64::from_le_bytes(*last)),
-        _ => bytes.is_empty(),
-    };
-    if is_all { bytes.len() } else { blocks.len() * BLOCK }
-}
-
-/// A handful of vector instructions, because nothing ends it early, and because counting is what the
-/// compiler makes the shortest code of; the signed comparison finds controls and what is not ASCII.
+/// Places of quotes, and of other bytes that need an escape.
 #[inline(always)]
-pub(super) fn is_plain_block<const QUOTED: bool>(block: &[u8; BLOCK]) -> bool {
-    count_plain(block, |byte| !QUOTED || ((byte != b'"') & (byte != b'\\'))) == BLOCK
+pub(super) fn to_escape<const QUOTED: bool>(block: &[u8; BLOCK]) -> (u32, u32) {
+    let block = Block::new(block);
+    if QUOTED { (block.equal(b'"'), block.unprintable_or_backslash()) } else { (0, block.unprintable()) }
 }
 
-#[inline(always)]
-fn count_plain(block: &[u8; BLOCK], and: impl Fn(u8) -> bool) -> usize {
-    let mut plain = 0u8;
-    for &byte in block {
-        plain = plain.wrapping_add(u8::from(((byte as i8) >= 0x20) & (byte != 0x7F) & and(byte)));
-    }
-    usize::from(plain)
-}
-
-/// What is not plain all through; a text with quotes, as most bodies are, in one go. It is written to
-/// an array first, because a vector looks at its length and capacity for each piece.
+/// A text with no more than quotes, as most bodies are, in one go.
 fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
-    out.reserve(rest.len() + rest.len() / 8);
+    // An array first, because a vector looks at its length and capacity for each piece, and because what it has
+    // to be cleared of is bounded: this goes on behind each byte that needs another escape.
     let mut buffer = [0; BUFFER];
     while !rest.is_empty() {
         let (read, written) = escape_quotes::<QUOTED>(rest, &mut buffer);
@@ -100,7 +73,7 @@ fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &m
             None if rest.is_empty() => return,
             None => last_word(rest),
         };
-        // The array is full, or a byte among the next needs another escape.
+        // There was no more room, or a byte among the next needs another escape.
         let found = special::<QUOTED>(word);
         let plain = ((found.trailing_zeros() / 8) as usize).min(rest.len());
         let (plain, behind) = rest.split_at(plain);
@@ -109,70 +82,103 @@ fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &m
     }
 }
 
-/// Sixteen bytes at a time: they are copied first and looked at after, and moved behind a backslash
-/// for each quote among them; so a text full of quotes costs no call per quote. Ends before bytes of
-/// which one needs another escape, and when there may be no more room. Returns how many bytes it read,
-/// and wrote.
+/// As [`escape_json`], for a text of which nothing but the quotes at these places needs an escape: what
+/// stands between two of them is copied as blocks.
+#[inline(never)]
+pub(super) fn escape_quotes_at(text: Text<'_>, quotes: &[u32], out: &mut Vec<u8>) {
+    let Text { onwards, len } = text;
+    let start = out.len();
+    out.resize(start + len + quotes.len() + BLOCK, 0);
+    match copy_stretches(out.get_mut(start..).unwrap_or_default(), text, quotes) {
+        Some(written) => out.truncate(start.wrapping_add(written)),
+        None => {
+            // So close to the end of the buffer it stands in no block can be read.
+            out.truncate(start);
+            escape_json(onwards.get(..len).unwrap_or_default(), out);
+        }
+    }
+}
+
+#[inline(always)]
+fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, quotes: &[u32]) -> Option<usize> {
+    // Sums do not wrap: they are within the text, and the room.
+    let (mut at, mut begin) = (0usize, 0usize);
+    for quote in quotes {
+        let end = *quote as usize;
+        at = copy_blocks(room, at, onwards, begin, end)?;
+        *room.get_mut(at)? = b'\\';
+        (at, begin) = (at.wrapping_add(1), end);
+    }
+    copy_blocks(room, at, onwards, begin, len)
+}
+
+/// Copies `from[begin..end]` to a place in blocks, and says where it ends; `None` where there is no whole
+/// block to read, or to write.
+#[inline(always)]
+fn copy_blocks(room: &mut [u8], at: usize, from: &[u8], begin: usize, end: usize) -> Option<usize> {
+    let (mut room, mut from) = (room.get_mut(at..)?, from.get(begin..)?);
+    let len = end.wrapping_sub(begin);
+    let mut left = len;
+    loop {
+        let (block, behind) = from.split_first_chunk::<BLOCK>()?;
+        let place;
+        (place, room) = room.split_first_chunk_mut::<BLOCK>()?;
+        *place = *block;
+        if left <= BLOCK {
+            return Some(at.wrapping_add(len));
+        }
+        (left, from) = (left.wrapping_sub(BLOCK), behind);
+    }
+}
+
+/// A block at a time: it is copied first and looked at after, and for each quote in it
+/// what is left of it is copied once more behind a backslash; so a text full of quotes costs no call
+/// per quote. Ends before bytes of which one needs another escape, and when there may be no more room.
+/// Returns how many bytes it read, and wrote.
 fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8; BUFFER]) -> (usize, usize) {
-    let mut padded = [b' '; BLOCK];
     // Sums do not wrap: they are within the text, and the array.
     let (mut read, mut written) = (0usize, 0usize);
+    let mut padded;
     while let Some(rest) = text.get(read..) {
-        let (block, len) = match rest.first_chunk() {
-            Some(block) => (block, BLOCK),
+        let (bytes, len) = match rest.first_chunk::<READ>() {
+            Some(bytes) => (bytes, BLOCK),
             None if rest.is_empty() => break,
             None => {
+                padded = [b' '; READ];
                 padded[..rest.len()].copy_from_slice(rest);
-                (&padded, rest.len())
+                (&padded, rest.len().min(BLOCK))
             }
         };
-        let Some(window) = out.get_mut(written..).and_then(|it| it.first_chunk_mut()) else { break };
-        if let Some(place) = window.first_chunk_mut() {
-            *place = *block;
+        let window = out.get_mut(written..).and_then(|it| it.first_chunk_mut::<WINDOW>());
+        let (Some(window), Some(block)) = (window, bytes.first_chunk()) else { break };
+        let (mut quotes, others) = to_escape::<QUOTED>(block);
+        if others != 0 {
+            break;
         }
-        let mut quotes = 0;
-        if !is_plain_block::<QUOTED>(block) {
-            if !QUOTED || count_plain(block, |byte| byte != b'\\') != BLOCK {
-                break;
+        put(window, 0, block);
+        (read, written) = (read.wrapping_add(len), written.wrapping_add(len));
+        let mut before = 0usize;
+        while quotes != 0 {
+            let at = quotes.trailing_zeros() as usize % BLOCK;
+            quotes &= quotes.wrapping_sub(1);
+            let place = at.wrapping_add(before);
+            window[place % WINDOW_PLACES] = b'\\';
+            before = before.wrapping_add(1);
+            if let Some(behind) = bytes[at..].first_chunk() {
+                put(window, place.wrapping_add(1), behind);
             }
-            let words = u128::from_le_bytes(*block);
-            quotes = escape_word(words as u64, 0, window);
-            quotes = quotes.wrapping_add(escape_word((words >> 64) as u64, WORD.wrapping_add(quotes), window));
         }
-        (read, written) = (read.wrapping_add(len), written.wrapping_add(len).wrapping_add(quotes));
+        written = written.wrapping_add(before);
     }
     (read, written)
 }
 
-/// Writes eight plain bytes and quotes at a place up to 16, with a backslash before each quote. Returns
-/// how many there are.
+/// Copies a block to a place among [`WINDOW_PLACES`].
 #[inline(always)]
-fn escape_word(word: u64, at: usize, window: &mut [u8; WINDOW]) -> usize {
-    let mut put = |at: usize, bytes: [u8; WORD]| {
-        if let Some(place) = window[at % WINDOW_PLACES..].first_chunk_mut() {
-            *place = bytes;
-        }
-    };
-    put(at, word.to_le_bytes());
-    let mut quotes = quotes(word);
-    let mut before = 0usize;
-    while quotes != 0 {
-        let plain = quotes.trailing_zeros() / 8;
-        let at = at.wrapping_add(before).wrapping_add(plain as usize);
-        let behind = word >> (8 * plain);
-        put(at, (behind << 8 | u64::from(b'\\')).to_le_bytes());
-        put(at.wrapping_add(1), behind.to_le_bytes());
-        before = before.wrapping_add(1);
-        quotes &= quotes.wrapping_sub(1);
+fn put(window: &mut [u8; WINDOW], at: usize, block: &[u8; BLOCK]) {
+    if let Some(place) = window[at % WINDOW_PLACES..].first_chunk_mut() {
+        *place = *block;
     }
-    before
-}
-
-/// Marks each quote in the high bit of its byte, and nothing else.
-#[inline(always)]
-fn quotes(word: u64) -> u64 {
-    let it = word ^ (EACH * 0x22);
-    !((it & !HIGH).wrapping_add(!HIGH) | it) & HIGH
 }
 
 /// One to seven bytes as a word, filled up with spaces; overlapping loads, because a copy of
@@ -275,6 +281,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::quotes::Quotes;
 
     fn written(escape: fn(&[u8], &mut Vec<u8>), bytes: &[u8]) -> Vec<u8> {
         let mut out = b"before ".to_vec();
@@ -345,6 +352,25 @@ mod tests {
             let quoted = [b"\"".as_slice(), &out, b"\""].concat();
             let read: String = serde_json::from_slice(&quoted).unwrap();
             prop_assert_eq!(read, String::from_utf8_lossy(&input).into_owned());
+        }
+
+        #[test]
+        fn quotes_at_known_places(text in prop_oneof!["[ -!#-\\[\\]-~\"]{0,300}", "([ -~]{0,30}\"?\\PC?){0,9}"], behind in 0usize..100) {
+            let mut quotes = Quotes::default();
+            prop_assume!(quotes.find(text.as_bytes()) && quotes.are_all_to_escape());
+            let onwards = text.clone() + &"\"".repeat(behind);
+            let mut out = b"before".to_vec();
+            escape_quotes_at(Text { onwards: onwards.as_bytes(), len: text.len() }, quotes.places(), &mut out);
+            prop_assert_eq!(&out[6..], written(escape_json, text.as_bytes()));
+        }
+
+        #[test]
+        fn what_needs_no_escape_gets_none(text in "[ !#-~¡-\u{3000}\u{D7FF}\u{FEFE}-\u{FFFD}🦀]{0,9}") {
+            let mut quotes = Quotes::default();
+            if quotes.find(text.as_bytes()) && quotes.are_all_to_escape() {
+                prop_assert_eq!(written(escape_json, text.as_bytes()), text.as_bytes());
+                prop_assert_eq!(written(escape_text, text.as_bytes()), text.as_bytes());
+            }
         }
 
         #[test]

@@ -7,6 +7,7 @@
 //! `scope_schema_url`. A resource or scope that was sent empty is `{}`, so nothing that OTLP can
 //! say is lost.
 
+use super::escape::escape_quotes_at;
 use super::time::TimeWriter;
 use super::value::{ValueWriter, begin_object, hex, int, string};
 use crate::record::{EnvelopeRef, RecordRef};
@@ -72,7 +73,11 @@ impl JsonEncoder {
         id(b",\"trace_id\":", record.text(fields.trace_id), out);
         id(b",\"span_id\":", record.text(fields.span_id), out);
         text(b",\"event_name\":", record.text(fields.event_name), out);
-        if let Some(body) = record.body() {
+        if let Some((line, quotes)) = record.plain_line() {
+            out.extend_from_slice(b",\"body\":\"");
+            escape_quotes_at(line, quotes, out);
+            out.push(b'"');
+        } else if let Some(body) = record.body() {
             out.extend_from_slice(b",\"body\":");
             self.values.value(body, out);
         }

@@ -4,10 +4,10 @@
 //! overwrites what was too much. So a piece costs a few instructions and no call, whatever its
 //! length. What does not fit, or is not plain, is not written: the caller knows a slower way.
 
-use super::escape::{is_plain_block, last_word, special};
-use crate::record::FRAGMENT_BLOCK;
+use super::escape::to_escape;
+use crate::block::{BLOCK, Block};
+use crate::record::{FRAGMENT_BLOCK, Text};
 
-const BLOCK: usize = 16;
 const WORD: usize = 8;
 
 /// Longest beginning of a member that is copied at once.
@@ -48,13 +48,13 @@ impl<'a> Lane<'a> {
     }
 
     /// Writes the first `len` bytes of a beginning that ends with a quote, a text that is plain and
-    /// short, and a quote.
+    /// short, and a quote. Whether it is plain need not be looked at where `is_plain` says so.
     #[inline(always)]
-    pub(super) fn put_text(&mut self, key: &[u8; KEY], len: usize, text: &[u8]) -> bool {
+    pub(super) fn put_text(&mut self, key: &[u8; KEY], len: usize, text: Text<'_>, is_plain: bool) -> bool {
         let Some(member) = self.member() else { return false };
         put(member, 0, key);
         let len = len % VALUE_PLACES;
-        let Some(end) = put_plain(member, len, text) else { return false };
+        let Some(end) = put_plain(member, len, text, is_plain) else { return false };
         member[end % PLACES] = b'"';
         self.at = self.at.wrapping_add(end).wrapping_add(1);
         true
@@ -62,12 +62,12 @@ impl<'a> Lane<'a> {
 
     /// As [`Lane::put_text`], as a list of one.
     #[inline(always)]
-    pub(super) fn put_list(&mut self, key: &[u8; KEY], len: usize, text: &[u8]) -> bool {
+    pub(super) fn put_list(&mut self, key: &[u8; KEY], len: usize, text: Text<'_>, is_plain: bool) -> bool {
         let Some(member) = self.member() else { return false };
         put(member, 0, key);
         let len = len.wrapping_sub(1) % VALUE_PLACES;
         put(member, len, b"[\"");
-        let Some(end) = put_plain(member, len.wrapping_add(2), text) else { return false };
+        let Some(end) = put_plain(member, len.wrapping_add(2), text, is_plain) else { return false };
         put(member, end % PLACES, b"\"]");
         self.at = self.at.wrapping_add(end).wrapping_add(2);
         true
@@ -101,38 +101,28 @@ fn put<const N: usize>(member: &mut [u8; MEMBER], at: usize, block: &[u8; N]) {
 /// Writes a text at a place among [`VALUE_PLACES`], where it is plain and short; returns where it
 /// ends.
 #[inline(always)]
-fn put_plain(member: &mut [u8; MEMBER], at: usize, text: &[u8]) -> Option<usize> {
-    let end = at.wrapping_add(text.len());
-    if let Some(last) = text.last_chunk::<BLOCK>() {
-        if text.len() > TEXT {
-            return None;
-        }
-        let mut place = at;
-        for block in text.as_chunks::<BLOCK>().0 {
-            put(member, place, block);
-            if !is_plain_block::<true>(block) {
+fn put_plain(member: &mut [u8; MEMBER], at: usize, text: Text<'_>, is_plain: bool) -> Option<usize> {
+    let Text { mut onwards, len } = text;
+    if len > TEXT {
+        return None;
+    }
+    let (mut place, mut left) = (at, len);
+    loop {
+        let block = onwards.first_chunk::<BLOCK>()?;
+        put(member, place, block);
+        if !is_plain {
+            let (quotes, others) = to_escape::<true>(block);
+            if (quotes | others) & Block::first(left) != 0 {
                 return None;
             }
-            place = place.wrapping_add(BLOCK);
         }
-        // What is left over by whole blocks is in the block that ends there.
-        put(member, end.wrapping_sub(BLOCK), last);
-        return is_plain_block::<true>(last).then_some(end);
-    }
-    if let (Some(first), Some(last)) = (text.first_chunk::<WORD>(), text.last_chunk::<WORD>()) {
-        put(member, at, first);
-        put(member, end.wrapping_sub(WORD), last);
-        let marks = special::<true>(u64::from_le_bytes(*first)) | special::<true>(u64::from_le_bytes(*last));
-        return (marks == 0).then_some(end);
-    }
-    if !text.is_empty() {
-        let word = last_word(text);
-        put(member, at, &word.to_le_bytes());
-        if special::<true>(word) != 0 {
-            return None;
+        if left <= BLOCK {
+            return Some(at.wrapping_add(len));
         }
+        left = left.wrapping_sub(BLOCK);
+        place = place.wrapping_add(BLOCK);
+        onwards = &onwards[BLOCK..];
     }
-    Some(end)
 }
 
 /// The digits of a number of at most eight, the first in the lowest byte, and how many there are.
@@ -180,11 +170,13 @@ mod tests {
     fn what_does_not_fit_is_not_written() {
         let mut bytes = [0; MEMBER + 16];
         let mut lane = Lane::new(&mut bytes);
-        assert!(lane.put_text(KEY_BLOCK, 8, b""));
+        let text = |len| Text { onwards: &[b'a'; BLOCK], len };
+        assert!(!lane.put_text(KEY_BLOCK, 8, Text { onwards: b"short", len: 5 }, false));
+        assert!(lane.put_text(KEY_BLOCK, 8, text(0), false));
         assert_eq!(lane.written().len(), 9);
         assert!(lane.put_int(KEY_BLOCK, 8, 1));
         assert!(!lane.put_int(KEY_BLOCK, 8, 1));
-        assert!(!lane.put_text(KEY_BLOCK, 8, b"a") && !lane.put_list(KEY_BLOCK, 8, b"a"));
+        assert!(!lane.put_text(KEY_BLOCK, 8, text(1), false) && !lane.put_list(KEY_BLOCK, 8, text(1), false));
         assert_eq!(&bytes[..17], b",\"key\":\"\",\"key\":1");
     }
 
@@ -203,12 +195,14 @@ mod tests {
             let key = String::from_utf8_lossy(&KEY_BLOCK[..len]);
             let list = String::from_utf8_lossy(&KEY_BLOCK[..len - 1]);
             let text_of = String::from_utf8_lossy(&text);
+            let onwards = [&text[..], &[b'"'; BLOCK]].concat();
+            let text = Text { onwards: &onwards, len: text.len() };
             prop_assert_eq!(
-                written(|lane| lane.put_text(KEY_BLOCK, len, &text)),
+                written(|lane| lane.put_text(KEY_BLOCK, len, text, false)),
                 is_plain.then(|| format!("{key}{text_of}\""))
             );
             prop_assert_eq!(
-                written(|lane| lane.put_list(KEY_BLOCK, len, &text)),
+                written(|lane| lane.put_list(KEY_BLOCK, len, text, false)),
                 is_plain.then(|| format!("{list}[\"{text_of}\"]"))
             );
         }

@@ -80,18 +80,6 @@ impl Encoder {
         }
     }
 
-    /// Begins the batch in a buffer that is there already. It must be empty, and nothing written yet.
-    pub fn write_into(&mut self, buffer: Vec<u8>) {
-        debug_assert!(buffer.is_empty() && self.is_empty());
-        match self {
-            Encoder::Raw(it) => it.out = buffer,
-            Encoder::Json(it) => it.out = buffer,
-            Encoder::OtlpJson(it) => it.out = buffer,
-            Encoder::Pretty(it) => it.out = buffer,
-            Encoder::Otlp(it) => it.out = buffer,
-        }
-    }
-
     /// A group begins: the records that follow share this resource and scope.
     pub fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
         match self {

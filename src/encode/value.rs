@@ -102,17 +102,21 @@ impl ValueWriter {
     fn short_members(&mut self, members: &mut Values<'_>, out: &mut Vec<u8>) {
         self.room.resize(ROOM, 0);
         let mut lane = Lane::new(&mut self.room);
-        while let Some((key, len, value)) = members.short() {
+        let plain = members.are_plain();
+        let mut shorts = members.shorts();
+        let mut rest = shorts.clone();
+        while let Some((key, len, value)) = shorts.next() {
             let written = match value {
                 Short::Int(value) => lane.put_int(key, len, value),
-                Short::Text(text) => lane.put_text(key, len, text),
-                Short::List(text) => lane.put_list(key, len, text),
+                Short::Text(text) => lane.put_text(key, len, text, plain),
+                Short::List(text) => lane.put_list(key, len, text, plain),
             };
             if !written {
                 break;
             }
-            members.skip(value);
+            rest = shorts.clone();
         }
+        members.skip_to(&rest);
         out.extend_from_slice(lane.written());
     }
 

@@ -24,15 +24,23 @@ pub(super) fn host_and_port(text: &[u8]) -> Address {
         return bracketed(text).unwrap_or_else(|| Address::whole(text));
     }
     // From the end: a host is longer than its port.
-    let digits = text.iter().rev().take(6).take_while(|it| it.is_ascii_digit()).count();
-    let Some((host, digits)) = text.len().checked_sub(digits + 1).map(|colon| (&text[..colon], &text[colon..])) else {
-        return Address::whole(text);
+    let (mut at, mut port, mut unit) = (text.len(), 0u32, 1u32);
+    while let Some(byte) = at.checked_sub(1).and_then(|last| text.get(last)) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 || unit > 10_000 {
+            break;
+        }
+        at -= 1;
+        // Five digits at most: no sum wraps.
+        port = port.wrapping_add(u32::from(digit).wrapping_mul(unit));
+        unit = unit.wrapping_mul(10);
+    }
+    let host = match at.checked_sub(1) {
+        Some(colon @ 1..) if unit > 1 && text[colon] == b':' => &text[..colon],
+        _ => return Address::whole(text),
     };
-    match digits {
-        [b':', digits @ ..] if !host.is_empty() && !host.contains(&b':') => match port(digits) {
-            Some(port) => Address { host: 0..host.len(), port: Some(port) },
-            None => Address::whole(text),
-        },
+    match u16::try_from(port) {
+        Ok(port) if !host.contains(&b':') => Address { host: 0..host.len(), port: Some(port) },
         _ => Address::whole(text),
     }
 }
@@ -64,22 +72,24 @@ pub(super) fn is_ip(text: &[u8]) -> bool {
 
 #[inline]
 fn is_v4(text: &[u8]) -> bool {
-    let (mut parts, mut part, mut digits) = (1, 0u32, 0);
-    for byte in text {
-        match byte {
-            // As in the standard library: `010` is octal elsewhere, so it is nobody's address.
-            b'0'..=b'9' if digits == 0 || (part != 0 && digits < 3) => {
-                part = part * 10 + u32::from(byte - b'0');
-                digits += 1;
-                if part > 255 {
-                    return false;
-                }
-            }
-            b'.' if digits > 0 => (parts, part, digits) = (parts + 1, 0, 0),
+    // Four parts, each of which ends with the text or a point.
+    let mut rest = text;
+    for part in 0..4 {
+        let digit = |at: usize| rest.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+        // As in the standard library: `010` is octal elsewhere, so it is nobody's address.
+        let len = match (digit(0), digit(1), digit(2)) {
+            (Some(_), None, _) => 1,
+            (Some(1..), Some(_), None) => 2,
+            (Some(1), Some(_), Some(_)) | (Some(2), Some(0..=4), Some(_)) | (Some(2), Some(5), Some(0..=5)) => 3,
+            _ => return false,
+        };
+        match &rest[len..] {
+            [] => return part == 3,
+            [b'.', behind @ ..] => rest = behind,
             _ => return false,
         }
     }
-    parts == 4 && digits > 0
+    false
 }
 
 fn is_v6(text: &[u8]) -> bool {

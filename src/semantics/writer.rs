@@ -48,12 +48,19 @@ impl Writer<'_> {
     }
 
     /// A field as a whole number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn int(&self, field: Field) -> Option<i64> {
         match self.fields.look(field)? {
             Value::Int(it) => Some(*it),
-            Value::Text(span) => number::int(self.bytes(*span)),
-            Value::Double(it) => number::whole(*it),
+            other => self.int_of(*other),
+        }
+    }
+
+    #[inline(never)]
+    fn int_of(&self, value: Value) -> Option<i64> {
+        match value {
+            Value::Text(span) => number::int(self.bytes(span)),
+            Value::Double(it) => number::whole(it),
             _ => None,
         }
     }
@@ -85,7 +92,7 @@ impl Writer<'_> {
     }
 
     /// A field that is a whole number; what is none stays text, so that nothing is lost.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_int(&mut self, key: Key, field: Field) {
         match self.int(field) {
             Some(it) => self.push(key, Value::Int(it)),
@@ -94,11 +101,13 @@ impl Writer<'_> {
     }
 
     /// Text that a client controls, with its bytes as they were sent.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sent(&mut self, text: Span) -> Span {
-        if self.fields.ascii {
-            return text;
-        }
+        if self.fields.ascii { text } else { self.sent_as_other(text) }
+    }
+
+    #[inline(never)]
+    fn sent_as_other(&mut self, text: Span) -> Span {
         match mojibake::look(self.bytes(text)) {
             Finding::Clean => text,
             Finding::Possible => {

@@ -88,13 +88,20 @@ impl Class {
     }
 
     /// True when exactly this can stand in the slot.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fits(&self, text: &[u8]) -> bool {
         #[cfg(test)]
         STEPS.set(STEPS.get() + 1 + text.len() as u64);
+        match self {
+            Class::Run { bytes, max } if text.len() <= *max => bytes.are_all(text),
+            _ => self.fits_otherwise(text),
+        }
+    }
+
+    #[inline(never)]
+    fn fits_otherwise(&self, text: &[u8]) -> bool {
         if let Class::Run { bytes, max } = self {
-            let short = text.len() <= *max || Lengths::default().fit(text, 0..text.len(), *max);
-            return short && (*bytes == Bytes::Any || bytes.run_end(text, 0) == text.len());
+            return Lengths::default().fit(text, 0..text.len(), *max) && bytes.are_all(text);
         }
         match (self, text) {
             (_, b"" | b"-") => true,
@@ -220,6 +227,16 @@ impl Bytes {
             Bytes::Word => 16,
             Bytes::Hex => 32,
             Bytes::Any => 64,
+        }
+    }
+
+    /// True for a text of these bytes.
+    #[inline]
+    fn are_all(self, text: &[u8]) -> bool {
+        match self {
+            Bytes::Any => true,
+            Bytes::Token => self.run_end(text, 0) == text.len(),
+            _ => text.iter().fold(self.bit(), |all, byte| all & TABLE[*byte as usize]) != 0,
         }
     }
 

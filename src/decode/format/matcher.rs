@@ -5,12 +5,13 @@
 //! clients choose: where the literals between them leave one way to be found, that is it, else all
 //! ways are looked for (see `boundaries`).
 
+use super::Places;
 use super::boundaries::Boundaries;
 use super::class::{Bytes, Class, each, zeros};
 use super::int;
 use super::literal::Literal;
-use super::time::Clock;
 use super::values::Values;
+use crate::quotes::Quotes;
 
 /// Digits of any number that fits 64 bits.
 const DIGITS_SAFE: usize = 18;
@@ -27,6 +28,9 @@ pub(super) struct Matcher {
     suffix: usize,
     /// What stands between all slots of the middle, where that is one and the same.
     between: Option<Literal>,
+    /// Quotes of the literals up to the first slot that is not read from the left, and of all literals:
+    /// where these are on either side of all other slots.
+    quotes: Option<(usize, usize)>,
 }
 
 /// Where a slot is.
@@ -84,19 +88,15 @@ impl Matcher {
         let mut between = slots.get(prefix..suffix.saturating_sub(1)).unwrap_or_default().iter().map(|it| &it.after);
         let first = between.next().cloned();
         let between = first.filter(|first| first.len() > 0 && between.all(|it| it == first));
-        Matcher { lead, slots, prefix, suffix, between }
+        let quotes = quotes(&lead, &slots, prefix);
+        Matcher { lead, slots, prefix, suffix, between, quotes }
     }
 
     /// Reads `line`: the place of each slot that is certain, and what stands there into `values`, as soon
     /// as it is found, so also of a line that turns out not to fit.
-    pub(super) fn read(
-        &self,
-        line: &[u8],
-        boundaries: &mut Boundaries,
-        clock: &mut Clock,
-        places: &mut Vec<Place>,
-        values: &mut Values<'_>,
-    ) -> Match {
+    pub(super) fn read(&self, line: &[u8], places: &mut Places, values: &mut Values<'_>) -> Match {
+        let Places { slots: places, boundaries, clock, quotes, by_quotes } = places;
+        *by_quotes = false;
         places.resize(self.slots.len(), Place::UNKNOWN);
         if !self.lead.begins(line) {
             return Match::No(0);
@@ -140,7 +140,8 @@ impl Matcher {
         if others.is_empty() {
             return if start == line.len() { Match::Unique } else { Match::No(self.prefix.saturating_sub(1)) };
         }
-        let read = self.read_others(line, start, boundaries, others);
+        *by_quotes = self.by_quotes(line, start, quotes, others);
+        let read = if *by_quotes { Match::Unique } else { self.read_others(line, start, boundaries, others) };
         if !matches!(read, Match::No(_)) {
             for (index, (slot, place)) in (self.prefix..).zip(self.slots[self.prefix..].iter().zip(others)) {
                 if let Some(text) = line.get(place.start as usize..place.end as usize) {
@@ -149,6 +150,28 @@ impl Matcher {
             }
         }
         read
+    }
+
+    /// Where the line has as many quotes as the literals, they are those of the literals: there is one way
+    /// at most, and it is known from their places. False when that is not so, or the line does not fit.
+    #[inline]
+    fn by_quotes(&self, line: &[u8], start: usize, quotes: &mut Quotes, places: &mut [Place]) -> bool {
+        let Some((before, all)) = self.quotes else { return false };
+        if !quotes.find(line) || quotes.places().len() != all {
+            return false;
+        }
+        let pairs = quotes.places().get(before..).unwrap_or_default().chunks(2);
+        let mut begin = start;
+        for ((slot, place), pair) in self.slots[self.prefix..].iter().zip(places).zip(pairs) {
+            let Some(&[end, ..]) = pair.first_chunk::<1>() else { return false };
+            let Some(text) = line.get(begin..end as usize) else { return false };
+            if !(slot.after.stands_at(line, end as usize, line.len()) && slot.class.fits(text)) {
+                return false;
+            }
+            *place = Place::new(begin, end as usize);
+            begin = (end as usize).wrapping_add(slot.after.len());
+        }
+        begin == line.len()
     }
 
     /// Reads the slots that are not read from the left, in `line[start..]`.
@@ -206,6 +229,18 @@ impl Matcher {
         }
         all_fit(slots, line, places, read)
     }
+}
+
+/// See [`Matcher::quotes`]: the literals from there on begin and end with a quote and have no other, but the
+/// last one, which begins with its only one.
+fn quotes(lead: &Literal, slots: &[Element], prefix: usize) -> Option<(usize, usize)> {
+    let count = |literal: &Literal| literal.bytes().iter().filter(|it| **it == b'"').count();
+    let (last, between) = slots.get(prefix..)?.split_last()?;
+    let is_between = |it: &Element| it.after.bytes().ends_with(b"\"") && count(&it.after) == 2;
+    let begins = slots.get(prefix..)?.iter().all(|it| it.after.bytes().starts_with(b"\""));
+    let fits = begins && count(&last.after) == 1 && between.iter().all(is_between);
+    let sum = |slots: &[Element]| slots.iter().map(|it| count(&it.after)).sum::<usize>();
+    fits.then(|| (count(lead) + sum(&slots[..prefix]), count(lead) + sum(slots)))
 }
 
 /// Literals alone say nothing about values, and ways are looked for with the longest values there are.

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::quotes::Quotes;
 use crate::record::{Span, Tree};
 use crate::semantics::{Field, Fields, Target};
 
@@ -97,6 +98,9 @@ pub struct Places {
     slots: Vec<Place>,
     boundaries: Boundaries,
     clock: Clock,
+    quotes: Quotes,
+    /// No slot holds a quote.
+    by_quotes: bool,
 }
 
 impl Places {
@@ -104,6 +108,13 @@ impl Places {
     /// `None` where readings differ.
     pub fn slots(&self) -> impl Iterator<Item = Option<Range<usize>>> {
         self.slots.iter().map(|it| it.is_known().then_some(it.start as usize..it.end as usize))
+    }
+
+    /// The quotes of the line, where no value that was read holds one, and where nothing else in the line
+    /// needs an escape.
+    #[inline]
+    pub fn plain(&self) -> Option<Quotes> {
+        (self.by_quotes && self.quotes.are_all_to_escape()).then_some(self.quotes)
     }
 }
 
@@ -191,8 +202,7 @@ impl Format {
     ) -> Reading {
         let line = &payload[start..end];
         let mut values = Values { moves: &self.moves, names: &keys.names, start, fields };
-        let Places { slots, boundaries, clock } = places;
-        match self.matcher.read(line, boundaries, clock, slots, &mut values) {
+        match self.matcher.read(line, places, &mut values) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,
             Match::No(fitted) => {

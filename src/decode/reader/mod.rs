@@ -162,8 +162,8 @@ pub struct Outcome {
     pub applied: Applied,
     /// The stray quotes of Kuma's documented JSON were stripped.
     pub stray_quotes: bool,
-    /// All of it is ASCII. False when that is not known.
-    pub ascii: bool,
+    /// All of it is UTF-8. False when that is not known.
+    pub text: bool,
 }
 
 impl Outcome {

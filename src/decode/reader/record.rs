@@ -4,6 +4,7 @@ use super::leaf::Fit;
 use super::leaf::{again, is_absent, other, set};
 use super::{Outcome, Reader, Reading, Reason, Space, is_reserved};
 use crate::decode::json;
+use crate::quotes::Quotes;
 use crate::record::{Record, Tree, Value};
 use crate::semantics::{Evidence, Field, Fields, Meaning, known_key};
 
@@ -26,11 +27,17 @@ impl Reader {
         if let Some((plain, reading)) = self.plain(payload, start, end, &mut space.places, &mut space.fields) {
             record.distinct_keys = plain.distinct;
             let reason = (reading == Reading::Ambiguous).then_some(Reason::Ambiguous);
-            let ascii = is_ascii(line);
+            record.plain = space.places.plain();
+            let ascii = record.plain.as_ref().map_or_else(|| is_ascii(line), Quotes::is_ascii);
             if ascii {
                 space.fields.set_ascii();
             }
-            return Outcome { ascii, ..self.apply(reason, payload, space, record) };
+            let outcome = self.apply(reason, payload, space, record);
+            if outcome.applied.mojibake {
+                // What was hidden in characters may be anything.
+                record.forget_plain();
+            }
+            return Outcome { text: ascii || record.plain.is_some(), ..outcome };
         }
         let looks_like_json = line.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'{');
         match line {
