@@ -6,33 +6,30 @@
 //! is never decoded.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::batch::{Origin, Routes, Run};
+use crate::batch::Origin;
 use crate::budget::Reservation;
 use crate::decode::line::{self, Frame, LineSettings, Mark};
 use crate::decode::otlp::{RecordCounts, RecordSettings};
 use crate::decode::reader::Reader;
-use crate::decode::{Scratch, Visitor, otlp};
+use crate::decode::{Scratch, otlp};
 use crate::encode::{Encoder, Encoding};
 use crate::inbox::Put;
 use crate::journal::lane::Ticket;
 use crate::journal::lanes::Lanes;
 use crate::journal::{AppendError, Entry, Kind};
-use crate::record::{EnvelopeRef, RecordRef};
 use crate::redact::Redactor;
-use crate::select::{Run as Taking, Selection};
-use crate::telemetry::{Inflow, LineResult, Quiet, RepairReason, SourceStats};
-use crate::template::Template;
+use crate::telemetry::{Inflow, LineResult, RepairReason, SourceStats};
 
+mod output;
 mod way;
 
+pub use output::Outlet;
+use output::{Feed, Output, Product, learn, reserve};
 pub use way::Target;
 use way::{From, Piece, Ways};
 
@@ -42,51 +39,6 @@ pub const PIECE_BYTES: usize = 512 << 10;
 const PIECE_ROOM: usize = PIECE_BYTES + PIECE_BYTES / 4;
 /// Bytes of lines that are decoded between two looks at the size of a piece.
 const SLICE_BYTES: usize = 64 << 10;
-
-static CONDITION_FAILED: Quiet = Quiet::new();
-
-/// How one sink takes records.
-#[derive(Clone, Debug)]
-pub struct Outlet {
-    /// Where they go.
-    pub target: Target,
-    /// How it writes them; `None` when it only counts.
-    pub encoding: Option<Encoding>,
-    /// Where each goes, for a sink with a path template.
-    pub template: Option<Template>,
-    /// Which it takes; `None` when all.
-    pub selection: Option<Arc<Selection>>,
-}
-
-/// Sinks that take the same bytes.
-#[derive(Debug, Default)]
-struct Product {
-    encoding: Option<Encoding>,
-    template: Option<Template>,
-    selection: Option<Arc<Selection>>,
-    targets: Vec<Target>,
-    /// Bytes that 16 bytes of the last payload became, to guess what the next needs; 0 at first.
-    expansion: AtomicUsize,
-}
-
-impl Product {
-    /// What so many bytes are likely to become.
-    fn likely_bytes(&self, bytes: usize) -> usize {
-        match self.expansion.load(Ordering::Relaxed) {
-            0 => 2 * bytes,
-            expansion => bytes.saturating_mul(expansion) / 16,
-        }
-    }
-
-    fn makes(&self, outlet: &Outlet) -> bool {
-        let selects = match (&self.selection, &outlet.selection) {
-            (None, None) => true,
-            (Some(own), Some(other)) => own.takes_as(other),
-            _ => false,
-        };
-        selects && self.encoding == outlet.encoding && self.template == outlet.template
-    }
-}
 
 /// The way from one source to its sinks.
 #[derive(Debug)]
@@ -141,7 +93,7 @@ impl Intake {
             inflow,
             reader,
             redactor,
-            as_received: Product { encoding: Some(as_received), ..Product::default() },
+            as_received: Product::of_encoding(as_received),
             counted: Product::default(),
             encoded: Vec::new(),
             lanes: None,
@@ -152,8 +104,7 @@ impl Intake {
                 it if intake.redactor.is_none() && intake.as_received.makes(it) => &mut intake.as_received,
                 it => {
                     let at = intake.encoded.iter().position(|product| product.makes(it)).unwrap_or_else(|| {
-                        let Outlet { encoding, template, selection, .. } = it.clone();
-                        intake.encoded.push(Product { encoding, template, selection, ..Product::default() });
+                        intake.encoded.push(Product::like(it));
                         intake.encoded.len() - 1
                     });
                     &mut intake.encoded[at]
@@ -400,25 +351,6 @@ struct PayloadWays<'a> {
     outputs: Vec<Output<'a>>,
 }
 
-/// Room for what so many bytes are likely to become, or for a piece: a buffer that grows is copied.
-fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
-    // Of a selection nobody knows what is left.
-    for output in outputs.iter_mut().filter(|output| output.run.is_none()) {
-        let likely = output.product.likely_bytes(bytes);
-        if let Some(encoder) = &mut output.encoder {
-            encoder.reserve((likely + likely / 8).min(PIECE_ROOM.saturating_sub(encoder.len())));
-        }
-    }
-}
-
-/// Remembers what so many bytes became.
-fn learn(outputs: &[Output<'_>], bytes: usize) {
-    for output in outputs {
-        let expansion = 16 * output.taken_bytes / bytes.max(1);
-        output.product.expansion.store(expansion + 1, Ordering::Relaxed);
-    }
-}
-
 /// Where a slice of lines ends: at a line end, close to [`SLICE_BYTES`] on.
 fn slice_end(payload: &[u8], start: usize) -> usize {
     let Some(rest) = payload.get(start + SLICE_BYTES..) else { return payload.len() };
@@ -499,195 +431,5 @@ impl<'a> Work<'a> {
             self.receipt = Receipt::Missed;
         }
         self.left_behind |= !ways.is_open();
-    }
-}
-
-/// What one product has of the payload so far.
-struct Output<'a> {
-    product: &'a Product,
-    ways: Ways,
-    /// Records to be passed by: they were offered before.
-    skip: u64,
-    /// Records shown since the last piece.
-    seen: u64,
-    /// `None` where records are only counted.
-    encoder: Option<Encoder>,
-    /// `None` where all records are taken.
-    run: Option<Taking<'a>>,
-    /// A group has begun that no record was taken of yet.
-    group_begun: bool,
-    /// Lines that had to end before the payload does.
-    ended: Vec<u8>,
-    records: u64,
-    /// Bytes of the pieces so far.
-    taken_bytes: usize,
-    route: String,
-    routes: Routes,
-    /// Where each path stands in `routes`.
-    paths: HashMap<String, u32>,
-}
-
-impl<'a> Output<'a> {
-    fn new(product: &'a Product, ways: Ways) -> Self {
-        Output {
-            product,
-            skip: ways.done(),
-            ways,
-            seen: 0,
-            encoder: product.encoding.map(Encoder::new),
-            run: product.selection.as_deref().map(Selection::run),
-            group_begun: false,
-            ended: Vec::new(),
-            records: 0,
-            taken_bytes: 0,
-            route: String::new(),
-            routes: Routes::default(),
-            paths: HashMap::new(),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.ended.len() + self.encoder.as_ref().map_or(0, Encoder::len)
-    }
-
-    fn tell_failed_conditions(&mut self) {
-        let Some(failed) = self.run.as_mut().map(|run| run.left_out().failed) else { return };
-        if failed > 0
-            && let Some(suppressed) = CONDITION_FAILED.allow()
-        {
-            let sinks: Vec<&str> = self.product.targets.iter().map(|target| target.inbox.sink().as_ref()).collect();
-            tracing::warn!(
-                sinks = sinks.join(", "),
-                records = failed,
-                suppressed,
-                "`when` could not be evaluated, such as text compared by size with a number; \
-                 these records are not for the sink"
-            );
-        }
-    }
-
-    fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
-        match (&self.run, &mut self.encoder) {
-            // A group none of whose records are taken is not written.
-            (Some(_), _) => self.group_begun = true,
-            (None, Some(encoder)) => encoder.envelope(envelope),
-            (None, None) => {}
-        }
-    }
-
-    fn take(&mut self) -> Piece {
-        self.tell_failed_conditions();
-        self.end_lines();
-        self.paths.clear();
-        let mut piece = std::mem::take(&mut self.ended);
-        // An inbox counts what is in it: the rest is at most as much.
-        if piece.len() < piece.capacity() / 2 {
-            piece.shrink_to_fit();
-        }
-        let payload = Bytes::from(piece);
-        self.taken_bytes += payload.len();
-        let routes = self.product.template.is_some().then(|| {
-            let mut routes = std::mem::take(&mut self.routes);
-            if let Some(run) = routes.runs.last_mut() {
-                run.end = payload.len() as u32;
-            }
-            Arc::new(routes)
-        });
-        Piece { payload, records: std::mem::take(&mut self.records), seen: std::mem::take(&mut self.seen), routes }
-    }
-
-    fn record(&mut self, record: RecordRef<'_>) {
-        if self.skip > 0 {
-            self.skip -= 1;
-            return;
-        }
-        self.seen += 1;
-        if let Some(run) = &mut self.run
-            && !run.takes(&record)
-        {
-            return;
-        }
-        if std::mem::take(&mut self.group_begun)
-            && let Some(encoder) = &mut self.encoder
-        {
-            encoder.envelope(record.envelope());
-        }
-        if let Some(template) = &self.product.template {
-            self.route.clear();
-            template.render(&record, &mut self.route);
-            let path = self.path();
-            match self.routes.runs.last_mut() {
-                Some(run) if run.path == path => run.records += 1,
-                last => {
-                    let changes = last.is_some();
-                    if changes {
-                        self.end_run(record);
-                    }
-                    self.routes.runs.push(Run { path, end: 0, records: 1 });
-                }
-            }
-        }
-        if let Some(encoder) = &mut self.encoder {
-            encoder.record(record);
-        }
-        self.records += 1;
-    }
-
-    /// The number of the path in `route`.
-    fn path(&mut self) -> u32 {
-        if let Some(path) = self.paths.get(&self.route) {
-            return *path;
-        }
-        let path = self.routes.paths.len() as u32;
-        self.routes.paths.push(self.route.clone());
-        self.paths.insert(self.route.clone(), path);
-        path
-    }
-
-    /// The next record goes to another path.
-    fn end_run(&mut self, next: RecordRef<'_>) {
-        if self.product.encoding == Some(Encoding::OtlpJson) {
-            // Its lines hold many records; this one must not hold those of two paths.
-            self.end_lines();
-            if let Some(encoder) = &mut self.encoder {
-                encoder.envelope(next.envelope());
-            }
-        }
-        let end = self.len() as u32;
-        if let Some(run) = self.routes.runs.last_mut() {
-            run.end = end;
-        }
-    }
-
-    fn end_lines(&mut self) {
-        let lines = self.encoder.as_mut().map(Encoder::finish).unwrap_or_default();
-        if self.ended.is_empty() {
-            self.ended = lines;
-        } else {
-            self.ended.extend_from_slice(&lines);
-        }
-    }
-}
-
-/// Feeds decoded records to all encoders at once.
-struct Feed<'a, 'b> {
-    outputs: &'a mut [Output<'b>],
-}
-
-impl Visitor for Feed<'_, '_> {
-    fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
-        for output in &mut *self.outputs {
-            output.envelope(envelope);
-        }
-    }
-
-    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
-        for output in &mut *self.outputs {
-            output.record(record);
-        }
-        if self.outputs.iter().any(|output| output.len() >= PIECE_BYTES) {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
     }
 }
