@@ -39,10 +39,10 @@ fn message_max(config: &Config) -> Option<u64> {
     messages.max()
 }
 
-/// The allocator holds freed memory for some milliseconds, and pages that are only partly used: up
-/// to an eighth on top was measured with large messages from many clients at once; twice that is
-/// allowed for.
-const ALLOCATOR_SHARE: u64 = 4;
+/// The allocator holds freed memory for up to a second, and pages that are only partly used: an
+/// eighth on top was measured with large messages from many clients at once, a quarter with a thousand
+/// connections that send lines as fast as they can; a third is allowed for.
+const ALLOCATOR_SHARE: u64 = 3;
 
 /// Bytes that lines whose end has not come yet may take, all connections together.
 #[must_use]
