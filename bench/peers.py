@@ -5,7 +5,7 @@ import socket
 import time
 from pathlib import Path
 
-from processes import POLL_S, READY_MAX_S, SETTLE_MAX_S, Failure, Process
+from processes import POLL_S, READY_MAX_S, Failure, Process, settled
 
 RSYSLOG = """
 global(workDirectory="{workdir}" maxMessageSize="64k")
@@ -62,16 +62,7 @@ class Peer(Process):
                 time.sleep(POLL_S)
 
     def wait_delivered(self, expected_bytes):
-        last, moved = -1, time.monotonic()
-        while True:
-            now, size = time.monotonic(), self.file.stat().st_size if self.file.exists() else 0
-            if size >= expected_bytes:
-                return size, now
-            if size != last:
-                last, moved = size, now
-            elif now - moved > SETTLE_MAX_S:
-                return size, moved
-            time.sleep(POLL_S)
+        return settled(lambda: self.file.stat().st_size if self.file.exists() else 0, expected_bytes)
 
 
 def start(name, program, workdir, file):

@@ -25,6 +25,20 @@ def spent(before, after):
     return total * share, total * (1 - share)
 
 
+def settled(figure, expected):
+    """Polls a figure that grows until it is what is expected, or has not moved for a while: the figure, and when."""
+    last, moved = -1, time.monotonic()
+    while True:
+        current, now = figure(), time.monotonic()
+        if current >= expected:
+            return current, now
+        if current != last:
+            last, moved = current, now
+        elif now - moved > SETTLE_MAX_S:
+            return current, moved
+        time.sleep(POLL_S)
+
+
 class Process:
     """A program that says on standard error that it is ready."""
 
@@ -139,14 +153,4 @@ class Logboom(Process):
 
     def wait_delivered(self, expected):
         """Polls until all is delivered, or nothing has moved for a while."""
-        last, moved = -1, time.monotonic()
-        while True:
-            delivered = int(self.metrics().get("logboom_delivered_records_total", 0))
-            now = time.monotonic()
-            if delivered >= expected:
-                return delivered, now
-            if delivered != last:
-                last, moved = delivered, now
-            elif now - moved > SETTLE_MAX_S:
-                return delivered, moved
-            time.sleep(POLL_S)
+        return settled(lambda: int(self.metrics().get("logboom_delivered_records_total", 0)), expected)

@@ -7,7 +7,7 @@ mod upstream_util;
 mod util;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -37,6 +37,14 @@ fn kill(server: Server) -> Arc<TempDir> {
     // SIGKILL.
     drop(server);
     dir
+}
+
+/// The segments of a journal, oldest first.
+fn segments(journal: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(journal).unwrap().map(|file| file.unwrap().path());
+    let mut segments: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).collect();
+    segments.sort();
+    segments
 }
 
 const SOURCES: &str = "sources: {mesh: {type: lines, listen: 127.0.0.1:0}, otlp: {type: otlp, grpc: 127.0.0.1:0}}\n";
@@ -340,8 +348,7 @@ fn damage_is_said_once_and_where_it_matters() {
     }
     let dir = kill(server);
     let journal = dir.path().join("journal");
-    let files = std::fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path());
-    let segment = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max().unwrap();
+    let segment = segments(&journal).pop().unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
     for id in [3, 7, 11] {
         let sign = format!("{id} entry ");
@@ -378,8 +385,7 @@ fn an_end_that_is_gone_is_damage() {
     let _same = kill(server);
     let check = || Command::new(env!("CARGO_BIN_EXE_logboom")).args(["journal", "check"]).arg(&journal).output();
     assert_eq!(check().unwrap().status.code(), Some(0));
-    let files = std::fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path());
-    let segment = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max().unwrap();
+    let segment = segments(&journal).pop().unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
     // With its header: nothing is left to say that it was there.
     let last = bytes.windows(9).rposition(|it| it == b"entry 18 ").unwrap() - 200;
@@ -417,10 +423,8 @@ fn what_is_no_whole_journal_is_not_clean() {
     assert!(code == Some(1) && said.contains("of another journal"), "{said}");
 
     let dir = other.path().join("journal");
-    for file in std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()) {
-        if file.extension().is_some_and(|it| it == "seg") {
-            std::fs::remove_file(file).unwrap();
-        }
+    for segment in segments(&dir) {
+        std::fs::remove_file(segment).unwrap();
     }
     let (code, said) = check(&dir);
     assert!(code == Some(1) && said.contains("missing at the end"), "{said}");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::batch::{Batch, Origin, Routes};
+use crate::config::units::WaitMax;
 use crate::gap::{Missing, Reason};
 use crate::inbox::{Inbox, Put};
 use crate::journal::Seq;
@@ -114,9 +115,11 @@ impl Ways {
             let way = self.ways.get_mut(at);
             let (ticket, was_deferred, taken) = match &way {
                 None | Some(Way::Only) => {
-                    // What the journal did not take waits for no sink: those that have room get it.
-                    let soon = target.lane.as_ref().map(|_| Instant::now() + LEAVE_BEHIND);
-                    let until = hold_until.map_or(soon, |hold| Some(soon.map_or(hold, |soon| soon.min(hold))));
+                    // A sink may be waited for without end because the journal has what comes. What the
+                    // journal did not take must not wait so: the others would miss it.
+                    let for_ever = target.lane.is_some() && target.inbox.settings().wait_max == WaitMax::Forever;
+                    let soon = for_ever.then(|| Instant::now() + LEAVE_BEHIND);
+                    let until = soon.into_iter().chain(hold_until).min();
                     let put = if records == 0 { Put::Accepted } else { target.inbox.put(batch.clone(), until).await };
                     if put == Put::Shed && target.inbox.settings().wait_max.holds() {
                         all = Put::Shed;
