@@ -7,8 +7,11 @@ use crate::decode::reader::{self, Reader, SettingError};
 use crate::telemetry::SourceKind;
 
 pub mod accept;
+pub mod body;
 pub mod flow;
 pub mod framing;
+mod grpc_call;
+pub mod http_call;
 pub mod inflate;
 pub mod lines;
 pub mod listen;
