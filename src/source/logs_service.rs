@@ -21,12 +21,12 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::inflate::Inflate;
 use super::lines::unix_nano_now;
-use super::live::Live;
+use super::live::{Live, Stage};
 use super::message::{Message, MessageSettings, receive};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
 use crate::batch::Origin;
-use crate::budget::Shares;
+use crate::budget::{Reservation, Shares};
 use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
 use crate::intake::{Intake, Receipt};
 use crate::telemetry::{GrpcCode, Quiet, RejectReason, RepairReason, SourceStats};
@@ -154,6 +154,19 @@ impl LogsService {
                 return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
             }
         };
+        self.taken(payload, peer, stage, held, hold_until).await
+    }
+
+    /// Hands a payload on to the sinks, waiting for them until `hold_until`. Whatever protocol it came by. `held` has
+    /// room for it and for the work on it.
+    pub(super) async fn taken(
+        &self,
+        payload: Bytes,
+        peer: Option<SocketAddr>,
+        stage: Arc<Stage<OtlpStage>>,
+        held: Reservation,
+        hold_until: Instant,
+    ) -> Result<Rejected, Refusal> {
         let summary = otlp::check(&payload, &stage.limits).map_err(Refusal::from)?;
         if summary.records == 0 {
             return Ok(Rejected::default());

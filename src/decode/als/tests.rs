@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use prost::Message as _;
 use proptest::prelude::*;
+use prost::Message as _;
 use serde_json::json;
 
 use super::*;
