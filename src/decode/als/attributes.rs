@@ -69,7 +69,7 @@ impl Attributes {
     pub(super) fn put(&mut self, key: &[&[u8]], value: Put<'_>) {
         let key_len = key.iter().map(|it| it.len()).sum::<usize>();
         let value_len = any_value_len(value);
-        let inner = 1 + varint_len(key_len as u64) + key_len + 1 + varint_len(value_len as u64) + value_len;
+        let inner = bytes_len(key_len) + bytes_len(value_len);
         if self.bytes.len() + inner > RECORD_BYTES_MAX {
             self.drop_one();
             return;
@@ -120,9 +120,14 @@ pub(super) fn put_any_value(out: &mut Vec<u8>, value: Put<'_>) {
     }
 }
 
+/// Bytes of a field with a length, of which the number is at most 15.
+pub(super) fn bytes_len(len: usize) -> usize {
+    1 + varint_len(len as u64) + len
+}
+
 fn any_value_len(value: Put<'_>) -> usize {
     match value {
-        Put::Text(text) => 1 + varint_len(text.len() as u64) + text.len(),
+        Put::Text(text) => bytes_len(text.len()),
         Put::Int(number) => 1 + varint_len(number as u64),
         Put::Double(_) => 9,
         Put::Bool(_) => 2,

@@ -8,7 +8,7 @@
 //! So it is written in parts.
 
 use crate::decode::otlp::schema::{request, resource, resource_logs, scope_logs};
-use crate::decode::wire::Malformed;
+use crate::decode::wire::{Malformed, put_tag_bytes, put_varint};
 
 mod attributes;
 mod common;
@@ -19,12 +19,16 @@ mod structs;
 #[cfg(test)]
 mod tests;
 
-use attributes::{Attributes, Put, put_bytes, put_pair};
+use attributes::{Attributes, Put, bytes_len, put_bytes, put_pair};
 use read::{Is, Message};
 use schema::{LOG_ENTRY, identifier, message, node};
 
-/// A part ends with the record that makes it so large. With that record, at most twice as much.
-pub const PART_BYTES: usize = 256 << 10;
+/// A part ends with the record that makes it so large.
+const PART_BYTES: usize = 128 << 10;
+/// What making a part takes at most: records, and the request of them.
+pub const WORK_BYTES: usize = 2 * (PART_BYTES + attributes::RECORD_BYTES_MAX + (16 << 10));
+/// So many times its length a message grows at most, and only if it says nearly nothing.
+pub const GROWTH_MAX: usize = 64;
 /// Most bytes of node and log name that are kept; of longer texts nothing is.
 const NODE_TEXT_MAX: usize = 4 << 10;
 
@@ -34,15 +38,6 @@ pub struct Stream {
     /// The fields of a `Resource`.
     resource: Vec<u8>,
     record: Attributes,
-}
-
-/// Some of the entries of a message.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Part {
-    /// An `ExportLogsServiceRequest`. Text is as it came, UTF-8 or not.
-    pub request: Vec<u8>,
-    /// Its records; at least one.
-    pub records: u32,
 }
 
 /// The entries of a message that are not in a part yet.
@@ -79,15 +74,16 @@ impl Stream {
         Ok(Entries { rest: Box::new(entries(message)), broken: None })
     }
 
-    /// The next part; `None` when nothing is left.
+    /// The next part of the entries as an `ExportLogsServiceRequest` of at least one record; `None` when nothing is
+    /// left. Text is as it came, UTF-8 or not.
     ///
     /// # Errors
     /// An entry is malformed, and with it all that would follow.
-    pub fn part(&mut self, entries: &mut Entries<'_>) -> Result<Option<Part>, Malformed> {
+    pub fn part(&mut self, entries: &mut Entries<'_>) -> Result<Option<Vec<u8>>, Malformed> {
         if let Some(error) = entries.broken.take() {
             return Err(error);
         }
-        let (mut scope, mut records) = (Vec::new(), 0);
+        let mut scope = Vec::new();
         while scope.len() < PART_BYTES {
             let Some(next) = entries.rest.next() else { break };
             let read = next.and_then(|(kind, message)| match kind {
@@ -97,25 +93,25 @@ impl Stream {
             if let Err(error) = read {
                 self.record = Attributes::default();
                 entries.rest = Box::new(std::iter::empty());
-                if records == 0 {
+                if scope.is_empty() {
                     return Err(error);
                 }
                 entries.broken = Some(error);
                 break;
             }
             self.record.finish(&mut scope, scope_logs::LOG_RECORDS);
-            records += 1;
         }
-        Ok((records > 0).then(|| Part { request: self.request(&scope), records }))
+        Ok((!scope.is_empty()).then(|| self.request(&scope)))
     }
 
     /// Records with the resource of the stream.
     fn request(&self, scope: &[u8]) -> Vec<u8> {
-        let mut group = Vec::with_capacity(self.resource.len() + scope.len() + 32);
-        put_bytes(&mut group, resource_logs::RESOURCE, &self.resource);
-        put_bytes(&mut group, resource_logs::SCOPE_LOGS, scope);
-        let mut whole = Vec::with_capacity(group.len() + 16);
-        put_bytes(&mut whole, request::RESOURCE_LOGS, &group);
+        let (resource, scope_logs) = (bytes_len(self.resource.len()), bytes_len(scope.len()));
+        let mut whole = Vec::with_capacity(bytes_len(resource + scope_logs));
+        put_tag_bytes(&mut whole, request::RESOURCE_LOGS);
+        put_varint(&mut whole, (resource + scope_logs) as u64);
+        put_bytes(&mut whole, resource_logs::RESOURCE, &self.resource);
+        put_bytes(&mut whole, resource_logs::SCOPE_LOGS, scope);
         whole
     }
 }

@@ -193,13 +193,17 @@ fn identifier(log_name: &str, node: &str) -> Vec<u8> {
     out
 }
 
-fn parts(stream: &mut Stream, bytes: &[u8]) -> Result<Vec<Part>, Malformed> {
+fn parts(stream: &mut Stream, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
     let mut entries = stream.begin(bytes)?;
     let mut parts = Vec::new();
     while let Some(part) = stream.part(&mut entries)? {
         parts.push(part);
     }
     Ok(parts)
+}
+
+fn records(request: &[u8]) -> u32 {
+    otlp::check(request, &Limits::default()).unwrap().records
 }
 
 struct Written(Encoder);
@@ -287,7 +291,7 @@ fn an_http_entry_is_typed_like_a_line() {
     let bytes = [identifier("mesh-log", "pod-1"), message(message::HTTP_LOGS, &[entry.encode_to_vec()])].concat();
     let parts = parts(&mut Stream::default(), &bytes).unwrap();
     assert_eq!(parts.len(), 1);
-    let record = &json(&parts[0].request)[0];
+    let record = &json(&parts[0])[0];
     let attributes = &record["attributes"];
     for (key, expected) in [
         ("http.request.method", json!("POST")),
@@ -334,7 +338,7 @@ fn a_tcp_entry() {
     };
     let bytes = message(message::TCP_LOGS, &[entry.encode_to_vec(), entry.encode_to_vec()]);
     let parts = parts(&mut Stream::default(), &bytes).unwrap();
-    let records = json(&parts[0].request);
+    let records = json(&parts[0]);
     assert_eq!(records.len(), 2);
     let attributes = &records[0]["attributes"];
     assert_eq!(attributes["envoy.bytes_received"], 0, "{attributes:#}");
@@ -348,16 +352,16 @@ fn a_flag_that_is_a_message_counts_by_being_there() {
     let flags = Flags { unauthorized: Some(Time::default()), ..Flags::default() };
     let common = Some(Common { flags: Some(flags), ..Common::default() });
     let bytes = message(message::HTTP_LOGS, &[HttpEntry { common, ..HttpEntry::default() }.encode_to_vec()]);
-    let record = &json(&parts(&mut Stream::default(), &bytes).unwrap()[0].request)[0];
+    let record = &json(&parts(&mut Stream::default(), &bytes).unwrap()[0])[0];
     assert_eq!(record["attributes"]["envoy.response_flags"], json!(["UAEX"]), "{record:#}");
 }
 
 #[test]
 fn the_identifier_counts_for_later_messages() {
     let mut stream = Stream::default();
-    assert_eq!(parts(&mut stream, &identifier("first", "n")).unwrap(), []);
+    assert!(parts(&mut stream, &identifier("first", "n")).unwrap().is_empty());
     let bytes = message(message::TCP_LOGS, &[Vec::new()]);
-    let record = &json(&parts(&mut stream, &bytes).unwrap()[0].request)[0];
+    let record = &json(&parts(&mut stream, &bytes).unwrap()[0])[0];
     assert_eq!(record["resource"]["log_name"], "first");
 }
 
@@ -366,12 +370,11 @@ fn a_message_of_empty_entries_is_written_in_parts() {
     let entries = vec![Vec::new(); 50_000];
     let bytes = message(message::HTTP_LOGS, &entries);
     let parts = parts(&mut Stream::default(), &bytes).unwrap();
-    assert_eq!(parts.iter().map(|it| it.records).sum::<u32>(), 50_000);
     assert!(parts.len() > 1);
-    for part in parts {
-        assert!(part.request.len() < PART_BYTES + 1024);
-        assert_eq!(otlp::check(&part.request, &Limits::default()).unwrap().records, part.records);
-    }
+    assert!(parts.iter().all(|part| part.len() < PART_BYTES + 1024));
+    let grown: usize = parts.iter().map(Vec::len).sum();
+    assert!(grown < GROWTH_MAX * bytes.len(), "{grown} of {}", bytes.len());
+    assert_eq!(parts.iter().map(|part| records(part)).sum::<u32>(), 50_000);
 }
 
 #[test]
@@ -380,8 +383,8 @@ fn what_would_make_a_record_too_large_is_counted() {
     let entry = HttpEntry { request: Some(request), ..HttpEntry::default() };
     let bytes = message(message::HTTP_LOGS, &[entry.encode_to_vec()]);
     let part = parts(&mut Stream::default(), &bytes).unwrap().remove(0);
-    assert!(part.request.len() < 1024);
-    let record = &json(&part.request)[0];
+    assert!(part.len() < 1024);
+    let record = &json(&part)[0];
     assert_eq!(record["attributes"]["server.address"], "web", "{record:#}");
 }
 
@@ -391,7 +394,7 @@ fn entries_before_a_malformed_one_are_kept() {
     let bytes = message(message::HTTP_LOGS, &[entry, vec![0x0a, 0x7f]]);
     let mut stream = Stream::default();
     let mut entries = stream.begin(&bytes).unwrap();
-    assert_eq!(stream.part(&mut entries).unwrap().unwrap().records, 1);
+    assert_eq!(records(&stream.part(&mut entries).unwrap().unwrap()), 1);
     assert!(stream.part(&mut entries).is_err());
     assert_eq!(stream.part(&mut entries).unwrap(), None);
 }
@@ -421,14 +424,13 @@ proptest! {
         let bytes = message(if tcp { message::TCP_LOGS } else { message::HTTP_LOGS }, &entries);
         let mut stream = Stream::default();
         let mut rest = stream.begin(&bytes).unwrap();
-        let mut records = 0;
+        let mut taken = 0;
         while let Ok(Some(part)) = stream.part(&mut rest) {
-            records += part.records;
-            let summary = otlp::check(&part.request, &Limits::default()).unwrap();
-            prop_assert_eq!(summary.records, part.records);
-            prop_assert_eq!(summary.oversized_records, 0);
+            prop_assert!(part.len() < WORK_BYTES);
+            prop_assert_eq!(otlp::check(&part, &Limits::default()).unwrap().oversized_records, 0);
+            taken += records(&part);
         }
-        prop_assert!(records as usize <= entries.len());
+        prop_assert!(taken as usize <= entries.len());
     }
 
     #[test]
