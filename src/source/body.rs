@@ -86,7 +86,7 @@ pub(super) async fn reserve(
 }
 
 /// When a message of this length must have arrived, if it begins now.
-pub(super) fn arrival(length: usize) -> Instant {
+pub(super) fn arrives_by(length: usize) -> Instant {
     Instant::now() + Duration::from_secs(1) + Duration::from_secs(length as u64 / BYTES_PER_SECOND_MIN)
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn receive(
         return Err(too_large(settings.message_max));
     }
     let (mut held, mut waited) = reserve(room, compressed, settings, shares, hold_until).await?;
-    let mut deadline = arrival(room);
+    let mut deadline = arrives_by(room);
     let mut collected = BytesMut::new();
     while let Some(data) = next_data(body, deadline, stats).await? {
         if collected.len() + data.len() > room {
@@ -122,7 +122,7 @@ pub(super) async fn receive(
             let more;
             (held, more) = reserve(room, compressed, settings, shares, hold_until).await?;
             waited += more;
-            deadline = arrival(room);
+            deadline = arrives_by(room);
             if collected.len() + data.len() > room {
                 return Err(too_large(settings.message_max));
             }

@@ -1,4 +1,4 @@
-//! The gRPC method `LogsService/Export`: its framing, and its answers.
+//! Calls over gRPC: their framing, and their answers.
 //!
 //! The framing is done here and not by tonic's codec, for three reasons: memory is reserved
 //! while a message arrives and not after it has; a message over the limit is answered
@@ -14,11 +14,13 @@ use hyper::body::Incoming;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
+use super::als::{STREAM_ACCESS_LOGS, is_access_logs};
 use super::body::Message;
 use super::inflate::Inflate;
-use super::logs_service::{EXPORT, LogsService, Patience, Payload, Refusal, Rejected};
+use super::logs_service::{EXPORT, LogsService, Patience, Refusal, Rejected};
 use super::message::receive;
 use super::reply::Reply;
+use super::stop::Stop;
 use crate::telemetry::RejectReason;
 
 /// True for what only gRPC is.
@@ -37,20 +39,23 @@ pub(super) async fn answer(
     service: &LogsService,
     request: Request<Incoming>,
     peer: Option<SocketAddr>,
+    stop: &Stop,
 ) -> Response<Reply> {
     if request.method() != Method::POST {
         let mut response = Response::new(Reply::default());
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
-    if request.uri().path() != EXPORT {
-        return Status::unimplemented(format!("logboom takes logs: {EXPORT}")).into_http();
-    }
-    let outcome = export(service, request, peer).await;
-    service.tell(&outcome, peer);
-    match outcome {
+    let outcome = match request.uri().path() {
+        EXPORT => export(service, request, peer).await,
+        path if is_access_logs(path) => service.access_logs(request, peer, stop).await.map(|()| Rejected::default()),
+        _ => {
+            return Status::unimplemented(format!("logboom takes logs: {EXPORT}, {STREAM_ACCESS_LOGS}")).into_http();
+        }
+    };
+    match service.settle(outcome, peer) {
         Ok(rejected) => Reply::message(&rejected),
-        Err(refusal) => refusal.status.into_http(),
+        Err(status) => status.into_http(),
     }
 }
 
@@ -76,11 +81,11 @@ async fn export(
             return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
         }
     };
-    service.take(stage, Payload { bytes, held, hold_until }, peer).await
+    service.taken(bytes, peer, stage, held, Some(hold_until)).await
 }
 
 /// What the `grpc-encoding` header asks for; `None` for no compression.
-fn encoding(header: Option<&HeaderValue>) -> Result<Option<Inflate>, Refusal> {
+pub(super) fn encoding(header: Option<&HeaderValue>) -> Result<Option<Inflate>, Refusal> {
     match header.map(HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(None),
         Some(b"gzip") => Ok(Some(Inflate::Gzip)),

@@ -26,7 +26,7 @@ use tonic_types::StatusExt;
 use super::body::{Message, discard, receive};
 use super::grpc_call::has_grpc_type;
 use super::inflate::Inflate;
-use super::logs_service::{EXPORT, LogsService, Patience, Payload, Refusal, Rejected};
+use super::logs_service::{EXPORT, LogsService, Patience, Refusal, Rejected};
 use super::reply::{Reply, partial_success};
 use crate::decode::otlp_json::{JsonError, to_protobuf};
 use crate::decode::wire;
@@ -60,15 +60,14 @@ pub(super) async fn answer(
         Some(form) => export(service, &head.headers, form, &mut body, peer).await,
         None => Err(unsupported_type()),
     };
-    service.tell(&outcome, peer);
-    match outcome {
+    match service.settle(outcome, peer) {
         Ok(rejected) => accepted(form.unwrap_or(Form::Json), &rejected),
-        Err(refusal) => {
+        Err(status) => {
             // HTTP/2 ends one stream and not the connection; who waits for 100 sends nothing.
             if head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) {
                 discard(&mut body).await;
             }
-            refused(form, &refusal.status)
+            refused(form, &status)
         }
     }
 }
@@ -94,7 +93,7 @@ async fn export(
     if form == Form::Json {
         bytes = Bytes::from(to_protobuf(&bytes).map_err(not_json)?);
     }
-    service.take(stage, Payload { bytes, held, hold_until }, peer).await
+    service.taken(bytes, peer, stage, held, Some(hold_until)).await
 }
 
 impl Form {

@@ -14,11 +14,13 @@ use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::als::STREAMS_MAX;
 use super::body::MessageSettings;
 use super::lines::unix_nano_now;
 use super::live::{Live, Stage};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
+use super::stop::Stop;
 use super::{grpc_call, http_call};
 use crate::batch::Origin;
 use crate::budget::{Reservation, Shares};
@@ -39,6 +41,8 @@ pub struct LogsService {
     stats: Arc<SourceStats>,
     live: Live<OtlpStage>,
     free: Semaphore,
+    /// Streams of access logs that may begin.
+    pub(super) streams: Semaphore,
     in_flight: TaskTracker,
     malformed: Quiet,
     over_limit: Quiet,
@@ -74,16 +78,6 @@ impl OtlpStage {
     }
 }
 
-/// A request in protobuf, not looked at yet.
-#[derive(Debug)]
-pub(super) struct Payload {
-    pub(super) bytes: Bytes,
-    /// Memory for it and for the work on it.
-    pub(super) held: Reservation,
-    /// How long it may wait for room.
-    pub(super) hold_until: Instant,
-}
-
 /// Why a request was not taken.
 #[derive(Debug)]
 pub struct Refusal {
@@ -103,6 +97,7 @@ impl LogsService {
             stats,
             live: Live::new(stage),
             free: Semaphore::new(REQUESTS_MAX),
+            streams: Semaphore::new(STREAMS_MAX),
             in_flight: TaskTracker::new(),
             malformed: Quiet::default(),
             over_limit: Quiet::default(),
@@ -129,10 +124,11 @@ impl LogsService {
         self.in_flight.reopen();
     }
 
-    /// Answers one request. Cancel-safe: what has been received goes on to the sinks.
-    pub async fn call(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Reply> {
+    /// Answers one request. A stream ends when `stop` says so, a request when it is answered. Cancel-safe: what
+    /// has been received goes on to the sinks.
+    pub async fn call(&self, request: Request<Incoming>, peer: Option<SocketAddr>, stop: &Stop) -> Response<Reply> {
         match grpc_call::is_grpc(&request) {
-            true => grpc_call::answer(self, request, peer).await,
+            true => grpc_call::answer(self, request, peer, stop).await,
             false => http_call::answer(self, request, peer).await,
         }
     }
@@ -142,27 +138,36 @@ impl LogsService {
         self.free.try_acquire().map_err(|_| overloaded("too many requests are waiting"))
     }
 
-    /// Counts and logs what became of a request.
-    pub(super) fn tell(&self, outcome: &Result<Rejected, Refusal>, peer: Option<SocketAddr>) {
-        let code = match outcome {
-            Ok(_) => GrpcCode::Ok,
-            Err(Refusal { status, reason, records }) => {
-                self.stats().count_rejected(*reason, *records);
-                self.log(status, peer);
-                GrpcCode::from_number(status.code() as i32)
-            }
-        };
+    /// Counts what became of a request.
+    pub(super) fn settle(
+        &self,
+        outcome: Result<Rejected, Refusal>,
+        peer: Option<SocketAddr>,
+    ) -> Result<Rejected, Status> {
+        let outcome = outcome.map_err(|refusal| self.refused(refusal, peer));
+        let code = outcome.as_ref().map_or_else(|it| GrpcCode::from_number(it.code() as i32), |_| GrpcCode::Ok);
         self.stats().count_request(code);
+        outcome
     }
 
-    /// Checks, repairs and hands on. Cancel-safe: what was handed on arrives.
-    pub(super) async fn take(
+    /// Counts and logs what was not taken.
+    pub(super) fn refused(&self, refusal: Refusal, peer: Option<SocketAddr>) -> Status {
+        let Refusal { status, reason, records } = refusal;
+        self.stats().count_rejected(reason, records);
+        self.log(&status, peer);
+        status
+    }
+
+    /// Hands a payload on to the sinks, whatever protocol brought it. `held` has room for it and for the work on it;
+    /// `hold_until` is what [`Intake::otlp`] makes of it.
+    pub(super) async fn taken(
         &self,
-        stage: Arc<Stage<OtlpStage>>,
-        payload: Payload,
+        payload: Bytes,
         peer: Option<SocketAddr>,
+        stage: Arc<Stage<OtlpStage>>,
+        held: Reservation,
+        hold_until: Option<Instant>,
     ) -> Result<Rejected, Refusal> {
-        let Payload { bytes: payload, held, hold_until } = payload;
         let summary = otlp::check(&payload, &stage.limits).map_err(Refusal::from)?;
         if summary.records == 0 {
             return Ok(Rejected::default());

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use hyper::body::Incoming;
 use tonic::Code;
 
-use super::body::{Message, MessageSettings, arrival, next_data, reserve};
+use super::body::{Message, MessageSettings, arrives_by, next_data, reserve};
 use super::logs_service::Refusal;
 use crate::budget::Shares;
 use crate::telemetry::{RejectReason, SourceStats};
@@ -14,7 +14,7 @@ use crate::telemetry::{RejectReason, SourceStats};
 /// The length of a message must have arrived by then; until then it holds nothing.
 const LENGTH_WITHIN: Duration = Duration::from_secs(10);
 /// Compression flag and length (gRPC over HTTP/2, "Length-Prefixed-Message").
-const HEADER_BYTES: usize = 5;
+pub(super) const HEADER_BYTES: usize = 5;
 
 /// Receives the one message of a unary request, waiting for memory until `hold_until`. Cancel-safe:
 /// what is dropped was not taken.
@@ -40,7 +40,7 @@ pub(super) async fn receive(
     let (compressed, length) = header(&first, settings.message_max)?;
     let (held, waited) = reserve(length, compressed, settings, shares, hold_until).await?;
 
-    let deadline = arrival(length);
+    let deadline = arrives_by(length);
     let mut first = first.slice(HEADER_BYTES..);
     if first.is_empty() && length > 0 {
         // The header in a frame of its own: the message may still come in one.
@@ -67,7 +67,7 @@ pub(super) async fn receive(
 }
 
 /// Whether the message is compressed, and its length.
-fn header(bytes: &[u8], message_max: usize) -> Result<(bool, usize), Refusal> {
+pub(super) fn header(bytes: &[u8], message_max: usize) -> Result<(bool, usize), Refusal> {
     let (flag, length) = match bytes {
         [flag, a, b, c, d, ..] => (*flag, u32::from_be_bytes([*a, *b, *c, *d]) as usize),
         _ => return Err(too_short()),
@@ -83,7 +83,7 @@ fn header(bytes: &[u8], message_max: usize) -> Result<(bool, usize), Refusal> {
     Ok((flag == 1, length))
 }
 
-fn too_short() -> Refusal {
+pub(super) fn too_short() -> Refusal {
     Refusal::new(Code::InvalidArgument, RejectReason::Malformed, "the message is shorter than its length says")
 }
 

@@ -7,6 +7,7 @@ use crate::decode::reader::{self, Reader, SettingError};
 use crate::telemetry::SourceKind;
 
 pub mod accept;
+mod als;
 pub mod body;
 pub mod flow;
 pub mod framing;

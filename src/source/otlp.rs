@@ -116,9 +116,10 @@ impl OtlpSource {
             return self.refuse(peer, hint(start));
         }
         let service = Arc::clone(&self.service);
+        let told = stop.clone();
         let serve = hyper::service::service_fn(move |request| {
-            let service = Arc::clone(&service);
-            async move { Ok::<_, Infallible>(service.call(request, peer).await) }
+            let (service, stop) = (Arc::clone(&service), told.clone());
+            async move { Ok::<_, Infallible>(service.call(request, peer, &stop).await) }
         });
         let io = TokioIo::new(Prefixed::new(Bytes::copy_from_slice(start), stream));
         let ended = if start == PREFACE {
