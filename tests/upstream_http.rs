@@ -1,6 +1,7 @@
 //! Sink `otlp` with `protocol: http` against an upstream that misbehaves by script.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+#[allow(dead_code, reason = "only the sink is used, not the upstream over gRPC")]
 mod upstream_util;
 mod util;
 
