@@ -20,6 +20,7 @@ mod logs;
 mod open;
 mod scan;
 mod stats;
+mod syncer;
 mod writer;
 
 use crate::config::units::{ByteSize, FileMode, Period};

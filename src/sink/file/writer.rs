@@ -16,9 +16,11 @@ use super::keeper::{Keeper, KeeperSettings};
 use super::logs::Logs;
 use super::scan::{Found, OVERFLOW, scan};
 use super::stats::FileStats;
-use super::{Compression, FILES_MAX, FileConfig};
+use super::syncer::{Syncer, SyncerSettings};
+use super::{Compression, FILES_MAX, FileConfig, SyncPolicy};
 use crate::inbox::{Delivery, Inbox, Outcome};
 use crate::sink::disk::{Disk, RealDisk};
+use crate::sink::rotate::Finished;
 use crate::template::Template;
 
 /// Most bytes of waiting batches that are written together; one batch may be larger.
@@ -80,7 +82,7 @@ pub struct FileHandle {
 
 #[derive(Debug, Default)]
 struct Control {
-    woken: Notify,
+    woken: Arc<Notify>,
     reopen: AtomicBool,
     stop_by: Mutex<Option<Instant>>,
 }
@@ -130,7 +132,7 @@ impl FileSink {
         let template = template(settings)?;
         check_limits(settings)?;
         let root = template.root().to_owned();
-        let Stock { known, leftovers } = take_stock(disk.as_ref(), &template, &root)?;
+        let Stock { known, last_finished, leftovers } = take_stock(disk.as_ref(), &template, &root)?;
         let stats = Arc::<FileStats>::default();
         let context = Context {
             sink: Arc::clone(inbox.sink()),
@@ -139,6 +141,7 @@ impl FileSink {
             sync: settings.sync,
             stats: Arc::clone(&stats),
             keeper: None,
+            syncer: None,
         };
         let otherwise = template.render_unknown();
         let fixed = template.is_fixed().then(|| otherwise.clone());
@@ -153,6 +156,7 @@ impl FileSink {
         })?;
         // IMPORTANT: not before the file is ours. Two that compress one file can lose it.
         sweep(disk.as_ref(), leftovers, inbox.sink());
+        logs.mend(&last_finished);
         let keep = settings.keep;
         let is_kept = settings.compress != Compression::None
             || keep.files.is_some()
@@ -168,8 +172,17 @@ impl FileSink {
                 stats: Arc::clone(&stats),
             })
         });
-        logs.keep_with(keeper.transpose().context("cannot start the thread that compresses and removes files")?);
-        let handle = FileHandle { stats, control: Arc::default() };
+        let keeper = keeper.transpose().context("cannot start the thread that compresses and removes files")?;
+        let handle = FileHandle { stats: Arc::clone(&stats), control: Arc::default() };
+        let syncer = matches!(settings.sync, SyncPolicy::Every(_)).then(|| {
+            Syncer::start(SyncerSettings {
+                disk,
+                stats,
+                notes: keeper.as_ref().map(|keeper| keeper.notes().clone()),
+                woken: Arc::clone(&handle.control.woken),
+            })
+        });
+        logs.start_with(keeper, syncer.transpose().context("cannot start the thread that syncs files")?);
         Ok(FileSink { inbox, logs, otherwise, handle, failing: None })
     }
 
@@ -306,6 +319,8 @@ fn check_limits(settings: &FileConfig) -> anyhow::Result<()> {
 struct Stock {
     /// The number of the last finished file of each path.
     known: HashMap<String, u64>,
+    /// The paths of these files, where they are not compressed.
+    last_finished: Vec<String>,
     /// What interrupted compressions left.
     leftovers: Vec<String>,
 }
@@ -313,24 +328,30 @@ struct Stock {
 /// Finds out which files are there already; changes nothing.
 fn take_stock(disk: &dyn Disk, template: &Template, root: &str) -> anyhow::Result<Stock> {
     let mut known: HashMap<String, u64> = HashMap::new();
+    let mut last: HashMap<String, Finished> = HashMap::new();
     let mut leftovers = Vec::new();
     scan(disk, template, &mut |found| {
-        let (path, sequence) = match found {
+        let (path, finished) = match found {
             Found::Leftover(path) => {
                 leftovers.push(path);
                 return;
             }
-            Found::Current(path) => (path, 0),
-            Found::Finished(finished) => (finished.current, finished.sequence),
+            Found::Current(path) => (path, None),
+            Found::Finished(finished) => (finished.current.clone(), Some(finished)),
         };
         // The overflow file always has its place.
         if known.len() < FILES_MAX || path == OVERFLOW || known.contains_key(&path) {
-            let last = known.entry(path).or_default();
-            *last = sequence.max(*last);
+            let sequence = known.entry(path.clone()).or_default();
+            if let Some(finished) = finished.filter(|it| it.sequence >= *sequence) {
+                *sequence = finished.sequence;
+                last.insert(path, finished);
+            }
         }
     })
     .with_context(|| format!("cannot list the directory {root}: make it readable for this user, or change 'path'"))?;
-    Ok(Stock { known, leftovers })
+    let is_plain = |it: &&Finished| it.packing == Compression::None;
+    let last_finished = last.values().filter(is_plain).map(Finished::path).collect();
+    Ok(Stock { known, last_finished, leftovers })
 }
 
 fn sweep(disk: &dyn Disk, leftovers: Vec<String>, sink: &str) {
