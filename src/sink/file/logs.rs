@@ -185,9 +185,10 @@ impl Logs {
         match (self.given_away.remove(at), self.logs.get_mut(path)) {
             (Some((_, open)), Some(log)) => {
                 log.take_back(open);
-                self.open += 1;
                 // It was not looked after meanwhile.
-                log.check(&self.cx)
+                let checked = log.check(&self.cx);
+                self.open += usize::from(log.is_open());
+                checked
             }
             _ => Ok(()),
         }
@@ -241,7 +242,7 @@ impl Logs {
             result = result.and(self.take_back(&path));
             let Some(log) = self.logs.get_mut(&path) else { continue };
             result = result.and(log.rotate_when_over(period, &self.cx));
-            if !was_open {
+            if !was_open && self.fixed.is_none() {
                 result = result.and(self.close_one(&path));
             }
         }

@@ -252,6 +252,12 @@ impl FileSink {
         self.note(result)
     }
 
+    /// Waits until everything that was to be synced is.
+    #[cfg(test)]
+    pub(super) fn wait_synced(&self) {
+        self.logs.wait_synced();
+    }
+
     /// Does what is due by time, and with `look` looks after the files now.
     pub(super) fn tick(&mut self, look: bool) -> Result<(), Trouble> {
         let reopen = self.handle.control.reopen.swap(false, Ordering::Relaxed);
