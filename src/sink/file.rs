@@ -20,6 +20,7 @@ mod logs;
 mod open;
 mod scan;
 mod stats;
+mod stock;
 mod syncer;
 mod writer;
 
