@@ -28,7 +28,7 @@ const TAKE_BYTES: usize = 4 << 20;
 /// and often: less than [`LINGER_BYTES`] in that time, but something. It costs a line up to as much delay, and saves each line
 /// two switches of threads, one look at the file and one write.
 const LINGER: Duration = Duration::from_millis(2);
-const LINGER_BYTES: usize = 64 << 10;
+const LINGER_BYTES: f64 = 65_536.0;
 
 /// First and longest pause between attempts while writing fails.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -229,9 +229,10 @@ impl FileSink {
         if !taken.is_empty() {
             let bytes: usize = taken.iter().map(|it| it.batch.payload.len()).sum();
             let now = Instant::now();
+            let passed = now - std::mem::replace(&mut self.taken, now);
             // A quarter more: it oversleeps.
-            let is_often = now - std::mem::replace(&mut self.taken, now) < LINGER * 5 / 4;
-            self.lingers = is_often && bytes < LINGER_BYTES;
+            let (is_often, per_linger) = (passed < LINGER * 5 / 4, passed.as_secs_f64() / LINGER.as_secs_f64());
+            self.lingers = is_often && (bytes as f64) < LINGER_BYTES * per_linger;
         }
         Some(taken)
     }
