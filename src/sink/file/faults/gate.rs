@@ -15,28 +15,32 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     is_shut: bool,
-    is_failing: bool,
+    /// So many of the next that pass fail.
+    failing: usize,
     /// Device and inode of each file that came, in order.
     came: Vec<(u64, u64)>,
 }
 
 impl Gate {
-    /// Comes, waits until the gate is open, and fails when it is to fail then.
+    /// Comes, waits until the gate is open, and fails when it is one of those that are to fail.
     pub fn pass(&self, identity: (u64, u64)) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         state.came.push(identity);
         self.changed.notify_all();
-        let state = self.changed.wait_while(state, |state| state.is_shut).unwrap();
-        if state.is_failing { Err(Errno::IO.into()) } else { Ok(()) }
+        let mut state = self.changed.wait_while(state, |state| state.is_shut).unwrap();
+        let is_failing = state.failing > 0;
+        state.failing = state.failing.saturating_sub(1);
+        if is_failing { Err(Errno::IO.into()) } else { Ok(()) }
     }
 
     pub fn shut(&self) {
         self.state.lock().unwrap().is_shut = true;
     }
 
-    pub fn open(&self, is_failing: bool) {
+    /// Lets them pass, the next `failing` of them to fail.
+    pub fn open(&self, failing: usize) {
         let mut state = self.state.lock().unwrap();
-        (state.is_shut, state.is_failing) = (false, is_failing);
+        (state.is_shut, state.failing) = (false, failing);
         self.changed.notify_all();
     }
 

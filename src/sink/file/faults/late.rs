@@ -101,9 +101,8 @@ fn a_sync_that_fails_late_finishes_the_file() {
     let old = rig.identity("a.log");
     assert!(rig.write("two"));
     assert_eq!(rig.text("a.log"), "one\ntwo\n");
-    rig.disk.gate.open(true);
+    rig.disk.gate.open(1);
     rig.sink.wait_synced();
-    rig.disk.gate.open(false);
     let trouble = rig.sink.tick(false).unwrap_err();
     assert!(trouble.to_string().starts_with("cannot sync a.log: "), "{trouble}");
     rig.sink.tick(true).unwrap();
@@ -136,7 +135,7 @@ fn a_sync_that_hangs_holds_up_no_line_and_does_not_pile_up() {
     }
     assert_eq!(rig.disk.gate.came().len(), 1);
     assert_eq!(rig.text("a.log").lines().count(), lines);
-    rig.disk.gate.open(false);
+    rig.disk.gate.open(0);
     rig.tick_until(2);
     rig.sink.wait_synced();
     let len = rig.text("a.log").len() as u64;
@@ -159,7 +158,7 @@ fn the_end_waits_for_the_last_sync() {
     }
     assert_eq!(inbox.tally().delivered, 2);
     assert!(!ending.is_finished());
-    disk.gate.open(false);
+    disk.gate.open(0);
     let (directory, _) = ending.join().unwrap();
     assert_eq!(std::fs::read_to_string(directory.path().join("a.log")).unwrap(), "one\ntwo\n");
     assert_eq!(disk.synced.lock().unwrap()[&identity], 8);
@@ -179,9 +178,8 @@ fn a_rotation_does_not_wait_for_a_sync() {
         let old = rig.identity("a.log");
         assert!(rig.write("three"));
         assert_eq!((rig.text(&rig.finished()[0]), rig.text("a.log")), ("one\ntwo\n".into(), "three\n".into()));
-        rig.disk.gate.open(is_failing);
+        rig.disk.gate.open(usize::from(is_failing));
         rig.sink.wait_synced();
-        rig.disk.gate.open(false);
         assert_eq!(rig.sink.tick(false).is_err(), is_failing);
         let stats = Arc::clone(rig.sink.handle().stats());
         assert_eq!((stats.sync_errors.get(), stats.rotations_size.get()), (u64::from(is_failing), 1));
@@ -212,7 +210,7 @@ fn one_finished_file_of_a_path_waits_for_its_sync() {
     let directory = disk.real.stat("a.log").unwrap();
     assert!(directory.is_some() && !writing.is_finished());
     assert_eq!(disk.gate.came().len(), 1);
-    disk.gate.open(false);
+    disk.gate.open(0);
     let rig = writing.join().unwrap();
     let texts: Vec<String> = rig.finished().iter().map(|name| rig.text(name)).collect();
     assert_eq!((texts.concat(), rig.text("a.log")), ("one\ntwo\n".into(), "six\n".into()));
@@ -229,7 +227,7 @@ fn a_file_removed_under_its_sync() {
     std::fs::remove_file(rig.directory.path().join("a.log")).unwrap();
     assert!(rig.write("two"));
     assert_eq!(rig.text("a.log"), "two\n");
-    rig.disk.gate.open(false);
+    rig.disk.gate.open(0);
     rig.sink.wait_synced();
     rig.sink.tick(true).unwrap();
     assert_eq!(rig.sink.handle().stats().rotations_reopen.get(), 1);
@@ -251,9 +249,8 @@ fn a_closed_file_comes_back_while_it_is_synced() {
         assert!(rig.write_to("a.log", "three"), "{:?}", rig.sink.handle().stats().last_error());
         assert_eq!(rig.sink.handle().stats().files_open.get(), 1);
         assert_eq!((rig.text("a.log"), rig.text("b.log")), ("one\nthree\n".into(), "two\n".into()));
-        rig.disk.gate.open(is_failing);
+        rig.disk.gate.open(2 * usize::from(is_failing));
         rig.sink.wait_synced();
-        rig.disk.gate.open(false);
         assert_eq!(rig.sink.tick(false).is_err(), is_failing);
         assert!(rig.write_to("a.log", "four") && rig.write_to("b.log", "five"));
         let finished: Vec<String> = rig.finished().iter().map(|name| rig.text(name)).collect();
