@@ -180,7 +180,9 @@ impl Logs {
 
     /// Closes the files whose last sync is over; those that were not synced are finished.
     fn sweep(&mut self) {
-        while let Some((path, open)) = self.given_away.pop_front_if(|(_, open)| !open.is_waiting()) {
+        while self.given_away.front().is_some_and(|(_, open)| !open.is_waiting())
+            && let Some((path, open)) = self.given_away.pop_front()
+        {
             if open.is_distrusted()
                 && let Some(log) = self.logs.get_mut(&path)
             {
