@@ -48,7 +48,10 @@ impl Checked {
     pub fn beside(mut self, running: &Checked) -> Result<Checked, String> {
         let mut config = self.config.clone();
         self.needs_restart = needs_restart(&running.config, &config);
-        config.admin = running.config.admin.clone();
+        if config.admin.listen != running.config.admin.listen {
+            // All of it: what was written for one address is not for the other.
+            config.admin = running.config.admin.clone();
+        }
         config.journal = running.config.journal.clone();
         config.takeover = running.config.takeover.clone();
         for name in &self.chosen_waits {
@@ -156,7 +159,7 @@ impl Checked {
 /// What differs and cannot be changed while it runs, by key.
 fn needs_restart(running: &Config, written: &Config) -> Vec<&'static str> {
     let differs = [
-        ("admin", running.admin != written.admin),
+        ("admin", running.admin.listen != written.admin.listen),
         ("journal", running.journal != written.journal),
         ("takeover", running.takeover != written.takeover),
     ];

@@ -15,6 +15,7 @@ mod check;
 mod checked;
 pub(crate) mod de;
 mod errors;
+pub mod exposure;
 mod later;
 pub mod listen;
 mod load;

@@ -3,12 +3,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::door::{Door, DoorSettings};
 use super::listen::Listener;
 use super::stream::Stream;
 use crate::telemetry::{OpenConnection, Quiet, SourceStats};
@@ -22,6 +23,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
 pub struct Acceptor {
     listener: watch::Sender<Arc<Listener>>,
     connections_max: AtomicU32,
+    door: RwLock<Arc<Door>>,
     stats: Arc<SourceStats>,
     exhausted: Quiet,
     refused: Quiet,
@@ -34,6 +36,7 @@ impl Acceptor {
         Acceptor {
             listener: watch::Sender::new(Arc::new(listener)),
             connections_max: AtomicU32::new(connections_max),
+            door: RwLock::new(Arc::new(Door::new(DoorSettings::default(), Arc::clone(&stats)))),
             stats,
             exhausted: Quiet::default(),
             refused: Quiet::default(),
@@ -51,6 +54,18 @@ impl Acceptor {
         self.listener.send_replace(Arc::new(listener));
     }
 
+    /// What connections have to pass.
+    #[must_use]
+    pub fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another door, for connections to come.
+    pub fn guard(&self, settings: DoorSettings) {
+        let door = Arc::new(Door::new(settings, Arc::clone(&self.stats)));
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
     /// The limit of connections.
     #[must_use]
     pub fn connections_max(&self) -> u32 {
@@ -62,7 +77,7 @@ impl Acceptor {
         self.connections_max.store(connections_max, Ordering::Relaxed);
     }
 
-    /// The next connection within the limit. Never fails: what goes wrong is counted, logged
+    /// The next connection within the limit, of a peer that may connect. Never fails: what goes wrong is counted, logged
     /// seldom, and waited out. Cancel-safe.
     pub async fn next(&self) -> (Stream, Option<SocketAddr>, OpenConnection) {
         let mut listeners = self.listener.subscribe();
@@ -73,6 +88,7 @@ impl Acceptor {
                 Ok(()) = listeners.changed() => continue,
             };
             match accepted {
+                Ok((_, peer)) if !self.door().lets_in(peer) => {}
                 Ok((stream, peer)) => {
                     // Nobody else opens connections of this source, so none comes in between.
                     if self.stats.connections_open() < u64::from(self.connections_max()) {

@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::task::TaskTracker;
 
 use super::accept::Acceptor;
+use super::allow::Network;
 use super::flow::{Flow, Wide};
 use super::listen::Listener;
 use super::live::Live;
@@ -20,9 +21,11 @@ use super::logs_service::{LogsService, OtlpStage};
 use super::prefixed::Prefixed;
 use super::stop::Stop;
 use super::stream::Stream;
+use crate::auth::AuthConfig;
 use crate::config::units::{ByteSize, Period};
 use crate::decode::reader::FormatSetting;
 use crate::telemetry::{OpenConnection, Quiet, SourceStats};
+use crate::tls::{ListenerTlsConfig, is_client_hello};
 
 /// How every HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -89,13 +92,18 @@ impl OtlpSource {
         }
     }
 
-    async fn serve(self: Arc<Self>, mut stream: Stream, peer: Option<SocketAddr>, _open: OpenConnection, stop: Stop) {
+    async fn serve(self: Arc<Self>, stream: Stream, peer: Option<SocketAddr>, _open: OpenConnection, stop: Stop) {
+        let Some((mut stream, peer)) = self.acceptor.door().pass(stream, peer, &stop).await else { return };
         let mut preface = [0; PREFACE.len()];
         let arrived = tokio::select! {
             arrived = tokio::time::timeout(PREFACE_MAX, stream.read_exact(&mut preface)) => arrived,
             () = stop.told() => return,
         };
         if !matches!(arrived, Ok(Ok(_))) || preface != *PREFACE {
+            if is_client_hello(&preface) && !stream.is_tls() {
+                self.acceptor.door().tell_tls(peer);
+                return;
+            }
             self.refuse(peer, &preface, arrived.is_err());
             return;
         }
@@ -167,6 +175,18 @@ pub struct OtlpConfig {
     /// Further connections are closed at once and counted.
     #[serde(default = "connections_max_default")]
     pub connections_max: u32,
+    /// TLS, and whose clients are let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTlsConfig>,
+    /// Only requests with one of these tokens are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthConfig>,
+    /// Only peers of these networks may connect; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Network>,
+    /// Other machines may send without TLS.
+    #[serde(default)]
+    pub allow_plaintext: bool,
 }
 
 fn message_max_default() -> ByteSize {
