@@ -14,7 +14,7 @@ mod server;
 mod status;
 
 pub use access::Access;
-pub use server::serve;
+pub use server::{CONNECTIONS_MAX, serve};
 pub use status::Status;
 
 /// Settings of the admin listener.

@@ -20,7 +20,7 @@ use crate::telemetry::{Quiet, Telemetry};
 use crate::tls::{Handshake, handshake, is_client_hello};
 
 /// Connections at a time; more wait in the backlog of the listener.
-const CONNECTIONS_MAX: usize = 64;
+pub const CONNECTIONS_MAX: usize = 64;
 /// From accept to the last byte of the answer. One deadline covers a slow header, a slow reader
 /// and an idle connection alike, and is the longest that all connections together can keep
 /// another one waiting.
@@ -34,21 +34,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on `listener` until `shutdown`; then lets the requests that have arrived finish and
 /// returns, at the latest after five seconds. Dropping it stops accepting at once.
-pub async fn serve(
-    listener: TcpListener,
-    telemetry: Arc<Telemetry>,
-    access: Arc<Access>,
-    shutdown: CancellationToken,
-) {
+pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, access: Arc<Access>, shutdown: CancellationToken) {
     let limits = Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX };
     let router = pages::router(Arc::clone(&telemetry), Arc::clone(&access));
     let trouble = Quiet::new();
-    let site = Arc::new(Site { router, access, tell: Box::new(move |why| {
-        telemetry.count_admin_refused(false);
-        if let Some(suppressed) = trouble.allow() {
-            tracing::warn!(why, suppressed, "TLS handshake of the admin listener failed, connection closed");
-        }
-    }) });
+    let site = Arc::new(Site {
+        router,
+        access,
+        tell: Box::new(move |why| {
+            telemetry.count_admin_refused(false);
+            if let Some(suppressed) = trouble.allow() {
+                tracing::warn!(why, suppressed, "TLS handshake of the admin listener failed, connection closed");
+            }
+        }),
+    });
     serve_within(limits, listener, site, shutdown).await;
 }
 
@@ -117,7 +116,9 @@ async fn greet(stream: TcpStream, site: &Site, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
         };
         if matches!(begun, Ok(bytes) if is_client_hello(&start[..bytes])) {
-            (site.tell)("the client speaks TLS, and this port does not: add `tls:` to `admin`, or write http:// in the client");
+            (site.tell)(
+                "the client speaks TLS, and this port does not: add `tls:` to `admin`, or write http:// in the client",
+            );
             return;
         }
         return converse(stream, site.router.clone(), shutdown).await;

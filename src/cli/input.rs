@@ -9,18 +9,21 @@ use crate::config::{Checked, ConfigErrors, Draft};
 
 #[derive(Args, Debug)]
 pub struct InputArgs {
-    /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317, records on stdout (`pretty` on a terminal, else `json`)
+    /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317 and 4318, records on stdout (`pretty` on a terminal, else `json`)
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A source: lines://HOST:PORT, lines+unix:///PATH or otlp://HOST:PORT, options behind `?` (?line_max=64KiB)
-    #[arg(short, long, value_name = "SOURCE", conflicts_with = "config")]
+    /// A source: lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT or otlphttp://HOST:PORT, options behind `?` (?line_max=64KiB)
+    #[arg(short, long, value_name = "SOURCE", conflicts_with = "config", group = "by_flag")]
     listen: Vec<String>,
     /// A sink: file:PATH, stdout[:ENCODING], otlp://HOST:PORT, otlps://HOST:PORT or null, options behind `?` (?encoding=raw&rotate.size=1MiB)
     #[arg(short, long, value_name = "SINK", conflicts_with = "config")]
     output: Vec<String>,
     /// Address of /metrics, /livez, /readyz and /status, or `off`; overrides the file
-    #[arg(long, value_name = "HOST:PORT|off")]
+    #[arg(long, value_name = "HOST:PORT|off", group = "by_flag")]
     admin: Option<String>,
+    /// Listen without TLS where other machines reach it: for the addresses of -l and --admin
+    #[arg(long, requires = "by_flag")]
+    allow_plaintext: bool,
 }
 
 impl InputArgs {
@@ -39,10 +42,16 @@ impl InputArgs {
         if self.config.is_none() && std::io::stdout().is_terminal() {
             draft.set(&["sinks", "console", "encoding"], "pretty");
         }
-        set_all(&mut draft, "sources", "-l", &self.listen, source)?;
+        let sources = set_all(&mut draft, "sources", "-l", &self.listen, source)?;
         set_all(&mut draft, "sinks", "-o", &self.output, sink)?;
         if let Some(address) = &self.admin {
             draft.set(&["admin", "listen"], address);
+        }
+        if self.allow_plaintext {
+            sources.iter().for_each(|name| draft.set(&["sources", name, "allow_plaintext"], "true"));
+            if self.admin.is_some() {
+                draft.set(&["admin", "allow_plaintext"], "true");
+            }
         }
         draft.finish()
     }
@@ -63,16 +72,16 @@ pub fn with_sinks(path: Option<&Path>, output: &[String]) -> Result<Checked, Con
 /// Keys and values of one source or sink; the first is its type.
 type Settings = Vec<(String, String)>;
 
-/// Puts each flag under a name of its own: the type, then `type-2`, `type-3`, …
+/// Puts each flag under a name of its own: the type, then `type-2`, `type-3`, … The names, in their order.
 fn set_all(
     draft: &mut Draft,
     part: &str,
     flag: &str,
     values: &[String],
     read: fn(&str) -> Option<Settings>,
-) -> Result<(), ConfigErrors> {
+) -> Result<Vec<String>, ConfigErrors> {
     if values.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     draft.clear(part);
     let mut names: Vec<String> = Vec::new();
@@ -94,13 +103,13 @@ fn set_all(
         }
         names.push(name);
     }
-    Ok(())
+    Ok(names)
 }
 
 fn help(flag: &str) -> &'static str {
     match flag {
         "-l" => {
-            "write lines://HOST:PORT, lines+unix:///PATH or otlp://HOST:PORT; options are ?key=value&key=value, and & inside a value is %26"
+            "write lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT or otlphttp://HOST:PORT; options are ?key=value&key=value, and & inside a value is %26"
         }
         _ => {
             "write file:PATH, stdout, stdout:pretty, otlp://HOST:PORT, otlps://HOST:PORT or null; options are ?key=value&key=value, and & inside a value is %26"
@@ -114,6 +123,8 @@ fn source(text: &str) -> Option<Settings> {
         [("type", "lines".to_owned()), ("listen", format!("unix:{path}"))]
     } else if let Some(address) = place.strip_prefix("lines://") {
         [("type", "lines".to_owned()), ("listen", address.to_owned())]
+    } else if let Some(address) = place.strip_prefix("otlphttp://") {
+        [("type", "otlp".to_owned()), ("http", address.to_owned())]
     } else {
         [("type", "otlp".to_owned()), ("grpc", place.strip_prefix("otlp://")?.to_owned())]
     };
@@ -179,6 +190,7 @@ mod tests {
         check(source, "lines://127.0.0.1:5000", "type=lines listen=127.0.0.1:5000");
         check(source, "lines+unix:///run/x.sock", "type=lines listen=unix:/run/x.sock");
         check(source, "otlp://[::1]:4317?records_max=5", "type=otlp grpc=[::1]:4317 records_max=5");
+        check(source, "otlphttp://127.0.0.1:4318", "type=otlp http=127.0.0.1:4318");
         check(source, "tcp://127.0.0.1:5000", "refused");
         check(source, "lines://127.0.0.1:5000?x", "refused");
         check(source, "", "refused");

@@ -44,14 +44,10 @@ impl Exposure {
             if self.client_ca || auth || allow {
                 return Verdict::Fine;
             }
-            let ways: Vec<&str> = [
-                Some("`tls.client_ca`"),
-                self.auth.map(|_| "`auth`"),
-                self.allow.map(|_| "`allow`"),
-            ]
-            .into_iter()
-            .flatten()
-            .collect();
+            let ways: Vec<&str> = [Some("`tls.client_ca`"), self.auth.map(|_| "`auth`"), self.allow.map(|_| "`allow`")]
+                .into_iter()
+                .flatten()
+                .collect();
             return Verdict::Warn(format!(
                 "{address} is reachable from other machines, and whoever reaches it is let in: write {}",
                 ways.join(" or ")
@@ -66,7 +62,9 @@ impl Exposure {
             };
         }
         Verdict::Warn(match (auth, allow) {
-            (true, _) => format!("{address} is reachable from other machines, in plaintext: tokens can be read on the way"),
+            (true, _) => {
+                format!("{address} is reachable from other machines, in plaintext: tokens can be read on the way")
+            }
             (false, true) => format!("{address} is reachable from other machines, in plaintext"),
             (false, false) => {
                 format!("{address} is reachable from other machines, in plaintext and without authentication")
@@ -97,7 +95,10 @@ mod tests {
         check(Exposure { allow: Some(true), ..closed }, "refuse");
         check(plain, "warn 0.0.0.0:1 is reachable from other machines, in plaintext and without authentication");
         check(Exposure { allow: Some(true), ..plain }, "warn 0.0.0.0:1 is reachable from other machines, in plaintext");
-        check(Exposure { auth: Some(true), ..plain }, "warn 0.0.0.0:1 is reachable from other machines, in plaintext: tokens");
+        check(
+            Exposure { auth: Some(true), ..plain },
+            "warn 0.0.0.0:1 is reachable from other machines, in plaintext: tokens",
+        );
         check(
             tls,
             "warn 0.0.0.0:1 is reachable from other machines, and whoever reaches it is let in: write `tls.client_ca` or `auth` or `allow`",

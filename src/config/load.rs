@@ -30,7 +30,7 @@ pub(super) const COMPONENTS_MAX: usize = 256;
 const DEFAULTS: &str = "\
 sources:
   mesh: {type: lines, listen: 127.0.0.1:5000}
-  otlp: {type: otlp, grpc: 127.0.0.1:4317}
+  otlp: {type: otlp, grpc: 127.0.0.1:4317, http: 127.0.0.1:4318}
 sinks:
   console: {type: stdout}
 ";
@@ -89,8 +89,8 @@ impl Draft {
         Ok(Draft { name: name.to_owned(), text: text.to_owned(), root, problems })
     }
 
-    /// What runs without a file: `lines` on 127.0.0.1:5000, OTLP on 127.0.0.1:4317, JSON on
-    /// standard output.
+    /// What runs without a file: `lines` on 127.0.0.1:5000, OTLP on 127.0.0.1:4317 and 4318, JSON
+    /// on standard output.
     ///
     /// # Errors
     /// None; the signature is that of [`Draft::text`].
@@ -125,7 +125,7 @@ impl Draft {
         warnings.extend(check(&config, &scope, &self.root, &mut self.problems));
         if self.problems.is_empty() && told.errors.is_empty() {
             let places = places(self.root.entry("sinks"), &self.name, &self.text);
-            return Ok(Checked::new(config, warnings, places));
+            return Ok(Checked::new(self.name, config, warnings, places));
         }
         let report = Report::new(&self.name, &self.text, std::slice::from_ref(&self.root), self.problems);
         Err(ConfigErrors::new(report, told.errors))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Checked;
+use crate::config::{Checked, Config};
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 
@@ -15,7 +15,7 @@ pub struct Change {
     pub sources_removed: BTreeSet<String>,
     /// Sources with other settings.
     pub sources_changed: BTreeSet<String>,
-    /// Of these, and of the added, those that listen on an address they did not listen on before.
+    /// Of these, and of the added, those that listen on other addresses than before.
     pub sources_bound: BTreeSet<String>,
     /// Sinks that were not there.
     pub sinks_added: BTreeSet<String>,
@@ -30,7 +30,7 @@ pub struct Change {
     /// Added or replacing sinks that write where one of before still writes: that one has to
     /// end first.
     pub sinks_waiting: BTreeSet<String>,
-    /// `redact`, `memory` or `shutdown`.
+    /// `redact`, `memory`, `shutdown`, or who may read what `admin` shows.
     pub rest: bool,
     /// What is written otherwise and stays as it is until a restart, by key.
     pub needs_restart: Vec<&'static str>,
@@ -43,7 +43,8 @@ impl Change {
         let (old, new) = (old.config(), new.config());
         change.sources(&old.sources, &new.sources);
         change.sinks(&old.sinks, &new.sinks);
-        change.rest = (&old.redact, old.memory, old.shutdown) != (&new.redact, new.memory, new.shutdown);
+        let rest = |it: &Config| (it.redact.clone(), it.memory, it.shutdown, it.admin.clone());
+        change.rest = rest(old) != rest(new);
         change
     }
 
@@ -69,7 +70,7 @@ impl Change {
                 Some(before) if before == source => continue,
                 Some(before) => {
                     self.sources_changed.insert(name.clone());
-                    if before.address() == source.address() {
+                    if before.places() == source.places() {
                         continue;
                     }
                 }
@@ -114,7 +115,6 @@ fn is_same_sink(before: &SinkConfig, now: &SinkConfig) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     const BEFORE: &str = "\
 sources:
@@ -155,6 +155,7 @@ sinks:
         check("sources:", "# a comment\nsources:", &[]);
         check("listen: 127.0.0.1:5000", "listen: 127.0.0.1:5001", &["~source mesh", "bind mesh"]);
         check("5000}", "5000, line_max: 2KiB}", &["~source mesh"]);
+        check("4317}", "4317, http: 127.0.0.1:4318}", &["~source otlp", "bind otlp"]);
         check("mesh:", "web:", &["+source web", "-source mesh", "bind web"]);
         check(
             "{type: lines, listen: 127.0.0.1:5000}",
@@ -170,6 +171,9 @@ sinks:
         check("sinks:", "sinks:\n  more: {type: stdout}", &["+sink more"]);
         check("sources:", "memory: 128MiB\nredact: {mask_ip: true}\nsources:", &["rest"]);
         check("sources:", "admin: {listen: off}\nsources:", &["restart admin"]);
+        check("sources:", "admin: {auth: {bearer: [sixteen-letters-at-least]}}\nsources:", &["rest"]);
+        check("sources:", "admin: {listen: off, allow_plaintext: true}\nsources:", &["restart admin"]);
+        check("5000}", "5000, allow: [127.0.0.1]}", &["~source mesh"]);
         check("sources:", "takeover: {socket: /run/x}\nsources:", &["restart takeover"]);
         // The upstream would wait for ever with a journal; there is none yet.
         check("sources:", "journal: {dir: data}\nsources:", &["restart journal"]);

@@ -18,10 +18,14 @@ use super::change::Change;
 use super::journal::CatchUps;
 use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
-use super::{Load, SOURCES_SHARE, Server, owner_of_source};
+use super::{Load, SOURCES_SHARE, Server, doors, owner_of_source};
 use crate::config::Checked;
+use crate::source::Place;
+use crate::source::accept::Listeners;
+use crate::source::door::DoorSettings;
 use crate::source::listen::Listener;
 use crate::telemetry::{SinkView, Telemetry};
+use crate::tls::ListenerTls;
 
 /// Why there is no other configuration now.
 enum Failure {
@@ -43,6 +47,13 @@ impl Server {
     pub(super) async fn reload_from(&mut self, load: Option<&Load>) -> anyhow::Result<()> {
         tracing::info!("reopening output files");
         self.sinks.values().for_each(SinkUnit::reopen);
+        let done = self.load_and_reload(load).await;
+        // Also those that a configuration without a change names.
+        self.certificates.renew().await;
+        done
+    }
+
+    async fn load_and_reload(&mut self, load: Option<&Load>) -> anyhow::Result<()> {
         let Some(load) = load else { return Ok(()) };
         let done = match load() {
             Err(errors) => Err(Failure::Refused(anyhow!("{errors}"))),
@@ -81,6 +92,7 @@ impl Server {
             return Err(Failure::Refused(anyhow!(needs_cursors(&change, &next))));
         }
         let listeners = self.bind(&change, &next)?;
+        let doors = self.doors(&change, &next, &listeners)?;
         let new = change.sinks_added.union(&change.sinks_replaced);
         let mut sinks = open_all(new.filter(|name| !change.sinks_waiting.contains(*name)), &next)?;
         let mut retired = Retired::default();
@@ -94,7 +106,7 @@ impl Server {
                 }
             }
         }
-        self.put_into_force(&change, next, listeners, sinks, &mut retired).map_err(Failure::Lost)?;
+        self.put_into_force(&change, next, (listeners, doors), sinks, &mut retired).map_err(Failure::Lost)?;
         if let Some(catch_ups) = self.catch_ups.take() {
             catch_ups.stop().await;
         }
@@ -103,22 +115,53 @@ impl Server {
         Ok(change)
     }
 
-    /// Binds what was not listened on before. A listener that another source has, or the same one
-    /// had under this address, is shared.
-    fn bind(&mut self, change: &Change, next: &Checked) -> anyhow::Result<BTreeMap<String, Listener>> {
-        let mut listeners = BTreeMap::new();
+    /// Binds what was not listened on before.
+    fn bind(&mut self, change: &Change, next: &Checked) -> anyhow::Result<BTreeMap<String, Listeners>> {
+        let mut bound = BTreeMap::new();
         for name in &change.sources_bound {
             let Some(source) = next.config().sources.get(name) else { continue };
-            let address = source.address();
-            // Port 0 is another one each time.
-            let is_there = |it: &&SourceUnit| it.config().address() == address && !address.ends_with(":0");
-            let listener = match self.sources.values().find(is_there) {
-                Some(source) => source.listener().try_clone(),
-                None => self.sockets.listen(&owner_of_source(name), address),
-            };
-            listeners.insert(name.clone(), listener.with_context(|| format!("source {name}"))?);
+            let stays = change.sources_changed.contains(name);
+            let mut listeners = Listeners::new();
+            for place in source.places() {
+                let listener = match self.sources.get(name).filter(|_| stays).and_then(|it| listener_of(it, place)) {
+                    Some(own) => own,
+                    None => Arc::new(self.bind_one(name, place).with_context(|| format!("source {name}"))?),
+                };
+                listeners.insert(place.key, listener);
+            }
+            bound.insert(name.clone(), listeners);
         }
-        Ok(listeners)
+        Ok(bound)
+    }
+
+    /// What clients have to pass from then on. Reads certificates that were not used before.
+    fn doors(&self, change: &Change, next: &Checked, listeners: &BTreeMap<String, Listeners>) -> anyhow::Result<Doors> {
+        let config = next.config();
+        let mut sources = BTreeMap::new();
+        for name in change.sources_changed.union(&change.sources_added) {
+            let Some(source) = config.sources.get(name) else { continue };
+            let there = self.sources.get(name).filter(|_| change.sources_changed.contains(name));
+            let own = there.map(|it| it.listeners());
+            let Some(listeners) = listeners.get(name).or(own.as_deref()) else { continue };
+            let door = doors::of_source(name, source, listeners, there.and_then(SourceUnit::tls))?;
+            sources.insert(name.clone(), door);
+        }
+        Ok(Doors { sources, admin: doors::of_admin(&config.admin, self.admin.as_ref(), self.access.tls())? })
+    }
+
+    /// A listener that another source has under this address, or this one under another key, is
+    /// shared.
+    fn bind_one(&mut self, name: &str, Place { key, address }: Place<'_>) -> anyhow::Result<Listener> {
+        // Port 0 is another one each time.
+        let is_same = |it: &Place<'_>| it.address == address && !address.ends_with(":0");
+        let there = self.sources.values().find_map(|source| {
+            let place = source.config().places().into_iter().find(is_same)?;
+            listener_of(source, place)
+        });
+        match there {
+            Some(listener) => listener.try_clone(),
+            None => self.sockets.listen(&owner_of_source(name, key), address),
+        }
     }
 
     /// Ends the sinks that stand in the way, and opens those that wait for them.
@@ -173,7 +216,7 @@ impl Server {
         &mut self,
         change: &Change,
         next: Checked,
-        mut listeners: BTreeMap<String, Listener>,
+        (mut listeners, mut doors): (BTreeMap<String, Listeners>, Doors),
         mut sinks: Sinks,
         retired: &mut Retired,
     ) -> anyhow::Result<()> {
@@ -191,15 +234,21 @@ impl Server {
         self.wiring = Wiring::new(config, self.wiring.lanes.take());
         let removed: Vec<SourceUnit> = change.sources_removed.iter().filter_map(|it| self.sources.remove(it)).collect();
         for name in &change.sources_changed {
-            if let (Some(source), Some(config)) = (self.sources.get_mut(name), config.sources.get(name)) {
-                source.configure(config, listeners.remove(name));
+            let source = self.sources.get_mut(name);
+            if let (Some(source), Some(config), Some(door)) =
+                (source, config.sources.get(name), doors.sources.remove(name))
+            {
+                source.configure(config, listeners.remove(name), door);
             }
         }
         let mut added = Vec::new();
         for name in &change.sources_added {
-            if let (Some(listener), Some(config)) = (listeners.remove(name), config.sources.get(name)) {
+            let listeners = listeners.remove(name);
+            if let (Some(listeners), Some(config), Some(door)) =
+                (listeners, config.sources.get(name), doors.sources.remove(name))
+            {
                 let stats = self.telemetry.source(name, config.kind());
-                added.push((name, SourceUnit::new(config, stats, listener, &self.wiring, &self.sinks)?));
+                added.push((name, SourceUnit::new(config, stats, listeners, door, &self.wiring, &self.sinks)?));
             }
         }
         self.rewire(retired)?;
@@ -214,6 +263,7 @@ impl Server {
             self.running.spawn(source.run());
             self.sources.insert(name.clone(), source);
         }
+        self.access.replace(&config.admin, doors.admin);
         self.checked = next;
         self.publish();
         Ok(())
@@ -233,6 +283,13 @@ impl Server {
         let views = self.sinks.values().map(|sink| Arc::clone(sink.view())).collect();
         self.ending.spawn(retired.end(until, views, Arc::clone(&self.telemetry)));
     }
+}
+
+/// What clients have to pass from then on.
+struct Doors {
+    /// Of sources that change, by name.
+    sources: BTreeMap<String, DoorSettings>,
+    admin: Option<Arc<ListenerTls>>,
 }
 
 /// What a reload has replaced.
@@ -271,6 +328,12 @@ impl Retired {
     }
 }
 
+/// What a source listens on at a place, if it is a place of its own.
+fn listener_of(source: &SourceUnit, place: Place<'_>) -> Option<Arc<Listener>> {
+    let has = source.config().places().contains(&place);
+    source.listeners().get(place.key).filter(|_| has).cloned()
+}
+
 /// Opens the sinks with these names.
 pub(super) fn open_all<'a>(names: impl Iterator<Item = &'a String>, checked: &Checked) -> anyhow::Result<Sinks> {
     names.map(|name| Ok((name.clone(), SinkUnit::open(name, checked)?))).collect()
@@ -303,7 +366,7 @@ fn tell(change: &Change) {
     let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
     let mut said: Vec<String> = parts.map(|(what, names)| format!("{what}: {}", list(names))).collect();
     if change.rest {
-        said.push("redact, memory or shutdown changed".to_owned());
+        said.push("redact, memory, shutdown or admin changed".to_owned());
     }
     if said.is_empty() {
         said.push("all that has changed needs a restart".to_owned());

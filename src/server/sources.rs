@@ -16,17 +16,17 @@ use crate::intake::Intake;
 use crate::journal::lanes::Lanes;
 use crate::memory;
 use crate::redact::Redactor;
-use crate::source::accept::Acceptor;
+use crate::source::accept::{Acceptor, Listeners};
+use crate::source::door::DoorSettings;
 use crate::source::lines::{Connection, LinesSource, LinesStage, Parked, Unfinished};
-use crate::source::listen::Listener;
 use crate::source::live::Gone;
 use crate::source::logs_service::OtlpStage;
 use crate::source::otlp::OtlpSource;
-use crate::source::sockets::SYSTEMD;
 use crate::source::stop::Stop;
 use crate::source::stream::Stream;
 use crate::source::{self, SourceConfig};
 use crate::telemetry::{Inflow, SourceStats};
+use crate::tls::ListenerTls;
 
 /// What all sources share.
 #[derive(Debug)]
@@ -127,23 +127,25 @@ impl SourceUnit {
     pub fn new(
         config: &SourceConfig,
         stats: Arc<SourceStats>,
-        listener: Listener,
+        listeners: Listeners,
+        door: DoorSettings,
         wiring: &Wiring,
         sinks: &Sinks,
     ) -> anyhow::Result<SourceUnit> {
-        if listener.is_open() && config.address().starts_with(SYSTEMD) {
-            let (source, address) = (stats.name(), listener.address());
-            tracing::warn!(%source, address, "reachable from other machines, in plaintext and without authentication");
-        }
         let inflow = Inflow::new(Arc::clone(&stats));
         let own = Arc::clone(&stats);
         let kind = match wiring.stage(config, &inflow, sinks)? {
             Stage::Lines(stage) => {
-                Kind::Lines(Arc::new(LinesSource::new(listener, config.connections_max(), own, stage)))
+                Kind::Lines(Arc::new(LinesSource::new(listeners, config.connections_max(), own, stage)))
             }
-            Stage::Otlp(stage) => Kind::Otlp(Arc::new(OtlpSource::new(listener, config.connections_max(), own, stage))),
+            Stage::Otlp(stage) => {
+                Kind::Otlp(Arc::new(OtlpSource::new(listeners, config.connections_max(), own, stage)))
+            }
         };
-        Ok(SourceUnit { config: config.clone(), stats, inflow, kind, stop: Stop::new(), parked: Parked::default() })
+        let unit =
+            SourceUnit { config: config.clone(), stats, inflow, kind, stop: Stop::new(), parked: Parked::default() };
+        unit.acceptor().guard(door);
+        Ok(unit)
     }
 
     /// Its settings.
@@ -156,23 +158,29 @@ impl SourceUnit {
         &self.stats
     }
 
-    /// Type and address in a few words.
+    /// Type and addresses in a few words.
     pub fn label(&self) -> String {
-        source::label(&self.config, &self.listener().address())
+        source::label(&self.config, self.listeners().iter().map(|(key, listener)| (*key, listener.address())))
+    }
+
+    /// Its TLS, where it is spoken.
+    pub fn tls(&self) -> Option<Arc<ListenerTls>> {
+        self.acceptor().door().tls().cloned()
     }
 
     /// What it listens on.
-    pub fn listener(&self) -> Arc<Listener> {
-        self.acceptor().listener()
+    pub fn listeners(&self) -> Arc<Listeners> {
+        self.acceptor().listeners()
     }
 
-    /// Other settings for connections that are open and those to come. A listener, if there is
-    /// one, takes the place of the one before.
-    pub fn configure(&mut self, config: &SourceConfig, listener: Option<Listener>) {
+    /// Other settings for connections that are open and those to come. Listeners, if there are
+    /// any, take the place of those before.
+    pub fn configure(&mut self, config: &SourceConfig, listeners: Option<Listeners>, door: DoorSettings) {
         self.config = config.clone();
+        self.acceptor().guard(door);
         self.acceptor().limit(config.connections_max());
-        if let Some(listener) = listener {
-            self.acceptor().listen_on(listener);
+        if let Some(listeners) = listeners {
+            self.acceptor().listen_on(listeners);
         }
     }
 

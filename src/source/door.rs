@@ -131,7 +131,8 @@ impl Door {
 
     /// A client that speaks TLS where nobody does.
     pub fn tell_tls(&self, peer: Option<SocketAddr>) {
-        let detail = "the client speaks TLS, and this port does not: add `tls:` to the source, or turn it off in the client";
+        let detail =
+            "the client speaks TLS, and this port does not: add `tls:` to the source, or turn it off in the client";
         self.fail(peer, &Failed { reason: HandshakeFailure::UnexpectedTls, detail: detail.to_owned() });
     }
 }

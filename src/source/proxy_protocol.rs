@@ -226,7 +226,10 @@ mod tests {
         let v4 = [192, 0, 2, 1, 198, 51, 100, 1, 0xdc, 4, 1, 187];
         let v6 = [&Ipv6Addr::LOCALHOST.octets()[..], &Ipv6Addr::UNSPECIFIED.octets(), &[0, 7, 0, 8]].concat();
         check(&header(0x11, 0x21, &v4), "192.0.2.1:56324 0");
-        check(&[header(0x11, 0x21, &[&v4[..], b"extensions"].concat()), b"line\n".to_vec()].concat(), "192.0.2.1:56324 5");
+        check(
+            &[header(0x11, 0x21, &[&v4[..], b"extensions"].concat()), b"line\n".to_vec()].concat(),
+            "192.0.2.1:56324 5",
+        );
         check(&header(0x21, 0x21, &v6), "[::1]:7 0");
         check(&header(0x11, 0x20, &v4), "- 0");
         check(&header(0, 0x20, &[]), "- 0");

@@ -70,7 +70,8 @@ pub fn private_key(key: &'static str, path: &str) -> Result<PrivateKeyDer<'stati
             let help = "write it without a password: openssl pkey -in FILE -out FILE";
             return Mistake::new(key, format!("the key in {path} is encrypted"), help);
         }
-        let help = "a PEM file is needed, with -----BEGIN PRIVATE KEY-----, or with an EC or RSA one; is it the right file?";
+        let help =
+            "a PEM file is needed, with -----BEGIN PRIVATE KEY-----, or with an EC or RSA one; is it the right file?";
         Mistake::new(key, format!("there is no key in {path}"), help)
     })
 }

@@ -98,13 +98,17 @@ fn explained(error: &std::io::Error) -> Failed {
         Error::NoCertificatesPresented => {
             (HandshakeFailure::NoCertificate, "the client has to show a certificate of an authority in client_ca")
         }
-        Error::InvalidCertificate(_) => (HandshakeFailure::BadCertificate, "the certificate of the client is not accepted"),
-        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => {
-            (HandshakeFailure::Incompatible, "the client has nothing in common with TLS 1.2 or 1.3 as it is spoken here")
+        Error::InvalidCertificate(_) => {
+            (HandshakeFailure::BadCertificate, "the certificate of the client is not accepted")
         }
-        Error::AlertReceived(_) => {
-            (HandshakeFailure::Alert, "the client refuses us: does it have the authority of our certificate, and the right name?")
-        }
+        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => (
+            HandshakeFailure::Incompatible,
+            "the client has nothing in common with TLS 1.2 or 1.3 as it is spoken here",
+        ),
+        Error::AlertReceived(_) => (
+            HandshakeFailure::Alert,
+            "the client refuses us: does it have the authority of our certificate, and the right name?",
+        ),
         _ => (HandshakeFailure::Malformed, "the client does not speak TLS as it should"),
     };
     Failed { reason, detail: format!("{hint} ({})", cause.to_string().escape_debug()) }

@@ -126,11 +126,7 @@ impl Material {
         })
     }
 
-    fn config(
-        &self,
-        settings: &ListenerTlsConfig,
-        protocols: &[&'static [u8]],
-    ) -> Result<Arc<ServerConfig>, Mistake> {
+    fn config(&self, settings: &ListenerTlsConfig, protocols: &[&'static [u8]]) -> Result<Arc<ServerConfig>, Mistake> {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -185,7 +181,9 @@ impl Material {
         let ListenerTlsConfig { cert, key, client_ca } = settings;
         let own = self.chain.first().and_then(validity);
         let mut warnings: Vec<String> = own
-            .map(|what| format!("tls.cert: {cert}: {what}; clients will refuse it: write a new one, it is read at once"))
+            .map(|what| {
+                format!("tls.cert: {cert}: {what}; clients will refuse it: write a new one, it is read at once")
+            })
             .into_iter()
             .collect();
         // One of several may be on its way out.

@@ -11,19 +11,24 @@ use crate::tls::ListenerTlsConfig;
 pub fn check(config: &Config, findings: &mut Findings<'_>) {
     for (name, source) in &config.sources {
         let at = ["sources", name.as_str()];
-        tls(&at, source.tls(), source.address(), findings);
+        tls(&at, source.tls(), source.places().into_iter().map(|it| it.address), findings);
         networks(&at, source.allow(), findings);
         if let SourceConfig::Otlp(otlp) = source {
             tokens(&at, otlp.auth.as_ref(), findings);
         }
     }
-    tls(&["admin"], config.admin.tls.as_ref(), &config.admin.listen, findings);
+    tls(&["admin"], config.admin.tls.as_ref(), [config.admin.listen.as_str()], findings);
     tokens(&["admin"], config.admin.auth.as_ref(), findings);
 }
 
-fn tls(at: &[&str], tls: Option<&ListenerTlsConfig>, address: &str, findings: &mut Findings<'_>) {
+fn tls<'a>(
+    at: &[&str],
+    tls: Option<&ListenerTlsConfig>,
+    addresses: impl IntoIterator<Item = &'a str>,
+    findings: &mut Findings<'_>,
+) {
     let Some(ListenerTlsConfig { cert, key, client_ca }) = tls else { return };
-    if matches!(address.parse(), Ok(Listen::Unix(_))) {
+    if addresses.into_iter().any(|it| matches!(it.parse(), Ok(Listen::Unix(_)))) {
         let message = "a unix socket is reached from this machine alone, and takes no TLS";
         findings.refuse(&[at, &["tls"]].concat(), message, "remove `tls`");
     }

@@ -14,6 +14,7 @@ use super::units::ByteSize;
 use super::{Config, suggest};
 use crate::handover::TakeoverConfig;
 use crate::redact::{RedactConfig, is_rewritten};
+use crate::source::Place;
 
 mod access;
 mod sinks;
@@ -136,8 +137,9 @@ fn redact(redact: &RedactConfig, findings: &mut Findings<'_>) {
 fn listeners(config: &Config, findings: &mut Findings<'_>) {
     let mut places: Vec<(Vec<&str>, &str, Exposure)> = Vec::new();
     for (name, source) in &config.sources {
-        let (key, address) = sources::address(source);
-        places.push((vec!["sources", name, key], address, source.exposure()));
+        let exposure = source.exposure();
+        let own = source.places().into_iter();
+        places.extend(own.map(|Place { key, address }| (vec!["sources", name, key], address, exposure)));
     }
     if config.admin.listen != "off" {
         places.push((vec!["admin", "listen"], &config.admin.listen, config.admin.exposure()));
@@ -164,7 +166,7 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
             Err(message) => {
                 let accepted = match path.last() {
                     _ if path[0] == "admin" => "accepted: host:port, systemd:NAME, or off",
-                    Some(&"grpc") => "accepted: host:port, or systemd:NAME",
+                    Some(&"grpc" | &"http") => "accepted: host:port, or systemd:NAME",
                     _ => "accepted: host:port, unix:/absolute/path, or systemd:NAME",
                 };
                 findings.refuse(path, message, accepted);

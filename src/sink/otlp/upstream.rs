@@ -1,6 +1,7 @@
 //! An upstream ready to be connected to: settings that keep the rules, TLS files read.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -9,6 +10,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
+use super::certificates::Certificates;
 use super::settings::{Settings, is_https};
 use super::{Compression, OtlpConfig, RetryConfig, TlsConfig};
 
@@ -29,6 +31,7 @@ pub struct Upstream {
     pub(super) compression: Option<CompressionEncoding>,
     pub(super) timeout: Duration,
     pub(super) retry: RetryConfig,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl std::fmt::Debug for Upstream {
@@ -44,16 +47,10 @@ impl Upstream {
     /// # Errors
     /// The text says which key or file, and what to do; a header's value is never in it.
     pub fn new(config: &OtlpConfig) -> anyhow::Result<Upstream> {
-        let Settings { uris, headers } = Settings::read(config).map_err(|mistakes| {
-            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            anyhow::Error::msg(mistakes.join("; "))
-        })?;
-        let tls = match uris.iter().any(is_https) {
-            true => Some(client_tls(config.tls.as_ref().unwrap_or(&TlsConfig::default()))?),
-            false => None,
-        };
+        let certificates = Certificates::of(config);
+        let Settings { uris, headers } = read(config)?;
         Ok(Upstream {
-            endpoints: uris.into_iter().map(|uri| endpoint(uri, tls.clone())).collect::<anyhow::Result<_>>()?,
+            endpoints: connectable(uris, config.tls.as_ref())?,
             headers,
             compression: match config.compression {
                 Compression::None => None,
@@ -62,8 +59,35 @@ impl Upstream {
             },
             timeout: config.timeout.0,
             retry: config.retry,
+            certificates,
         })
     }
+
+    /// Its certificates, if it reads some from files.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        self.certificates.clone()
+    }
+}
+
+/// The endpoints of `config`, with TLS as its files say it now.
+pub(super) fn endpoints(config: &OtlpConfig) -> anyhow::Result<Vec<Endpoint>> {
+    connectable(read(config)?.uris, config.tls.as_ref())
+}
+
+fn read(config: &OtlpConfig) -> anyhow::Result<Settings> {
+    Settings::read(config).map_err(|mistakes| {
+        let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow::Error::msg(mistakes.join("; "))
+    })
+}
+
+fn connectable(uris: Vec<Uri>, tls: Option<&TlsConfig>) -> anyhow::Result<Vec<Endpoint>> {
+    let tls = match uris.iter().any(is_https) {
+        true => Some(client_tls(tls.unwrap_or(&TlsConfig::default()))?),
+        false => None,
+    };
+    uris.into_iter().map(|uri| endpoint(uri, tls.clone())).collect()
 }
 
 fn endpoint(uri: Uri, tls: Option<ClientTlsConfig>) -> anyhow::Result<Endpoint> {
