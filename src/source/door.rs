@@ -32,14 +32,15 @@ pub struct Door {
     settings: DoorSettings,
     stats: Arc<SourceStats>,
     denied: Quiet,
-    failed: Quiet,
+    /// One for each reason: a crowd with one trouble does not hide another.
+    failed: [Quiet; HandshakeFailure::ALL.len()],
 }
 
 impl Door {
     /// The door of the source with these counters.
     #[must_use]
     pub fn new(settings: DoorSettings, stats: Arc<SourceStats>) -> Door {
-        Door { settings, stats, denied: Quiet::new(), failed: Quiet::new() }
+        Door { settings, stats, denied: Quiet::new(), failed: Default::default() }
     }
 
     /// TLS, where it is spoken.
@@ -123,7 +124,7 @@ impl Door {
 
     fn fail(&self, peer: Option<SocketAddr>, failed: &Failed) {
         self.stats.count_handshake_failure(failed.reason);
-        if let Some(suppressed) = self.failed.allow() {
+        if let Some(suppressed) = self.failed[failed.reason as usize].allow() {
             let (reason, why) = (failed.reason.as_str(), &failed.detail);
             tracing::warn!(source = %self.stats.name(), ?peer, reason, why, suppressed, "TLS handshake failed, connection closed");
         }
