@@ -315,9 +315,43 @@ fn addresses() {
     for places in ["grpc: 127.0.0.1:1", "http: 127.0.0.1:1", "grpc: 127.0.0.1:1, http: 127.0.0.1:2"] {
         accept(&format!("sources:\n  o: {{type: otlp, {places}}}\n{SINK}"));
     }
-    let open = accept("sources:\n  a: {type: lines, listen: 0.0.0.0:5000}\nsinks:\n  s: {type: stdout}\n");
+    let text = "sources:\n  a: {type: lines, listen: 0.0.0.0:5000, allow_plaintext: true}\nsinks:\n  s: {type: stdout}\n";
+    let open = accept(text);
     assert_eq!(open.warnings().len(), 1);
     assert!(open.warnings()[0].contains("sources.a.listen: 0.0.0.0:5000 is reachable from other machines"));
+    for (key, text) in [("listen", text.replace(", allow_plaintext: true", "")), ("grpc", text.replace("true", "false"))] {
+        let text = if key == "grpc" { text.replace("lines, listen", "otlp, grpc") } else { text };
+        let column = if key == "grpc" { "2:25" } else { "2:28" };
+        let texts = ["reachable from other machines, and nothing is encrypted", "allow_plaintext: true", "docs/security.md"];
+        check(&text, &[&[format!("logboom.yaml:{column}").as_str()], &texts[..]].concat());
+    }
+    check_top("admin: {listen: '[::]:9464'}", &["logboom.yaml:5:17", "nothing is encrypted"]);
+}
+
+#[test]
+fn who_is_let_in() {
+    let tls = "tls: {cert: a.crt, key: a.key}";
+    // Files are looked at by `check` and at start, not here.
+    accept(&format!("sources:\n  a: {{type: lines, listen: '0.0.0.0:1', {tls}, allow: [10.0.0.0/8]}}\n{SINK}"));
+    check_lines("tls: {cert: a.crt}", &["missing key `key`"]);
+    check_lines("tls: {cert: a.crt, key: a.key, ca: b}", &["unknown key `ca`", "client_ca"]);
+    check_lines("tls: {cert: '', key: a.key}", &["this is no path"]);
+    check_lines("allow: [10.0.0.1/8]", &["has bits behind its prefix: write 10.0.0.0/8"]);
+    check_lines("allow: [localhost]", &["'localhost' is not a network"]);
+    check_lines("auth: {bearer: [abc]}", &["unknown key `auth`"]);
+    check(
+        &format!("sources:\n  a: {{type: lines, listen: 'unix:/a', {tls}}}\n{SINK}"),
+        &["a unix socket is reached from this machine alone", "remove `tls`"],
+    );
+    let tokens = |list: &str| format!("sources:\n  a: {{type: otlp, grpc: '127.0.0.1:1', auth: {{bearer: {list}}}}}\n{SINK}");
+    accept(&tokens("[sixteen-letters-, another-long-token]"));
+    check(&tokens("[]"), &["a list of no tokens"]);
+    check(&tokens("[canary-too-short]").replace("-too-short", ""), &["less than 16 characters", "openssl rand -hex 32"]);
+    check(&tokens("['canary with spaces in it']"), &["has spaces"]);
+    check(&tokens(&format!("[{}]", "x".repeat(4097))), &["more than 4096 characters"]);
+    check_top("admin: {auth: {bearer: [canary]}}", &["less than 16 characters"]);
+    let shown = serde_json::to_string(accept(&tokens("[canary-canary-canary]")).config()).unwrap();
+    assert!(!shown.contains("canary"), "{shown}");
 }
 
 /// The rules are those of [`logboom::template`]; here is only that they are asked, and the place.
@@ -777,7 +811,7 @@ fn policies_beside_sources() {
         checked.warnings()
     );
     // What is sent to another host arrives where something listens on its port.
-    let checked = with("  mine: {type: lines, listen: 0.0.0.0:5001}\n");
+    let checked = with("  mine: {type: lines, listen: 0.0.0.0:5001, allow_plaintext: true}\n");
     let sources = shown_sources(&checked);
     assert_eq!((sources.get("tcp-5001"), &sources["mine"]["listen"]), (None, &Value::from("0.0.0.0:5001")));
     assert!(!checked.warnings().iter().any(|it| it.contains("proxies send to")), "{:?}", checked.warnings());

@@ -29,9 +29,16 @@ impl std::str::FromStr for Network {
 
     fn from_str(text: &str) -> Result<Network, String> {
         let refused = || format!("'{text}' is not a network: write it as 10.0.0.0/8, fd00::/8, or one address");
-        let net = match text.parse::<IpAddr>() {
-            Ok(address) => IpNet::from(address),
-            Err(_) => text.parse::<IpNet>().map_err(|_| refused())?,
+        // Not all at once: a zero in front would make 010.0.0.0 another network for people than for us.
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().map_err(|_| refused())?;
+        let net = match prefix {
+            None => IpNet::from(address),
+            Some(prefix) => {
+                let digits = prefix.bytes().all(|it| it.is_ascii_digit());
+                let prefix = prefix.parse().ok().filter(|_| digits).ok_or_else(refused)?;
+                IpNet::new(address, prefix).map_err(|_| refused())?
+            }
         };
         if net.addr() != net.network() {
             return Err(format!("'{text}' has bits behind its prefix: write {}", net.trunc()));
@@ -90,7 +97,7 @@ mod tests {
         check("::ffff:10.0.0.0/104", "is IPv4 written as IPv6");
         check("::ffff:10.0.0.1", "is IPv4 written as IPv6");
         for text in
-            ["", "/", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/8 ", "fd00::/129", "localhost", "010.0.0.0/8"]
+            ["", "/", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/", "10.0.0.0/8 ", "fd00::/129", "localhost", "010.0.0.0/8"]
         {
             check(text, "is not a network");
         }

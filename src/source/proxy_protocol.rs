@@ -36,6 +36,10 @@ pub struct Malformed(pub &'static str);
 
 /// Looks at the beginning of a header, or at all of it; at nothing behind it.
 pub fn step(bytes: &[u8]) -> Result<Step, Malformed> {
+    if bytes.is_empty() {
+        // What is surely not a header is known by its first byte, and no more of it is waited for.
+        return Ok(Step::More(1));
+    }
     let same = bytes.len().min(V2_SIGNATURE.len());
     if bytes[..same] == V2_SIGNATURE[..same] {
         return v2(bytes);
@@ -144,7 +148,6 @@ pub async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Receiv
     loop {
         match step(&header).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))? {
             Step::Done(source) => return Ok(Received::Header(source)),
-            // What is surely not a header is known by its first byte, and no more of it is waited for.
             Step::More(_) if header.is_empty() => match stream.read_u8().await {
                 Ok(byte) => header.push(byte),
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Received::Nothing),
@@ -217,7 +220,7 @@ mod tests {
         }
         check(&[b"PROXY TCP4 ".as_slice(), &[b'1'; 200]].concat(), "refused: the PROXY header has no end");
         check(b"PROXY TCP4 192.0.2.1", "refused: cut off");
-        check(b"PROXYX", "refused: there is no PROXY header");
+        check(b"PROXYX and what follows", "refused: there is no PROXY header");
         check(b"GET / HTTP/1.1\r\n", "refused: there is no PROXY header");
     }
 
@@ -243,7 +246,7 @@ mod tests {
         check(&header(0x11, 0x21, &[0; V2_BODY_BYTES_MAX]), "0.0.0.0:0 0");
         check(&header(0x11, 0x21, &[0; V2_BODY_BYTES_MAX + 1]), "refused: the PROXY header is longer");
         check(&V2_SIGNATURE[..9], "refused: cut off");
-        check(b"\r\n\r\n\0\r\nQUIT!", "refused: there is no PROXY header");
+        check(b"\r\n\r\n\0\r\nQUIT! and", "refused: there is no PROXY header");
     }
 
     fn any_header() -> impl Strategy<Value = Vec<u8>> {
