@@ -139,7 +139,12 @@ fn show_is_a_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("shown.yaml").display().to_string();
     let first = logboom(&["show", "-c", &example("reference.yaml")]).stdout;
+    // Tokens are hidden, and what stands in their place is too short to be one.
     std::fs::write(&path, &first).unwrap();
+    check(&["show", "-c", &path], 2, &["less than 16 characters"]);
+    let filled_in = text(&first).replace("bearer:\n      - \"***\"", "bearer: [a-token-to-take-its-place]");
+    let filled_in = filled_in.replace("bearer:\n    - \"***\"", "bearer: [a-token-to-take-its-place]");
+    std::fs::write(&path, filled_in).unwrap();
     assert_eq!(text(&logboom(&["show", "-c", &path]).stdout), text(&first));
 }
 

@@ -127,6 +127,10 @@ fn keys() {
         &["logboom.yaml:4:3", "missing key `type`", "file, stdout"],
     );
     check_sink("fiel", "path: a", &["logboom.yaml:5:11", "unknown type `fiel`", "did you mean `file`?"]);
+    check(
+        &format!("sources:\n  als: {{type: als, grpc: 127.0.0.1:1}}\n{SINK}"),
+        &["logboom.yaml:2:15", "unknown type `als`", "write `type: otlp` with `grpc:`"],
+    );
     check_sink("[file]", "path: a", &["logboom.yaml:5:5", "the type is one word"]);
 }
 

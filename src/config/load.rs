@@ -305,7 +305,13 @@ fn read_type(
                     None => {
                         let written = scalar.written.as_ref().unwrap_or(&scalar.text);
                         let message = format!("unknown type {}", shown(written));
-                        Problem::at(entry.value.span.clone(), message).help(suggest::accepted(&scalar.text, types))
+                        let help = match scalar.text.as_str() {
+                            "als" => {
+                                "write `type: otlp` with `grpc:`, which takes Envoy's access-log service too".to_owned()
+                            }
+                            text => suggest::accepted(text, types),
+                        };
+                        Problem::at(entry.value.span.clone(), message).help(help)
                     }
                 },
                 _ => Problem::at(entry.key_span.clone(), "the type is one word").help(format!("one of: {accepted}")),

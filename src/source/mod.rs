@@ -11,6 +11,7 @@ use allow::Network;
 
 pub mod accept;
 pub mod allow;
+mod als;
 pub mod door;
 pub mod flow;
 pub mod framing;

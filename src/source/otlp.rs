@@ -107,9 +107,10 @@ impl OtlpSource {
             return;
         }
         let service = Arc::clone(&self.service);
+        let told = stop.clone();
         let serve = hyper::service::service_fn(move |request| {
-            let service = Arc::clone(&service);
-            async move { Ok::<_, Infallible>(service.call(request, peer).await) }
+            let (service, stop) = (Arc::clone(&service), told.clone());
+            async move { Ok::<_, Infallible>(service.call(request, peer, &stop).await) }
         });
         let stream = Prefixed::new(PREFACE, stream);
         let allowed = self.wide.allow(self.acceptor.connections_max());
