@@ -233,7 +233,11 @@ fn from_policy_writes_a_configuration() {
     std::fs::write(&wrong, backend("logstash")).unwrap();
     std::fs::write(&nothing, "type: Mesh\nname: default\n").unwrap();
     check(&["from-policy", &right], 0, &["tcp-5000:\n", "listen: 127.0.0.1:5000\n"]);
-    check(&["from-policy", &right, "--listen", "logstash:5000=0.0.0.0:5001"], 0, &["tcp-5001:\n", "0.0.0.0:5001\n", "    allow_plaintext: true\n"]);
+    check(
+        &["from-policy", &right, "--listen", "logstash:5000=0.0.0.0:5001"],
+        0,
+        &["tcp-5001:\n", "0.0.0.0:5001\n", "    allow_plaintext: true\n"],
+    );
     check(&["from-policy", &right, "--listen", "logstsh:5000=0.0.0.0:5001"], 2, &["no policy sends to logstsh:5000"]);
     check(&["from-policy", &right, "--listen", "x"], 2, &["write ADDRESS=LISTEN"]);
     check(&["from-policy", &right, &wrong], 2, &["wrong.yaml:7:36", "has no port"]);

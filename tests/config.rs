@@ -319,14 +319,18 @@ fn addresses() {
     for places in ["grpc: 127.0.0.1:1", "http: 127.0.0.1:1", "grpc: 127.0.0.1:1, http: 127.0.0.1:2"] {
         accept(&format!("sources:\n  o: {{type: otlp, {places}}}\n{SINK}"));
     }
-    let text = "sources:\n  a: {type: lines, listen: 0.0.0.0:5000, allow_plaintext: true}\nsinks:\n  s: {type: stdout}\n";
+    let text =
+        "sources:\n  a: {type: lines, listen: 0.0.0.0:5000, allow_plaintext: true}\nsinks:\n  s: {type: stdout}\n";
     let open = accept(text);
     assert_eq!(open.warnings().len(), 1);
     assert!(open.warnings()[0].contains("sources.a.listen: 0.0.0.0:5000 is reachable from other machines"));
-    for (key, text) in [("listen", text.replace(", allow_plaintext: true", "")), ("grpc", text.replace("true", "false"))] {
+    for (key, text) in
+        [("listen", text.replace(", allow_plaintext: true", "")), ("grpc", text.replace("true", "false"))]
+    {
         let text = if key == "grpc" { text.replace("lines, listen", "otlp, grpc") } else { text };
         let column = if key == "grpc" { "2:25" } else { "2:28" };
-        let texts = ["reachable from other machines, and nothing is encrypted", "allow_plaintext: true", "docs/security.md"];
+        let texts =
+            ["reachable from other machines, and nothing is encrypted", "allow_plaintext: true", "docs/security.md"];
         check(&text, &[&[format!("logboom.yaml:{column}").as_str()], &texts[..]].concat());
     }
     check_top("admin: {listen: '[::]:9464'}", &["logboom.yaml:5:17", "nothing is encrypted"]);
@@ -347,10 +351,14 @@ fn who_is_let_in() {
         &format!("sources:\n  a: {{type: lines, listen: 'unix:/a', {tls}}}\n{SINK}"),
         &["a unix socket is reached from this machine alone", "remove `tls`"],
     );
-    let tokens = |list: &str| format!("sources:\n  a: {{type: otlp, grpc: '127.0.0.1:1', auth: {{bearer: {list}}}}}\n{SINK}");
+    let tokens =
+        |list: &str| format!("sources:\n  a: {{type: otlp, grpc: '127.0.0.1:1', auth: {{bearer: {list}}}}}\n{SINK}");
     accept(&tokens("[sixteen-letters-, another-long-token]"));
     check(&tokens("[]"), &["a list of no tokens"]);
-    check(&tokens("[canary-too-short]").replace("-too-short", ""), &["less than 16 characters", "openssl rand -hex 32"]);
+    check(
+        &tokens("[canary-too-short]").replace("-too-short", ""),
+        &["less than 16 characters", "openssl rand -hex 32"],
+    );
     check(&tokens("['canary with spaces in it']"), &["has spaces"]);
     check(&tokens(&format!("[{}]", "x".repeat(4097))), &["more than 4096 characters"]);
     check_top("admin: {auth: {bearer: [canary]}}", &["less than 16 characters"]);

@@ -199,13 +199,15 @@ fn admin_shows_only_to_who_is_let_in() {
     let (dir, servers, clients) = pki();
     let server = Server::start_in(dir, &lines("line_max: 1KiB"));
     let admin = server.admin().to_string();
-    let secure = format!("{}admin: {{listen: 127.0.0.1:0, {MUTUAL}, auth: {{bearer: [a-token-for-reading]}}}}\n", lines("line_max: 1KiB"));
+    let secure = format!(
+        "{}admin: {{listen: 127.0.0.1:0, {MUTUAL}, auth: {{bearer: [a-token-for-reading]}}}}\n",
+        lines("line_max: 1KiB")
+    );
     server.reload(&secure);
     server.wait_for_log("admin changed");
     let trusted = Trust::new(&servers, Some(&clients.client()));
-    let ask = |trust: &Trust, path: &str, header: &str| {
-        get(trust.over(TcpStream::connect(&admin).unwrap()), path, header)
-    };
+    let ask =
+        |trust: &Trust, path: &str, header: &str| get(trust.over(TcpStream::connect(&admin).unwrap()), path, header);
     let check = |path: &str, header: &str, expected: &str| {
         let answer = ask(&trusted, path, header).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{path} {header}\n{answer}");
@@ -308,7 +310,8 @@ fn certificates_are_replaced_under_load() {
     let (lines, requests) = std::thread::scope(|scope| {
         let lasting = scope.spawn(|| {
             let mut stream = trust.over(TcpStream::connect(&mesh).unwrap());
-            let sent = (0..).take_while(|_| goes_on()).inspect(|it| stream.write_all(format!("{it}\n").as_bytes()).unwrap());
+            let sent =
+                (0..).take_while(|_| goes_on()).inspect(|it| stream.write_all(format!("{it}\n").as_bytes()).unwrap());
             let sent = sent.count();
             finish(stream).unwrap();
             sent
@@ -373,10 +376,8 @@ fn a_flood_of_handshakes_keeps_nobody_out() {
     let began = Instant::now();
     trust.send(&address, b"past the mute\n").unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    let half: Vec<TcpStream> = (0..300)
-        .map(connect)
-        .inspect(|mut stream| stream.write_all(&tls_1_1_hello()[..20]).unwrap())
-        .collect();
+    let half: Vec<TcpStream> =
+        (0..300).map(connect).inspect(|mut stream| stream.write_all(&tls_1_1_hello()[..20]).unwrap()).collect();
     let began = Instant::now();
     trust.send(&address, b"past the half\n").unwrap();
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
@@ -591,11 +592,19 @@ fn files_that_cannot_be_used_are_told() {
             let ended = Server::refused(&yaml(tls));
             assert_eq!(ended.code, 1, "{}", ended.stderr);
             texts.iter().for_each(|text| {
-                assert!(ended.stderr.contains(text.trim_start_matches("sources.mesh.")), "{tls}: {text}: {}", ended.stderr);
+                assert!(
+                    ended.stderr.contains(text.trim_start_matches("sources.mesh.")),
+                    "{tls}: {text}: {}",
+                    ended.stderr
+                );
             });
         }
     };
-    check("cert: '{dir}/no.crt', key: '{dir}/server.key'", 2, &["sources.mesh.tls.cert: cannot read", "no.crt", "check the path"]);
+    check(
+        "cert: '{dir}/no.crt', key: '{dir}/server.key'",
+        2,
+        &["sources.mesh.tls.cert: cannot read", "no.crt", "check the path"],
+    );
     check("cert: '{dir}/server.crt', key: '{dir}/no.key'", 2, &["tls.key: cannot read"]);
     check("cert: '{dir}', key: '{dir}/server.key'", 2, &["tls.cert: cannot read", "not a regular file"]);
     check("cert: '{dir}/empty', key: '{dir}/server.key'", 2, &["tls.cert: there is no certificate in"]);
@@ -603,15 +612,27 @@ fn files_that_cannot_be_used_are_told() {
     check("cert: '{dir}/garbage', key: '{dir}/server.key'", 2, &["tls.cert: a certificate of", "cannot be read"]);
     check("cert: '{dir}/server.crt', key: '{dir}/server.crt'", 2, &["tls.key: there is no key in"]);
     check("cert: '{dir}/server.crt', key: '{dir}/encrypted'", 2, &["is encrypted", "openssl pkey"]);
-    check("cert: '{dir}/server.crt', key: '{dir}/other.key'", 2, &["tls.key: the key in", "is not that of the first certificate"]);
+    check(
+        "cert: '{dir}/server.crt', key: '{dir}/other.key'",
+        2,
+        &["tls.key: the key in", "is not that of the first certificate"],
+    );
     check("cert: '{dir}/server.crt', key: '{dir}/sec1.key'", 2, &["is not that of the first certificate"]);
     check("cert: '{dir}/sec1.crt', key: '{dir}/sec1.key'", 0, &["ok\n"]);
     let pair = "cert: '{dir}/server.crt', key: '{dir}/server.key'";
     check(&format!("{pair}, client_ca: '{{dir}}/empty'"), 2, &["tls.client_ca: there is no certificate in"]);
     check(pair, 0, &["ok\n"]);
     check(&format!("{pair}, client_ca: '{{dir}}/clients.crt'"), 0, &["ok\n"]);
-    check("cert: '{dir}/expired.crt', key: '{dir}/expired.key'", 0, &["warning: sources.mesh.tls.cert:", "it has expired at 2020-01-01T00:00:00Z"]);
-    check("cert: '{dir}/shared.crt', key: '{dir}/shared.key'", 0, &["warning: sources.mesh.tls.key:", "every user of this machine", "chmod o-r"]);
+    check(
+        "cert: '{dir}/expired.crt', key: '{dir}/expired.key'",
+        0,
+        &["warning: sources.mesh.tls.cert:", "it has expired at 2020-01-01T00:00:00Z"],
+    );
+    check(
+        "cert: '{dir}/shared.crt', key: '{dir}/shared.key'",
+        0,
+        &["warning: sources.mesh.tls.key:", "every user of this machine", "chmod o-r"],
+    );
 }
 
 /// Scenario: another process takes over while a connection over TLS is open. Guarantee: what it has sent is
@@ -634,4 +655,29 @@ fn a_take_over_ends_tls_in_order() {
     let ended = second.stop();
     ended.assert_clean();
     assert_eq!(ended.file("out"), b"one\ntwo\nhal\nthree\n");
+}
+
+/// Scenario: one logboom sends to another over TLS with a token; the authority it trusts is wrong at first, then
+/// replaced under the same path, and nobody signals. Guarantee: nothing is sent before, everything after.
+#[test]
+fn an_upstream_reads_its_authority_again() {
+    let (dir, servers, clients) = pki();
+    let collector = Server::start_in(dir, &otlp(&format!("{TLS}, auth: {{bearer: [a-token-for-sending]}}")));
+    let dir = Arc::new(TempDir::new().unwrap());
+    put(&dir.path().join("ca.crt"), &clients.pem);
+    let yaml = format!(
+        "sources:\n  mesh: {{type: lines, listen: 127.0.0.1:0}}\nsinks:\n  up: {{type: otlp, endpoint: 'https://{}', \
+         retry: {{initial: 10ms, max: 50ms}}, tls: {{ca: '{{dir}}/ca.crt'}}, headers: {{authorization: Bearer a-token-for-sending}}}}\n",
+        collector.address("otlp")
+    );
+    let sender = Server::start_in(Arc::clone(&dir), &yaml);
+    sender.send("mesh", b"one\ntwo\n");
+    sender.wait_for_log("upstream takes no request");
+    assert_eq!(collector.source("otlp", "received_bytes"), 0);
+    put(&dir.path().join("ca.crt"), &servers.pem);
+    eventually("it is delivered", || sender.sink("up", "delivered_records") == 2);
+    sender.stop().assert_clean();
+    let ended = collector.stop();
+    ended.assert_clean();
+    assert_eq!(ended.file("out"), b"one\ntwo\n");
 }

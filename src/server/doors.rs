@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 
 use super::ADMIN;
 use crate::admin::AdminConfig;
+use crate::auth::Bearer;
 use crate::config::exposure::{Exposure, Verdict};
 use crate::source::accept::Listeners;
 use crate::source::door::DoorSettings;
@@ -31,6 +32,7 @@ pub fn of_source(
     Ok(DoorSettings {
         allow: config.allow().to_vec(),
         proxy_protocol: config.proxy_protocol(),
+        bearer: config.auth().map(|auth| Arc::new(Bearer::new(auth))),
         tls: tls(&context(), config.tls(), config.protocols(), open).with_context(context)?,
     })
 }

@@ -96,9 +96,19 @@ mod tests {
         check("fd00::1/8", "has bits behind its prefix");
         check("::ffff:10.0.0.0/104", "is IPv4 written as IPv6");
         check("::ffff:10.0.0.1", "is IPv4 written as IPv6");
-        for text in
-            ["", "/", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/", "10.0.0.0/8 ", "fd00::/129", "localhost", "010.0.0.0/8"]
-        {
+        for text in [
+            "",
+            "/",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "10.0.0.0/",
+            "10.0.0.0/8 ",
+            "fd00::/129",
+            "localhost",
+            "010.0.0.0/8",
+        ] {
             check(text, "is not a network");
         }
     }

@@ -8,6 +8,7 @@ use super::allow::{Network, is_allowed};
 use super::proxy_protocol::{self, Received};
 use super::stop::Stop;
 use super::stream::Stream;
+use crate::auth::Bearer;
 use crate::telemetry::{DeniedReason, HandshakeFailure, Quiet, SourceStats};
 use crate::tls::{Failed, Handshake, ListenerTls, handshake};
 
@@ -24,6 +25,8 @@ pub struct DoorSettings {
     pub proxy_protocol: bool,
     /// TLS is spoken.
     pub tls: Option<Arc<ListenerTls>>,
+    /// Requests need a token.
+    pub bearer: Option<Arc<Bearer>>,
 }
 
 /// What connections pass on their way in. Open connections have passed it.
@@ -47,6 +50,12 @@ impl Door {
     #[must_use]
     pub fn tls(&self) -> Option<&Arc<ListenerTls>> {
         self.settings.tls.as_ref()
+    }
+
+    /// What requests need, where they need something.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&Bearer> {
+        self.settings.bearer.as_deref()
     }
 
     /// True when the socket's own peer may connect. One that may not is counted.

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -27,7 +27,6 @@ use super::message::{Message, MessageSettings, receive};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
 use super::stop::Stop;
-use crate::auth::Bearer;
 use crate::batch::Origin;
 use crate::budget::{Reservation, Shares};
 use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
@@ -63,7 +62,6 @@ pub struct OtlpStage {
     pub(super) message_max: usize,
     limits: Limits,
     hold_max: Duration,
-    bearer: Option<Bearer>,
 }
 
 impl OtlpStage {
@@ -76,20 +74,6 @@ impl OtlpStage {
             message_max: settings.message_max.bytes(),
             limits: Limits { records_max: settings.records_max, ..Limits::default() },
             hold_max: settings.hold_max.0,
-            bearer: settings.auth.as_ref().map(Bearer::new),
-        }
-    }
-}
-
-impl OtlpStage {
-    /// Refuses a request without a valid token. To be asked before anything of its body is read.
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        match &self.bearer {
-            Some(bearer) if !bearer.admits(headers) => {
-                let why = "a valid token is needed: authorization: Bearer TOKEN";
-                Err(Refusal::new(Code::Unauthenticated, RejectReason::Unauthenticated, why))
-            }
-            _ => Ok(()),
         }
     }
 }
@@ -174,9 +158,8 @@ impl LogsService {
 
     async fn export(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Result<Rejected, Refusal> {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded("too many requests are waiting")) };
-        let stage = self.live.load().await;
-        stage.admit(request.headers())?;
         let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
+        let stage = self.live.load().await;
         let patience = Patience::new(&request, stage.hold_max);
         let settings = MessageSettings { message_max: stage.message_max, work_bytes: stage.intake.work_bytes() };
         let message = receive(request.into_body(), settings, &stage.shares, self.stats(), patience.until());

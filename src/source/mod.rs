@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::auth::AuthConfig;
 use crate::config::exposure::Exposure;
 use crate::decode::reader::{self, Reader, SettingError};
 use crate::telemetry::SourceKind;
@@ -10,6 +11,7 @@ use crate::tls::ListenerTlsConfig;
 use allow::Network;
 
 pub mod accept;
+mod admit;
 pub mod allow;
 mod als;
 pub mod door;
@@ -76,6 +78,15 @@ impl SourceConfig {
         match self {
             SourceConfig::Lines(lines) => lines.tls.as_ref(),
             SourceConfig::Otlp(otlp) => otlp.tls.as_ref(),
+        }
+    }
+
+    /// Whose requests are taken; all where nothing is said.
+    #[must_use]
+    pub fn auth(&self) -> Option<&AuthConfig> {
+        match self {
+            SourceConfig::Lines(_) => None,
+            SourceConfig::Otlp(otlp) => otlp.auth.as_ref(),
         }
     }
 

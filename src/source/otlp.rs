@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
@@ -13,11 +15,13 @@ use tokio::io::AsyncReadExt;
 use tokio_util::task::TaskTracker;
 
 use super::accept::{Acceptor, Listeners};
+use super::admit::refusal;
 use super::allow::Network;
 use super::flow::{Flow, Wide};
 use super::live::Live;
 use super::logs_service::{LogsService, OtlpStage};
 use super::prefixed::Prefixed;
+use super::reply::Reply;
 use super::stop::Stop;
 use super::stream::Stream;
 use crate::auth::AuthConfig;
@@ -106,11 +110,10 @@ impl OtlpSource {
             self.refuse(peer, &preface, arrived.is_err());
             return;
         }
-        let service = Arc::clone(&self.service);
-        let told = stop.clone();
+        let (source, told) = (Arc::clone(&self), stop.clone());
         let serve = hyper::service::service_fn(move |request| {
-            let (service, stop) = (Arc::clone(&service), told.clone());
-            async move { Ok::<_, Infallible>(service.call(request, peer, &stop).await) }
+            let (source, stop) = (Arc::clone(&source), told.clone());
+            async move { Ok::<_, Infallible>(source.answer(request, peer, &stop).await) }
         });
         let stream = Prefixed::new(PREFACE, stream);
         let allowed = self.wide.allow(self.acceptor.connections_max());
@@ -136,6 +139,14 @@ impl OtlpSource {
         if let Err(error) = ended {
             // A peer that hangs up is no error; a broken one ends its own connection only.
             tracing::debug!(source = %self.service.stats().name(), ?peer, %error, "connection ended");
+        }
+    }
+
+    /// Answers a request, if it is let in.
+    async fn answer(&self, request: Request<Incoming>, peer: Option<SocketAddr>, stop: &Stop) -> Response<Reply> {
+        match refusal(self.acceptor.door().bearer(), request.headers(), self.service.stats()) {
+            Some(refused) => refused,
+            None => self.service.call(request, peer, stop).await,
         }
     }
 

@@ -141,7 +141,8 @@ impl Trust {
 
     /// The same trust for gRPC.
     pub fn grpc(&self) -> ClientTlsConfig {
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.authority)).domain_name("localhost");
+        let tls =
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.authority)).domain_name("localhost");
         match &self.pair {
             None => tls,
             Some(Pair { cert, key }) => tls.identity(Identity::from_pem(cert, key)),

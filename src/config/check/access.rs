@@ -4,7 +4,6 @@ use super::Findings;
 use crate::auth::AuthConfig;
 use crate::config::Config;
 use crate::config::listen::Listen;
-use crate::source::SourceConfig;
 use crate::source::allow::Network;
 use crate::tls::ListenerTlsConfig;
 
@@ -13,9 +12,7 @@ pub fn check(config: &Config, findings: &mut Findings<'_>) {
         let at = ["sources", name.as_str()];
         tls(&at, source.tls(), source.places().into_iter().map(|it| it.address), findings);
         networks(&at, source.allow(), findings);
-        if let SourceConfig::Otlp(otlp) = source {
-            tokens(&at, otlp.auth.as_ref(), findings);
-        }
+        tokens(&at, source.auth(), findings);
     }
     tls(&["admin"], config.admin.tls.as_ref(), [config.admin.listen.as_str()], findings);
     tokens(&["admin"], config.admin.auth.as_ref(), findings);
