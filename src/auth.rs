@@ -82,7 +82,9 @@ mod tests {
         let bearer = Bearer::new(&config);
         let check = |values: &[&str], expected: bool| {
             let mut headers = HeaderMap::new();
-            values.iter().for_each(|it| drop(headers.append(AUTHORIZATION, it.parse().unwrap())));
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
             assert_eq!(bearer.admits(&headers), expected, "{values:?}");
         };
         check(&["Bearer a-long-enough-token"], true);

@@ -94,7 +94,7 @@ fn world_with(journal: Option<Arc<JournalStats>>) -> World {
 async fn serve(telemetry: &Arc<Telemetry>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), CancellationToken::new()));
+    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), Arc::default(), CancellationToken::new()));
     address
 }
 
