@@ -183,6 +183,48 @@ fn otlp_takes_only_who_has_a_token() {
     }
 }
 
+/// Scenario: OTLP over HTTP behind TLS that asks for client certificates, and behind tokens. Guarantee: the same as for
+/// gRPC; who has no token is answered 401 with what to send, before the body.
+#[test]
+fn otlp_over_http_takes_only_who_is_let_in() {
+    let (dir, servers, clients) = pki();
+    let yaml = otlp(&format!("{MUTUAL}, auth: {{bearer: [a-token-for-sending]}}")).replace("grpc:", "http:");
+    let server = Server::start_in(dir, &yaml);
+    let address = server.address("otlp").to_owned();
+    let trusted = Trust::new(&servers, Some(&clients.client()));
+    let post = |trust: &Trust, header: &str, length: usize, body: &[u8]| -> std::io::Result<String> {
+        let mut stream = trust.over(TcpStream::connect(&address).unwrap());
+        let head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-protobuf\r\n";
+        write!(stream, "{head}content-length: {length}\r\n{header}\r\n")?;
+        stream.write_all(body)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let body = encoded(["one"]);
+    let token = "authorization: Bearer a-token-for-sending\r\n";
+    for (reason, stranger) in strangers(&servers, &clients) {
+        let before = failures(&server, "otlp", reason);
+        match &stranger {
+            Ok(trust) => assert!(post(trust, token, body.len(), &body).is_err(), "{reason}"),
+            bytes => knock(&address, bytes, b""),
+        }
+        eventually(reason, || failures(&server, "otlp", reason) > before);
+    }
+    for header in ["", "authorization: Bearer a-token-for-sendin\r\n"] {
+        // The body never comes.
+        let answer = post(&trusted, header, body.len(), b"").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("www-authenticate: Bearer"), "{answer}");
+    }
+    assert_eq!(server.source("otlp", "received_records"), 0);
+    assert_eq!(server.metric("logboom_rejected_records_total{source=\"otlp\",reason=\"unauthenticated\"}") as u64, 2);
+    let answer = post(&trusted, token, body.len(), &body).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let ended = server.stop();
+    ended.assert_clean();
+    assert_eq!(ended.file("out"), b"one\n");
+}
+
 /// One request over a stream that was made for it, and its answer.
 fn get(mut stream: impl std::io::Read + std::io::Write, path: &str, header: &str) -> std::io::Result<String> {
     write!(stream, "GET {path} HTTP/1.1\r\nhost: logboom\r\n{header}\r\n")?;
