@@ -221,19 +221,6 @@ fn inherited_sockets() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_by_name() {
-    let later = "not supported by this version yet";
-    check_lines("listen: 127.0.0.1:1\n    tls: {cert: a, key: b}", &["logboom.yaml:5:5", later]);
-    check_otlp_source("tls: {}", &["logboom.yaml:5:5", later]);
-    check_otlp_source("auth: {bearer: [canary]}", &["logboom.yaml:5:5", later]);
-    check_sink(
-        "otlp",
-        "endpoint: http://a:1\n    protocol: http",
-        &["logboom.yaml:7:15", "the protocol `http`", later],
-    );
-}
-
-#[test]
 fn limits() {
     check_lines("listen: 127.0.0.1:1\n    line_max: 1", &["logboom.yaml:5:15", "1B is out of range", "1KiB to 64MiB"]);
     check_lines("listen: 127.0.0.1:1\n    line_max: 1GiB", &["1GiB is out of range"]);

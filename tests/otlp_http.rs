@@ -177,7 +177,7 @@ fn what_is_refused() {
     assert_eq!(answer.header("accept-encoding"), Some("gzip, zstd, deflate, identity"));
     let nested = format!(
         r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"value":{}"#,
-        r#"{"arrayValue":{"values":["#.repeat(5000)
+        r#"{"arrayValue":{"values":["#.repeat(500)
     );
     check(JSON, "", nested.as_bytes(), (400, 3), "nested deeper than 32 levels");
     let empty = client.export(JSON, &[], b"{}");
@@ -228,8 +228,8 @@ fn partial_success() {
     assert_eq!((answer.status, partial.rejected_log_records), (200, 1));
     assert!(partial.error_message.contains("more than 1048576 bytes"), "{}", partial.error_message);
     let answer = client.export(JSON, &[], &json(&["c", &large, "d"]));
-    let partial: ExportLogsServiceResponse = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!((answer.status, partial.partial_success.unwrap().rejected_log_records), (200, 1));
+    let partial: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, &partial["partialSuccess"]["rejectedLogRecords"]), (200, &"1".into()));
     let text = request_around(&field(2, &field(5, &field(1, b"\xff"))));
     assert_eq!(client.export(PROTOBUF, &[], &text).status, 200);
     let half = br#"{"resource_logs":[{"scope_logs":[{"log_records":[{"body":{"string_value":"\udc00"}}]}]}]}"#;

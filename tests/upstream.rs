@@ -560,14 +560,17 @@ mod tls {
     /// header, on any attempt.
     #[tokio::test]
     async fn never_falls_back_to_plaintext() {
-        // An HTTP/2 server's first words, in the clear.
-        never_sends_to(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
         // The hello of a server that has chosen TLS 1.1, and RSA with AES-128-CBC-SHA.
         let hello = [&[22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2][..], &[0x5a; 32], &[0, 0x00, 0x2f, 0]].concat();
-        never_sends_to(&hello).await;
+        for protocol in ["grpc", "http"] {
+            // An HTTP/2 server's first words, in the clear.
+            never_sends_to(protocol, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
+            never_sends_to(protocol, b"HTTP/1.1 301 Moved Permanently\r\nlocation: http://127.0.0.1:1/\r\n\r\n").await;
+            never_sends_to(protocol, &hello).await;
+        }
     }
 
-    async fn never_sends_to(first_words: &[u8]) {
+    async fn never_sends_to(protocol: &str, first_words: &[u8]) {
         let first_words = first_words.to_vec();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -584,7 +587,7 @@ mod tls {
         });
         let authority = Authority::new();
         let yaml = format!(
-            "endpoint: https://{address}\ntls: {{ca: '{}'}}\nheaders: {{authorization: canary}}",
+            "endpoint: https://{address}\nprotocol: {protocol}\ntls: {{ca: '{}'}}\nheaders: {{authorization: canary}}",
             authority.ca()
         );
         let sink = Sink::new(inbox(1 << 20, WaitMax::Forever), &yaml);

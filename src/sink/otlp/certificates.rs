@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use tonic::transport::Endpoint;
 
+use super::endpoint::Endpoint;
 use super::upstream::endpoints;
 use super::{OtlpConfig, TlsConfig};
 use crate::tls::Renew;
