@@ -602,6 +602,7 @@ fn flags_can_mean_plaintext() {
     check(&["-l", "lines://0.0.0.0:5000?tls.cert=no.crt&tls.key=no.key"], 2, "cannot read no.crt");
     check(&["--admin", "0.0.0.0:9464"], 2, "nothing is encrypted");
     check(&["--admin", "0.0.0.0:9464", "--allow-plaintext"], 0, "ok");
+    check(&["-l", "lines://0.0.0.0:5000", "--admin", "0.0.0.0:9464", "--allow-plaintext"], 0, "ok");
     check(&["--allow-plaintext"], 2, "--listen");
 }
 

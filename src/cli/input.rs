@@ -8,18 +8,19 @@ use clap::Args;
 use crate::config::{Checked, ConfigErrors, Draft};
 
 #[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("by_flag").args(["listen", "admin"]).multiple(true))]
 pub struct InputArgs {
     /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317 and 4318, records on stdout (`pretty` on a terminal, else `json`)
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A source: lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT or otlphttp://HOST:PORT, options behind `?` (?line_max=64KiB)
-    #[arg(short, long, value_name = "SOURCE", conflicts_with = "config", group = "by_flag")]
+    #[arg(short, long, value_name = "SOURCE", conflicts_with = "config")]
     listen: Vec<String>,
     /// A sink: file:PATH, stdout[:ENCODING], otlp://HOST:PORT, otlps://HOST:PORT, otlphttp://HOST:PORT, otlphttps://HOST:PORT or null, options behind `?` (?encoding=raw&rotate.size=1MiB)
     #[arg(short, long, value_name = "SINK", conflicts_with = "config")]
     output: Vec<String>,
     /// Address of /metrics, /livez, /readyz and /status, or `off`; overrides the file
-    #[arg(long, value_name = "HOST:PORT|off", group = "by_flag")]
+    #[arg(long, value_name = "HOST:PORT|off")]
     admin: Option<String>,
     /// Listen without TLS where other machines reach it: for the addresses of -l and --admin
     #[arg(long, requires = "by_flag")]
