@@ -14,8 +14,8 @@ use logboom::config::units::WaitMax;
 use logboom::inbox::{Inbox, InboxSettings, Outcome};
 use logboom::journal::JournalStats;
 use logboom::telemetry::{
-    DeniedReason, GrpcCode, HandshakeFailure, Health, Inflow, Inflows, LineResult, RejectReason, RepairReason, SinkMetric, SinkSample, SinkView,
-    SourceKind, SourceStats, Telemetry, TelemetrySettings,
+    DeniedReason, GrpcCode, HandshakeFailure, Health, Inflow, Inflows, LineResult, RejectReason, RepairReason,
+    SinkMetric, SinkSample, SinkView, SourceKind, SourceStats, Telemetry, TelemetrySettings,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
