@@ -43,10 +43,8 @@ pub struct Failed {
     pub detail: String,
 }
 
-impl Failed {
-    fn new(reason: HandshakeFailure, detail: impl Into<String>) -> Handshake {
-        Handshake::Failed(Failed { reason, detail: detail.into() })
-    }
+fn failed(reason: HandshakeFailure, detail: impl Into<String>) -> Handshake {
+    Handshake::Failed(Failed { reason, detail: detail.into() })
 }
 
 /// Makes TLS of a connection, at the latest after twenty seconds. Dropped early, the connection is closed.
@@ -56,22 +54,22 @@ pub async fn handshake(stream: TcpStream, tls: &ListenerTls) -> Handshake {
     let start = match timeout_at(until, stream.peek(&mut start)).await {
         Ok(Ok(0)) => return Handshake::Silent,
         Ok(Ok(bytes)) => &start[..bytes],
-        Ok(Err(error)) => return Failed::new(HandshakeFailure::Closed, error.to_string()),
-        Err(_elapsed) => return Failed::new(HandshakeFailure::Timeout, "the client said nothing for 10s"),
+        Ok(Err(error)) => return failed(HandshakeFailure::Closed, error.to_string()),
+        Err(_elapsed) => return failed(HandshakeFailure::Timeout, "the client said nothing for 10s"),
     };
     if start.first() != Some(&FIRST_BYTE) {
-        return Failed::new(HandshakeFailure::Plaintext, plaintext(start));
+        return failed(HandshakeFailure::Plaintext, plaintext(start));
     }
     let Ok(Ok(_place)) = timeout_at(until, PLACES.acquire()).await else {
         let detail = format!("{HANDSHAKES_MAX} others were under way for 10s");
-        return Failed::new(HandshakeFailure::Busy, detail);
+        return failed(HandshakeFailure::Busy, detail);
     };
     let accept = TlsAcceptor::from(tls.current())
         .accept_with(stream, |connection| connection.set_buffer_limit(Some(SEND_BYTES_MAX)));
     match timeout_at(Instant::now() + COMPLETE_WITHIN, accept).await {
         Ok(Ok(stream)) => Handshake::Done(Box::new(stream)),
         Ok(Err(error)) => Handshake::Failed(explained(&error)),
-        Err(_elapsed) => Failed::new(HandshakeFailure::Timeout, "it was not complete within 10s"),
+        Err(_elapsed) => failed(HandshakeFailure::Timeout, "it was not complete within 10s"),
     }
 }
 
