@@ -37,6 +37,10 @@ bench-micro *ARGS:
 envoy *ARGS: release
     python3 tests/envoy/run.py --logboom target/release/logboom {{ARGS}}
 
+# The OpenTelemetry SDKs for Python and JavaScript against logboom; installs them, so registries must be reachable.
+sdks *DIRECTORY: release
+    python3 tests/sdks/run.py target/release/logboom {{DIRECTORY}}
+
 # Crashes, failing and full disks, damaged journals, dead upstreams, restarts, hostile clients; see tests/faults/README.md.
 faults *ARGS="--smoke": release
     python3 tests/faults/run.py --logboom target/release/logboom {{ARGS}}
