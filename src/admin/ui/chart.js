@@ -77,7 +77,8 @@ export function chart({ curves, scale, label, least, onHover }) {
       for (const [key, value] of [["x1", at], ["x2", at], ["y1", TOP], ["y2", HEIGHT - BOTTOM]]) attribute(line, key, value);
       attribute(name, "x", at);
       attribute(name, "y", HEIGHT - 3);
-      text(name, `${minute} min`.replace("-", "−"));
+      text(name, `−${-minute} min`);
+      attribute(name, "visibility", width < 240 && minute % 2 !== 0 ? "hidden" : null);
     }
     attribute(now, "x", width);
     attribute(now, "y", HEIGHT - 3);

@@ -8,7 +8,7 @@ function fill(element, attributes, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((it) => it !== null && it !== undefined && it !== false));
+  element.append(...children.flat(Infinity).filter((it) => it !== null && it !== undefined && it !== false));
   return element;
 }
 
@@ -61,6 +61,14 @@ export function keyed(parent, items, keyOf, make) {
 const UNSEEN =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
 const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** A name cut in its middle: both its ends tell it from others. */
+export function middle(name, longest) {
+  const letters = [...name];
+  if (letters.length <= longest) return name;
+  const end = Math.floor(longest * 0.4);
+  return `${letters.slice(0, longest - 1 - end).join("")}…${letters.slice(letters.length - end).join("")}`;
+}
 
 /** Text of a log as it may be shown: what cannot be seen is written out, what is long is cut. */
 export function shown(value, longest = 400) {

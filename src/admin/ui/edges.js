@@ -1,15 +1,16 @@
 // The table of edges: sortable, searchable, at most so many rows in the page.
 
-import { attribute, h, keyed, shown, text } from "./dom.js";
+import { attribute, h, keyed, middle, shown, text } from "./dom.js";
 import { bytes, millis, percent, short } from "./format.js";
 import { level } from "./graph.js";
 import { NAMELESS, belongs, edgeKey, nameOf } from "./view.js";
 
 const ROWS_MAX = 120;
+/** Letters of a name. */
+const NAME_MOST = 22;
 const share = (edge) => (edge.rps > 0 ? edge.error_rps / edge.rps : 0);
 const COLUMNS = [
   { key: "name", name: "Edge", value: (it) => `${nameOf(it.source)} ${nameOf(it.destination)}`, isText: true },
-  { key: "protocol", name: "", value: (it) => it.protocol, isText: true, title: "protocol" },
   { key: "rps", name: "Req/s", value: (it) => it.rps, write: (it) => short(it.rps) },
   { key: "errors", name: "Errors", value: share, write: (it) => percent(share(it)) },
   { key: "client", name: "4xx", value: (it) => (it.rps > 0 ? it.client_error_rps / it.rps : 0), write: (it) => percent(it.rps > 0 ? it.client_error_rps / it.rps : 0), title: "client errors" },
@@ -27,7 +28,7 @@ export function edges(root, pick) {
   let last = null;
   const note = h("p", { class: "quiet" });
   const heads = COLUMNS.map((column) => {
-    const button = h("button", { type: "button", title: column.title ?? null, onclick: () => order(column) }, column.name || "Kind");
+    const button = h("button", { type: "button", title: column.title ?? null, onclick: () => order(column) }, column.name);
     return h("th", { scope: "col", class: `c-${column.key}` }, button);
   });
   const body = h("tbody", {});
@@ -84,14 +85,13 @@ export function edges(root, pick) {
 function rowPart(pick) {
   const from = h("bdi", {});
   const to = h("bdi", {});
-  const mesh = h("bdi", { class: "quiet" });
-  const kind = h("td", { class: "quiet c-protocol" });
+  const more = h("bdi", { class: "quiet small" });
   const meter = h("i", { class: "meter" });
-  const cells = new Map(COLUMNS.slice(2).map((it) => [it.key, h("td", { class: `number c-${it.key}` })]));
+  const cells = new Map(COLUMNS.slice(1).map((it) => [it.key, h("td", { class: `number c-${it.key}` })]));
   const rate = h("span", {});
   cells.get("rps").append(meter, rate);
-  const name = h("td", { class: "c-name" }, h("div", {}, from, h("span", { class: "quiet" }, "→"), to, mesh));
-  const node = h("tr", { tabindex: -1 }, name, kind, [...cells.values()]);
+  const name = h("td", { class: "c-name" }, h("div", {}, from, h("span", { class: "quiet" }, "→"), to, more));
+  const node = h("tr", { tabindex: -1 }, name, [...cells.values()]);
   let now = null;
   node.addEventListener("click", () => pick({ kind: "edge", edge: now.edge }));
   node.addEventListener("focus", () => {
@@ -103,13 +103,12 @@ function rowPart(pick) {
     update(item) {
       now = item;
       const { edge } = item;
-      text(from, shown(nameOf(edge.source), 80));
-      text(to, shown(nameOf(edge.destination), 80));
+      text(from, middle(shown(nameOf(edge.source), 200), NAME_MOST));
+      text(to, middle(shown(nameOf(edge.destination), 200), NAME_MOST));
       attribute(from, "class", edge.source === null ? "nameless" : null);
       attribute(to, "class", edge.destination === null ? "nameless" : null);
-      text(mesh, item.meshes > 1 && edge.mesh !== null ? shown(edge.mesh, 40) : "");
+      text(more, [edge.protocol === "http" ? "" : shown(edge.protocol, 12), item.meshes > 1 && edge.mesh !== null ? shown(edge.mesh, 40) : ""].filter(Boolean).join(" "));
       attribute(name, "title", `${shown(edge.source ?? NAMELESS)} → ${shown(edge.destination ?? NAMELESS)}${edge.mesh === null ? "" : `, mesh ${shown(edge.mesh)}`}`);
-      text(kind, shown(edge.protocol, 12));
       meter.style.width = `${((edge.rps / item.most) * 100).toFixed(1)}%`;
       for (const column of COLUMNS) {
         if (!column.write || column.key === "rps") continue;

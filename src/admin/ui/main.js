@@ -100,6 +100,7 @@ async function ask(own) {
   let pause = EVERY_MS;
   try {
     const { chosen } = now;
+    // A parameter that is absent is a name that is absent.
     const wanted = chosen?.kind === "edge" ? { mesh: chosen.edge.mesh, source: chosen.edge.source, destination: chosen.edge.destination, protocol: chosen.edge.protocol } : { service: chosen?.name };
     const [traffic, health, series] = await Promise.all([
       get("/api/traffic", { window: now.window }),

@@ -1,6 +1,6 @@
 // The traffic map: services from left to right, lines between them as wide as their rate, red as far as they fail.
 
-import { attribute, h, keyed, s, shown, text } from "./dom.js";
+import { attribute, h, keyed, middle, s, shown, text } from "./dom.js";
 import { millis, percent, short } from "./format.js";
 import { choose, joined, level, services } from "./graph.js";
 import { place } from "./layout.js";
@@ -64,7 +64,8 @@ export function map(root, pick) {
     for (const line of lines) placed.lines.get(line.key).line = line;
     const known = services(all);
     const names = traffic.services ?? known.size;
-    text(note, lines.length < all.length ? `${lines.length} of ${found === all.length ? "" : `${found} found, of `}${all.length} edges, ${names} services: the busiest, and those that fail most` : `${names} services, ${all.length} edges`);
+    const some = lines.length < found ? `the ${lines.length} busiest and worst of ${found} edges` : `${found} edges`;
+    text(note, `${some}${found < all.length ? ` found among ${all.length}` : ""}, ${names} services`);
     const most = Math.max(...lines.map((it) => it.weight), 1e-9);
     const isLit = (line) =>
       !chosen || (chosen.kind === "service" ? line.from === nameOf(chosen.name) || line.to === nameOf(chosen.name) : line.key === chosen.line);
@@ -240,14 +241,12 @@ function length(name) {
   return ruler.measureText(name).width;
 }
 
-/** A name cut in its middle until it fits: both its ends tell it from others. The whole one is in the title. */
+/** A name cut until it fits. The whole one is in the title. */
 function fit(name, room) {
   if (length(name) <= room) return name;
-  const letters = [...name];
-  let kept = Math.min(letters.length - 1, 60);
-  const cut = () => `${letters.slice(0, Math.ceil(kept * 0.6)).join("")}…${letters.slice(letters.length - Math.floor(kept * 0.4)).join("")}`;
-  while (kept > 2 && length(cut()) > room) kept -= 1;
-  return cut();
+  let longest = Math.min([...name].length - 1, 60);
+  while (longest > 3 && length(middle(name, longest)) > room) longest -= 1;
+  return middle(name, longest);
 }
 
 /** Spreads the ends of the lines over the sides of the services, in the order of where they go. */

@@ -36,8 +36,8 @@ export function rowOf(line) {
 
 function levelOf(record) {
   const number = record.severity_number ?? 0;
-  if (number >= 17) return "error";
-  return number >= 13 ? "warn" : "";
+  if (number >= 17) return "bad";
+  return number >= 13 ? "odd" : "";
 }
 
 // No member that a key of a log could hit by chance.

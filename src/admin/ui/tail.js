@@ -113,7 +113,7 @@ export function tail(root, open, onDenied) {
       if (isOwn()) again("the stream has ended");
     } catch (error) {
       if (!isOwn()) return;
-      if (error instanceof Refused && error.status === 400) {
+      if (error instanceof Refused && [400, 403, 404].includes(error.status)) {
         said = "not running";
         complain(error);
       } else if (error instanceof Refused && error.status === 401) {

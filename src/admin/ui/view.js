@@ -62,7 +62,7 @@ export function chartsOf(traffic, chosen, own) {
     now: traffic.now,
     total: total ?? sum([]),
     statuses: chosen ? null : traffic.statuses,
-    average: `figures are averages over ${Math.round(traffic.window_s)} s`,
+    average: `Figures are averages over ${Math.round(traffic.window_s)} s${chosen?.kind === "service" ? "; latency is that of the slowest edge" : ""}.`,
   };
 }
 
