@@ -29,7 +29,8 @@
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | how the next process takes over | [`handover`], [`server`] |
-//! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what can be seen of it | [`telemetry`], [`monitor`], [`admin`] |
+//! | how a running one is asked and told | [`control`] |
 //! | what mesh policies ask for | [`policy`] |
 //! | what a line or a flag means, for people | [`explain`], [`learn`] |
 //! | realistic load | [`generate`] |
@@ -64,6 +65,7 @@ pub mod block;
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod decode;
 pub mod encode;
 pub mod explain;
@@ -76,6 +78,7 @@ pub mod intake;
 pub mod journal;
 pub mod learn;
 pub mod memory;
+pub mod monitor;
 pub mod policy;
 pub mod quotes;
 pub mod record;

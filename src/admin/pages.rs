@@ -1,4 +1,4 @@
-//! The four pages. Only GET and HEAD; request bodies are never read.
+//! The pages. Only GET and HEAD; request bodies are never read.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -20,8 +20,9 @@ pub fn router(telemetry: Arc<Telemetry>) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
+        .with_state(Arc::clone(&telemetry))
+        .merge(super::live::router(telemetry))
         .fallback(nothing_here)
-        .with_state(telemetry)
 }
 
 async fn metrics(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
@@ -67,5 +68,8 @@ async fn status(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
 }
 
 async fn nothing_here() -> impl IntoResponse {
-    (StatusCode::NOT_FOUND, "nothing here; there are /metrics, /livez, /readyz and /status\n")
+    (
+        StatusCode::NOT_FOUND,
+        "nothing here; there are /metrics, /livez, /readyz, /status and /api/traffic, /api/edge, /api/health, /api/tap\n",
+    )
 }

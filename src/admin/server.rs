@@ -1,20 +1,24 @@
 //! HTTP for people, probes and scrapers: one request per connection, everything bounded.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::pages;
+use super::conversation::Conversation;
+use super::{control, pages};
+use crate::control::Asks;
 use crate::telemetry::{Quiet, Telemetry};
 
 /// Connections at a time; more wait in the backlog of the listener.
@@ -33,9 +37,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answers on `listener` until `shutdown`; then lets the requests that have arrived finish and
 /// returns, at the latest after five seconds. Dropping it stops accepting at once.
 pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, shutdown: CancellationToken) {
-    let limits = Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX };
-    serve_within(limits, listener, pages::router(telemetry), shutdown).await;
+    serve_within(LIMITS, listener, pages::router(telemetry), shutdown).await;
 }
+
+/// The same for the control socket, whose pages also do something.
+pub async fn serve_control(listener: UnixListener, telemetry: Arc<Telemetry>, asks: Asks, shutdown: CancellationToken) {
+    serve_within(LIMITS, listener, control::router(telemetry, asks), shutdown).await;
+}
+
+const LIMITS: Limits = Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX };
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -43,7 +53,44 @@ struct Limits {
     conversation_max: Duration,
 }
 
-async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: CancellationToken) {
+/// Where connections come from.
+trait Door {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection, and whether it comes from this machine. `None` for one that is not let in.
+    async fn next(&self) -> io::Result<Option<(Self::Stream, bool)>>;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<Option<(TcpStream, bool)>> {
+        let (stream, peer) = self.accept().await?;
+        Ok(Some((stream, is_loopback(peer))))
+    }
+}
+
+impl Door for UnixListener {
+    type Stream = UnixStream;
+
+    /// Lets in whoever is of the same user, and root.
+    async fn next(&self) -> io::Result<Option<(UnixStream, bool)>> {
+        let (stream, _) = self.accept().await?;
+        let user = stream.peer_cred()?.uid();
+        let own = rustix::process::geteuid().as_raw();
+        if user != own && user != 0 {
+            tracing::warn!(user, "refused at the control socket: it is for user {own} and root");
+            return Ok(None);
+        }
+        Ok(Some((stream, true)))
+    }
+}
+
+fn is_loopback(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
+}
+
+async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown: CancellationToken) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let conversations = TaskTracker::new();
     let trouble = Quiet::new();
@@ -51,16 +98,17 @@ async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shu
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&door, &slots) => accepted,
         };
         match accepted {
-            Ok((stream, slot)) => {
+            Ok((Some((stream, is_local)), slot)) => {
                 let (router, shutdown) = (router.clone(), shutdown.clone());
                 conversations.spawn(async move {
-                    converse(limits.conversation_max, stream, router, shutdown).await;
+                    converse(limits.conversation_max, stream, is_local, router, shutdown).await;
                     drop(slot);
                 });
             }
+            Ok((None, _)) => {}
             Err(error) => {
                 if let Some(suppressed) = trouble.allow() {
                     tracing::warn!(%error, suppressed, "cannot accept a connection of the admin listener, trying again");
@@ -69,19 +117,29 @@ async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shu
             }
         }
     }
-    drop(listener);
+    drop(door);
     conversations.close();
     conversations.wait().await;
 }
 
 /// Waits for a free slot first, so that a connection is never accepted only to be refused.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept<D: Door>(
+    door: &D,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(Option<(D::Stream, bool)>, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, slot))
+    Ok((door.next().await?, slot))
 }
 
-async fn converse(within: Duration, stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn converse(
+    within: Duration,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    is_local: bool,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let own = Conversation::new(is_local, shutdown.clone());
+    let router = router.layer(Extension(own.clone()));
     let mut connection = pin!(
         http1::Builder::new()
             .keep_alive(false)
@@ -98,10 +156,15 @@ async fn converse(within: Duration, stream: TcpStream, router: Router, shutdown:
             }
         }
     };
-    match tokio::time::timeout(within, conversation).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection of the admin listener ended"),
-        Err(_elapsed) => tracing::debug!(?within, "a connection of the admin listener took too long"),
+    let overdue = async {
+        tokio::time::sleep(within).await;
+        own.overdue().await;
+    };
+    tokio::select! {
+        ended = conversation => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection of the admin listener ended");
+        },
+        () = overdue => tracing::debug!(?within, "a connection of the admin listener took too long"),
     }
 }
 

@@ -49,6 +49,7 @@ impl Checked {
         let mut config = self.config.clone();
         self.needs_restart = needs_restart(&running.config, &config);
         config.admin = running.config.admin.clone();
+        config.control = running.config.control.clone();
         config.journal = running.config.journal.clone();
         config.takeover = running.config.takeover.clone();
         for name in &self.chosen_waits {
@@ -157,6 +158,7 @@ impl Checked {
 fn needs_restart(running: &Config, written: &Config) -> Vec<&'static str> {
     let differs = [
         ("admin", running.admin != written.admin),
+        ("control", running.control != written.control),
         ("journal", running.journal != written.journal),
         ("takeover", running.takeover != written.takeover),
     ];

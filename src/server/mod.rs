@@ -2,6 +2,7 @@
 //! The only place that knows both sources and sinks.
 
 mod change;
+mod control;
 mod drain;
 mod handover;
 mod journal;
@@ -21,11 +22,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::journal::CatchUps;
 use crate::config::{Checked, ConfigErrors};
+use crate::control::{Ask, Finished};
 use crate::handover::{Successor, Wanted};
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::source::stream::Stream;
 use crate::telemetry::{Ledger, Telemetry};
+use control::Control;
 use drain::stop_again;
 use handover::{Failure, HandedOver};
 pub use handover::{TakenOver, take_over};
@@ -39,6 +42,7 @@ const SOURCES_SHARE: f32 = 0.5;
 /// Who listens, where it is no source.
 const ADMIN: &str = "admin";
 const TAKEOVER: &str = "takeover";
+const CONTROL: &str = "control";
 
 fn owner_of_source(name: &str) -> String {
     format!("source {name}")
@@ -82,6 +86,7 @@ pub struct Server {
     sinks: Sinks,
     admin: Option<Listener>,
     takeover: Option<Listener>,
+    control: Control,
     /// A process that wants to take over.
     meeting: JoinSet<anyhow::Result<(Successor, Wanted)>>,
     /// They feed sinks from the journal; `None` before the start.
@@ -159,11 +164,14 @@ impl Server {
                 }
             }
         };
-        self.stop_admin.cancel();
         let ledger = self.telemetry.ledger();
+        let undelivered = ledger.undelivered() + ledger.in_intake();
+        self.control.finish(Finished { undelivered, crashed, ledger: ledger.to_string() });
+        self.stop_admin.cancel();
         // IMPORTANT: not before the ledger was read: what they have in hand would not be in it.
         self.running.detach_all();
-        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed }
+        self.control.end().await;
+        Finish { undelivered, ledger, crashed }
     }
 
     /// Everything is open: goes to work.
@@ -178,6 +186,7 @@ impl Server {
             // Not among the sources: it answers until the very end.
             tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), self.stop_admin.clone()));
         }
+        self.control.start(&self.telemetry, &self.stop_admin);
         self.telemetry.set_ready();
     }
 
@@ -198,10 +207,17 @@ impl Server {
                             }
                         }
                         if let Err(error) = self.reload_from(load).await {
-                            tracing::error!(error = format!("{error:#}"), "a sink is lost, stopping");
-                            return Outcome::Crashed;
+                            return lost(&error);
                         }
                     }
+                },
+                ask = self.control.next() => match ask {
+                    Ask::Stop => return Outcome::Stopped,
+                    Ask::Reload(answer) => match self.reload_from(load).await {
+                        // Who asked may have gone.
+                        Ok(reloaded) => drop(answer.send(reloaded)),
+                        Err(error) => return lost(&error),
+                    },
                 },
                 Some(ended) = self.running.join_next() => match ended {
                     // It was removed.
@@ -223,6 +239,11 @@ impl Server {
             }
         }
     }
+}
+
+fn lost(error: &anyhow::Error) -> Outcome {
+    tracing::error!(error = format!("{error:#}"), "a sink is lost, stopping");
+    Outcome::Crashed
 }
 
 /// The next process that connects to the socket.

@@ -8,10 +8,13 @@ use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::control::Control;
 use super::reload::{Retired, open_all};
 use super::sources::{SourceUnit, Wiring};
-use super::{ADMIN, Server, TAKEOVER, journal, owner_of_source};
+use super::{ADMIN, CONTROL, Server, TAKEOVER, journal, owner_of_source};
 use crate::config::Checked;
+use crate::control;
+use crate::monitor::Monitor;
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::telemetry::{SourceStats, Telemetry, TelemetrySettings};
@@ -23,7 +26,8 @@ impl Server {
         let config = checked.config();
         let mut sinks = open_all(config.sinks.keys(), &checked)?;
         let lanes = journal::open(config, &mut sinks)?;
-        let wiring = Wiring::new(config, lanes);
+        let monitor = Monitor::new(config.admin.traffic);
+        let wiring = Wiring::new(config, lanes, Some(Arc::clone(&monitor)));
         let sources = config.sources.iter().map(|(name, source)| {
             let listener =
                 sockets.listen(&owner_of_source(name), source.address()).with_context(|| format!("source {name}"))?;
@@ -33,14 +37,16 @@ impl Server {
         let sources = sources.collect::<anyhow::Result<_>>()?;
         let admin = open_admin(&config.admin.listen, &mut sockets)?;
         let takeover = open_takeover(&checked, &mut sockets)?;
+        let control = Control::new(control::open(&config.control, CONTROL, &mut sockets)?);
         // Telemetry is about what there is, so it comes last, and once more after each reload.
-        let telemetry = Telemetry::new(TelemetrySettings {
+        let nothing = TelemetrySettings {
             sources: Vec::new(),
             sinks: Vec::new(),
             budget: wiring.shares.clone(),
             memory_bound: Vec::new(),
             journal: None,
-        });
+        };
+        let telemetry = Telemetry::with_monitor(nothing, monitor);
         let server = Server {
             checked,
             sockets,
@@ -50,6 +56,7 @@ impl Server {
             sinks,
             admin,
             takeover,
+            control,
             meeting: JoinSet::new(),
             catch_ups: None,
             running: JoinSet::new(),
@@ -66,7 +73,7 @@ impl Server {
         let config = self.checked.config();
         let mut sinks = open_all(config.sinks.keys(), &self.checked)?;
         let lanes = journal::open(config, &mut sinks)?;
-        self.wiring = Wiring::new(config, lanes);
+        self.wiring = Wiring::new(config, lanes, self.wiring.monitor.take());
         self.sinks = sinks;
         self.publish();
         let mut retired = Retired::of(drained);

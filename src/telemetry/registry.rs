@@ -11,6 +11,7 @@ use super::sink::{SinkState, SinkTotals, SinkView};
 use super::source::{SourceKind, SourceStats};
 use crate::budget::Shares;
 use crate::journal::JournalStats;
+use crate::monitor::Monitor;
 
 /// What there is to see.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub struct Telemetry {
     stopping: AtomicBool,
     reloads: [AtomicU64; 2],
     exposition: Exposition,
+    monitor: Arc<Monitor>,
 }
 
 /// What is there now, and what was there: a counter never goes back.
@@ -72,6 +74,12 @@ impl Telemetry {
     /// Of a process that starts now.
     #[must_use]
     pub fn new(settings: TelemetrySettings) -> Arc<Telemetry> {
+        Telemetry::with_monitor(settings, Monitor::new(true))
+    }
+
+    /// The same, where passing records are shown by `monitor`.
+    #[must_use]
+    pub fn with_monitor(settings: TelemetrySettings, monitor: Arc<Monitor>) -> Arc<Telemetry> {
         let parts =
             Parts { now: settings, former_sources: Vec::new(), ending_sinks: Vec::new(), ended_sinks: BTreeMap::new() };
         Arc::new(Telemetry {
@@ -82,7 +90,14 @@ impl Telemetry {
             stopping: AtomicBool::new(false),
             reloads: Default::default(),
             exposition: Exposition::new(),
+            monitor,
         })
+    }
+
+    /// What flows through it.
+    #[must_use]
+    pub fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
     }
 
     /// All sources.

@@ -11,6 +11,7 @@ use super::problem::{Problem, shown};
 use super::tree::Node;
 use super::units::ByteSize;
 use super::{Config, suggest};
+use crate::control::{AUTO, OFF};
 use crate::handover::TakeoverConfig;
 use crate::redact::{RedactConfig, is_rewritten};
 
@@ -139,9 +140,18 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
     if config.admin.listen != "off" {
         places.push((vec!["admin", "listen"], &config.admin.listen));
     }
+    let control = format!("unix:{}", config.control.socket);
+    if ![AUTO, OFF].contains(&config.control.socket.as_str()) {
+        match socket_path(&config.control.socket, CONTROL_EXAMPLE) {
+            Ok(()) => places.push((vec!["control", "socket"], &control)),
+            Err((message, help)) => {
+                findings.refuse(&["control", "socket"], message, format!("{help}; or auto, or off"))
+            }
+        }
+    }
     let takeover = config.takeover.as_ref().map(TakeoverConfig::address).unwrap_or_default();
     if let Some(TakeoverConfig { socket }) = &config.takeover {
-        match takeover_socket(&socket.display().to_string()) {
+        match socket_path(&socket.display().to_string(), TAKEOVER_EXAMPLE) {
             Ok(()) => places.push((vec!["takeover", "socket"], &takeover)),
             Err((message, help)) => findings.refuse(&["takeover", "socket"], message, help),
         }
@@ -183,14 +193,14 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
 }
 
 /// What is wrong with the path of the socket, and what to write.
-fn takeover_socket(path: &str) -> Result<(), (String, String)> {
+fn socket_path(path: &str, example: &str) -> Result<(), (String, String)> {
     let write = |path: &str| format!("write an absolute path without `unix:`, such as {path}");
     if let Some(alone) = path.strip_prefix("unix:") {
-        let such = if alone.starts_with('/') { alone } else { TAKEOVER_EXAMPLE };
+        let such = if alone.starts_with('/') { alone } else { example };
         return Err((format!("'{path}' is an address, and a path is needed here"), write(such)));
     }
     if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
-        return Err((format!("'{path}' is not the absolute path of a socket"), write(TAKEOVER_EXAMPLE)));
+        return Err((format!("'{path}' is not the absolute path of a socket"), write(example)));
     }
     if path.len() > UNIX_PATH_BYTES_MAX {
         let help = format!("the path of a unix socket has at most {UNIX_PATH_BYTES_MAX} bytes");
@@ -199,6 +209,7 @@ fn takeover_socket(path: &str) -> Result<(), (String, String)> {
     Ok(())
 }
 
+const CONTROL_EXAMPLE: &str = "/run/logboom/control.sock";
 const TAKEOVER_EXAMPLE: &str = "/run/logboom/takeover.sock";
 
 /// Least size of a journal.

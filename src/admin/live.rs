@@ -1,0 +1,83 @@
+//! `/api`: what flows, for pages and for `logboom top` and `tap`. What is read here is JSON.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::health::Readings;
+use super::tap;
+use crate::monitor::{Protocol, TrafficReport};
+use crate::telemetry::Telemetry;
+
+/// Seconds of the window that nobody chose.
+const WINDOW_DEFAULT: u64 = 60;
+
+/// What the pages share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    pub telemetry: Arc<Telemetry>,
+    readings: Arc<Readings>,
+}
+
+/// The pages of one process below `/api`.
+pub fn router(telemetry: Arc<Telemetry>) -> Router {
+    Router::new()
+        .route("/api/traffic", get(traffic))
+        .route("/api/edge", get(edge))
+        .route("/api/health", get(health))
+        .route("/api/tap", get(tap::tap))
+        .with_state(Shared { telemetry, readings: Arc::default() })
+}
+
+/// A value as JSON that is true only now.
+pub fn fresh(status: StatusCode, value: impl Serialize) -> Response {
+    (status, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(value)).into_response()
+}
+
+/// What is wrong with a request, and what to do.
+pub fn refused(status: StatusCode, error: impl Into<String>, help: impl Into<String>) -> Response {
+    fresh(status, json!({"error": error.into(), "help": help.into()}))
+}
+
+#[derive(Debug, Deserialize)]
+struct Window {
+    window: Option<u64>,
+    since: Option<u64>,
+}
+
+async fn traffic(State(shared): State<Shared>, Query(query): Query<Window>) -> Response {
+    let monitor = shared.telemetry.monitor();
+    let Some(traffic) = monitor.traffic() else { return fresh(StatusCode::OK, TrafficReport::disabled()) };
+    let window = query.window.unwrap_or(WINDOW_DEFAULT);
+    fresh(StatusCode::OK, traffic.report(window, query.since.unwrap_or(0)))
+}
+
+#[derive(Debug, Deserialize)]
+struct Pair {
+    mesh: Option<String>,
+    source: Option<String>,
+    destination: Option<String>,
+    protocol: Option<Protocol>,
+}
+
+async fn edge(State(shared): State<Shared>, Query(pair): Query<Pair>) -> Response {
+    let Pair { mesh, source, destination, protocol } = pair;
+    let names = [mesh.as_deref(), source.as_deref(), destination.as_deref()];
+    let monitor = shared.telemetry.monitor();
+    let found = monitor.traffic().and_then(|traffic| traffic.edge(protocol.unwrap_or(Protocol::Http), names));
+    match found {
+        Some(edge) => fresh(StatusCode::OK, edge),
+        None => refused(StatusCode::NOT_FOUND, "nothing is known of these two", "take the names from /api/traffic"),
+    }
+}
+
+async fn health(State(shared): State<Shared>) -> Response {
+    fresh(StatusCode::OK, shared.readings.health(&shared.telemetry))
+}
