@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use logboom::admin::Hosts;
 use logboom::batch::{Batch, Origin};
 use logboom::budget::Shares;
 use logboom::config::units::WaitMax;
@@ -94,7 +95,7 @@ fn world_with(journal: Option<Arc<JournalStats>>) -> World {
 async fn serve(telemetry: &Arc<Telemetry>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), CancellationToken::new()));
+    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), Hosts::default(), CancellationToken::new()));
     address
 }
 

@@ -65,16 +65,23 @@ struct Pair {
     source: Option<String>,
     destination: Option<String>,
     protocol: Option<Protocol>,
+    /// All pairs of this service instead.
+    service: Option<String>,
 }
 
 async fn edge(State(shared): State<Shared>, Query(pair): Query<Pair>) -> Response {
-    let Pair { mesh, source, destination, protocol } = pair;
+    let Pair { mesh, source, destination, protocol, service } = pair;
     let names = [mesh.as_deref(), source.as_deref(), destination.as_deref()];
     let monitor = shared.telemetry.monitor();
-    let found = monitor.traffic().and_then(|traffic| traffic.edge(protocol.unwrap_or(Protocol::Http), names));
+    let found = monitor.traffic().and_then(|traffic| match service {
+        Some(name) => traffic.service(&name),
+        None => traffic.edge(protocol.unwrap_or(Protocol::Http), names),
+    });
     match found {
         Some(edge) => fresh(StatusCode::OK, edge),
-        None => refused(StatusCode::NOT_FOUND, "nothing is known of these two", "take the names from /api/traffic"),
+        None => {
+            refused(StatusCode::NOT_FOUND, "nothing is known of these services", "take the names from /api/traffic")
+        }
     }
 }
 

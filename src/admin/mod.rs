@@ -1,18 +1,21 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/status`, and the live view below `/api`. It
-//! reads and never changes anything. The control socket has the same pages, and some that do.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/status`, the live view below `/api`, and a page that shows it.
+//! It reads and never changes anything. The control socket has the same pages, and some that do.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod control;
 mod conversation;
+mod guard;
 mod health;
 mod live;
+mod page;
 mod pages;
 mod server;
 mod status;
 mod tap;
 
+pub use guard::Hosts;
 pub use server::{serve, serve_control};
 pub use status::Status;
 
@@ -22,12 +25,26 @@ pub use status::Status;
 pub struct AdminConfig {
     /// `host:port`, or `off`.
     pub listen: String,
+    /// Names under which the page and `/api` may be asked for, besides addresses, `localhost` and what is listened on.
+    pub hosts: Vec<String>,
     /// Whether the traffic of the last minutes is gathered, for `logboom top` and `/api/traffic`.
     pub traffic: bool,
 }
 
+impl AdminConfig {
+    /// Names at most.
+    pub const HOSTS_MAX: usize = 64;
+
+    /// Whether a browser can send this as the name of a host: without a port, and no pattern.
+    #[must_use]
+    pub fn is_host(name: &str) -> bool {
+        let letters = name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._".contains(&it));
+        letters && (1..=253).contains(&name.len())
+    }
+}
+
 impl Default for AdminConfig {
     fn default() -> Self {
-        AdminConfig { listen: "127.0.0.1:9464".to_owned(), traffic: true }
+        AdminConfig { listen: "127.0.0.1:9464".to_owned(), hosts: Vec::new(), traffic: true }
     }
 }

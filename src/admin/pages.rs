@@ -10,19 +10,29 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
+use super::guard::{Hosts, guarded, with_headers};
 use super::status::Status;
+use super::{live, page};
 use crate::telemetry::{Readiness, SinkState, Telemetry};
 
-/// The pages of one process.
+/// What the admin listener answers.
+pub fn site(telemetry: Arc<Telemetry>, hosts: &Hosts) -> Router {
+    let guarded = guarded(page::router().merge(live::router(Arc::clone(&telemetry))), hosts);
+    with_headers(plain(telemetry).merge(guarded).fallback(nothing_here))
+}
+
+/// The pages without the one for people: what the control socket answers, too.
 pub fn router(telemetry: Arc<Telemetry>) -> Router {
+    plain(Arc::clone(&telemetry)).merge(live::router(telemetry)).fallback(nothing_here)
+}
+
+fn plain(telemetry: Arc<Telemetry>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
-        .with_state(Arc::clone(&telemetry))
-        .merge(super::live::router(telemetry))
-        .fallback(nothing_here)
+        .with_state(telemetry)
 }
 
 async fn metrics(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
@@ -70,6 +80,6 @@ async fn status(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
 async fn nothing_here() -> impl IntoResponse {
     (
         StatusCode::NOT_FOUND,
-        "nothing here; there are /metrics, /livez, /readyz, /status and /api/traffic, /api/edge, /api/health, /api/tap\n",
+        "nothing here; there are /, /metrics, /livez, /readyz, /status and /api/traffic, /api/edge, /api/health, /api/tap\n",
     )
 }

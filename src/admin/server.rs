@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::conversation::Conversation;
-use super::{control, pages};
+use super::{Hosts, control, pages};
 use crate::control::Asks;
 use crate::telemetry::{Quiet, Telemetry};
 
@@ -36,8 +36,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on `listener` until `shutdown`; then lets the requests that have arrived finish and
 /// returns, at the latest after five seconds. Dropping it stops accepting at once.
-pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, shutdown: CancellationToken) {
-    serve_within(LIMITS, listener, pages::router(telemetry), shutdown).await;
+pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, hosts: Hosts, shutdown: CancellationToken) {
+    serve_within(LIMITS, listener, pages::site(telemetry, &hosts), shutdown).await;
 }
 
 /// The same for the control socket, whose pages also do something.

@@ -38,6 +38,8 @@ struct Reloads {
 #[derive(Clone, Debug, Serialize)]
 struct Source {
     r#type: &'static str,
+    /// Addresses, as they are reached.
+    listen: Vec<String>,
     received_records: u64,
     received_bytes: u64,
     rejected_records: u64,
@@ -138,6 +140,7 @@ impl Source {
     fn read(stats: &SourceStats) -> Source {
         Source {
             r#type: stats.kind().as_str(),
+            listen: stats.listen().to_vec(),
             received_records: stats.received_records(),
             received_bytes: stats.received_bytes(),
             rejected_records: stats.rejected_records(),

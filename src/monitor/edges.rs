@@ -148,6 +148,11 @@ impl Edges {
         (edges.collect(), sum(&self.rest))
     }
 
+    /// Each pair, step by step.
+    pub fn histories(&self) -> impl Iterator<Item = (&[u8], &Ring<Cell, STEPS>)> {
+        self.edges.iter().map(|(key, edge)| (&**key, &edge.history))
+    }
+
     /// A pair, step by step.
     #[must_use]
     pub fn history(&self, key: &[u8]) -> Option<&Ring<Cell, STEPS>> {

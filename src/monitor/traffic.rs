@@ -77,6 +77,12 @@ impl Traffic {
         report::edge(&self.lock(), self.started.elapsed(), &key)
     }
 
+    /// All pairs of one service, step by step; `None` when it has none.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<EdgeReport> {
+        report::service(&self.lock(), self.started.elapsed(), name)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }

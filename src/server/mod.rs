@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::CatchUps;
+use crate::admin::Hosts;
 use crate::config::{Checked, ConfigErrors};
 use crate::control::{Ask, Finished};
 use crate::handover::{Successor, Wanted};
@@ -184,7 +185,8 @@ impl Server {
         self.stop_admin = CancellationToken::new();
         if let Some(listener) = self.admin.as_ref().and_then(|it| it.try_clone().ok()?.into_tcp()) {
             // Not among the sources: it answers until the very end.
-            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), self.stop_admin.clone()));
+            let hosts = Hosts::new(&self.checked.config().admin);
+            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), hosts, self.stop_admin.clone()));
         }
         self.control.start(&self.telemetry, &self.stop_admin);
         self.telemetry.set_ready();

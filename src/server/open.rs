@@ -85,6 +85,9 @@ impl Server {
 
     /// Shows what there is now.
     pub(super) fn publish(&self) {
+        for source in self.sources.values() {
+            source.stats().listens_on([source.listener().address()]);
+        }
         self.telemetry.replace(TelemetrySettings {
             sources: self.sources.values().map(|source| Arc::clone(source.stats())).collect(),
             sinks: self.sinks.values().map(|sink| Arc::clone(sink.view())).collect(),

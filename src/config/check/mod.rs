@@ -11,6 +11,7 @@ use super::problem::{Problem, shown};
 use super::tree::Node;
 use super::units::ByteSize;
 use super::{Config, suggest};
+use crate::admin::AdminConfig;
 use crate::control::{AUTO, OFF};
 use crate::handover::TakeoverConfig;
 use crate::redact::{RedactConfig, is_rewritten};
@@ -53,6 +54,7 @@ pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Pro
     sinks::check(config, scope, &mut findings);
     tests::check(config, scope, &mut findings);
     redact(&config.redact, &mut findings);
+    hosts(&config.admin, &mut findings);
     listeners(config, &mut findings);
     let grace = config.shutdown.grace;
     if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&grace.0) {
@@ -126,6 +128,21 @@ fn redact(redact: &RedactConfig, findings: &mut Findings<'_>) {
                 let message = format!("{} stays in texts: only its attribute is redacted", shown(name));
                 findings.warn(&["redact", key, &at.to_string()], message);
             }
+        }
+    }
+}
+
+/// Names as browsers send them.
+fn hosts(admin: &AdminConfig, findings: &mut Findings<'_>) {
+    if admin.hosts.len() > AdminConfig::HOSTS_MAX {
+        let help = format!("write at most {}", AdminConfig::HOSTS_MAX);
+        findings.refuse(&["admin", "hosts"], format!("{} names are too many", admin.hosts.len()), help);
+    }
+    for (at, name) in admin.hosts.iter().enumerate().take(AdminConfig::HOSTS_MAX) {
+        if !AdminConfig::is_host(name) {
+            let message = format!("{} is not the name of a host", shown(name));
+            let help = "write the name alone, without scheme, port or pattern, such as logboom.example.org";
+            findings.refuse(&["admin", "hosts", &at.to_string()], message, help);
         }
     }
 }
