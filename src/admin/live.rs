@@ -61,6 +61,8 @@ async fn traffic(State(shared): State<Shared>, Query(query): Query<Window>) -> R
 
 #[derive(Debug, Deserialize)]
 struct Pair {
+    /// All of a service, in place of one pair.
+    service: Option<String>,
     mesh: Option<String>,
     source: Option<String>,
     destination: Option<String>,
@@ -68,13 +70,18 @@ struct Pair {
 }
 
 async fn edge(State(shared): State<Shared>, Query(pair): Query<Pair>) -> Response {
-    let Pair { mesh, source, destination, protocol } = pair;
+    let Pair { service, mesh, source, destination, protocol } = pair;
     let names = [mesh.as_deref(), source.as_deref(), destination.as_deref()];
     let monitor = shared.telemetry.monitor();
-    let found = monitor.traffic().and_then(|traffic| traffic.edge(protocol.unwrap_or(Protocol::Http), names));
+    let found = monitor.traffic().and_then(|traffic| match service {
+        Some(service) => traffic.service(&service),
+        None => traffic.edge(protocol.unwrap_or(Protocol::Http), names),
+    });
     match found {
         Some(edge) => fresh(StatusCode::OK, edge),
-        None => refused(StatusCode::NOT_FOUND, "nothing is known of these two", "take the names from /api/traffic"),
+        None => {
+            refused(StatusCode::NOT_FOUND, "nothing is known of these services", "take the names from /api/traffic")
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::cell::{CLASSES, Cell};
-use super::edges::{STEP_SECONDS, STEPS, read_key};
+use super::edges::{History, STEP_SECONDS, STEPS, read_key};
 use super::sighting::Protocol;
 use super::traffic::{Board, SECONDS, Second};
 use crate::semantics::{Blame, FLAGS};
@@ -226,12 +226,12 @@ fn seconds(board: &Board, began: u64, second: u64, since_unix_ms: u64) -> Series
     series
 }
 
-pub(super) fn edge(board: &Board, elapsed: Duration, key: &[u8]) -> Option<EdgeReport> {
-    let history = board.edges.history(key)?;
+/// What a pair, or a service, had step by step.
+pub(super) fn edge(history: &History, elapsed: Duration) -> EdgeReport {
     let (began, now) = clock(elapsed);
     let step = elapsed.as_secs() / STEP_SECONDS;
     let first = step.saturating_sub(STEPS as u64 - 1);
     let mut series = Series::new(STEP_SECONDS, began + first * STEP_SECONDS * 1000);
     (first..step).for_each(|at| series.push(history.get(at)));
-    Some(EdgeReport { now, series })
+    EdgeReport { now, series }
 }
