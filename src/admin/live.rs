@@ -61,20 +61,20 @@ async fn traffic(State(shared): State<Shared>, Query(query): Query<Window>) -> R
 
 #[derive(Debug, Deserialize)]
 struct Pair {
+    /// All of a service, in place of one pair.
+    service: Option<String>,
     mesh: Option<String>,
     source: Option<String>,
     destination: Option<String>,
     protocol: Option<Protocol>,
-    /// All pairs of this service instead.
-    service: Option<String>,
 }
 
 async fn edge(State(shared): State<Shared>, Query(pair): Query<Pair>) -> Response {
-    let Pair { mesh, source, destination, protocol, service } = pair;
+    let Pair { service, mesh, source, destination, protocol } = pair;
     let names = [mesh.as_deref(), source.as_deref(), destination.as_deref()];
     let monitor = shared.telemetry.monitor();
     let found = monitor.traffic().and_then(|traffic| match service {
-        Some(name) => traffic.service(&name),
+        Some(service) => traffic.service(&service),
         None => traffic.edge(protocol.unwrap_or(Protocol::Http), names),
     });
     match found {

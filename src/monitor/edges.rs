@@ -16,7 +16,8 @@ pub const STEPS: usize = 31;
 /// What all pairs take at most: each step of each, and their names.
 pub const BYTES_MAX: u64 = ((EDGES_MAX + 1) * STEPS * (size_of::<Cell>() + 16) + EDGES_MAX * 1024) as u64;
 
-type History = Ring<Cell, STEPS>;
+/// Step by step.
+pub type History = Ring<Cell, STEPS>;
 
 const NO_NAME: u8 = u8::MAX;
 
@@ -85,12 +86,10 @@ impl Edges {
             edge.history.at(step).add(measures, weight);
             return;
         }
-        if self.edges.len() >= EDGES_MAX {
+        if self.edges.len() >= EDGES_MAX && !self.make_room() {
             self.floor = self.floor.saturating_add(weight);
-            if self.floor < self.score_min || !self.make_room() {
-                self.rest.at(step).add(measures, weight);
-                return;
-            }
+            self.rest.at(step).add(measures, weight);
+            return;
         }
         let mut edge = Edge { score: self.floor.saturating_add(weight), history: History::default() };
         edge.history.at(step).add(measures, weight);
@@ -98,13 +97,13 @@ impl Edges {
         self.edges.insert(key.into(), edge);
     }
 
-    /// Takes the place of one that is at the floor. False when there is none.
+    /// Takes away one that is at the floor. False when there is none.
     fn make_room(&mut self) -> bool {
-        let Some((key, score)) =
-            self.edges.iter().min_by_key(|(_, edge)| edge.score).map(|(k, e)| (k.clone(), e.score))
-        else {
-            return true;
-        };
+        if self.floor < self.score_min {
+            return false;
+        }
+        let lowest = self.edges.iter().min_by_key(|(_, edge)| edge.score);
+        let Some((key, score)) = lowest.map(|(key, edge)| (key.clone(), edge.score)) else { return true };
         self.score_min = score;
         if score > self.floor {
             return false;
@@ -148,15 +147,26 @@ impl Edges {
         (edges.collect(), sum(&self.rest))
     }
 
-    /// Each pair, step by step.
-    pub fn histories(&self) -> impl Iterator<Item = (&[u8], &Ring<Cell, STEPS>)> {
-        self.edges.iter().map(|(key, edge)| (&**key, &edge.history))
-    }
-
     /// A pair, step by step.
     #[must_use]
-    pub fn history(&self, key: &[u8]) -> Option<&Ring<Cell, STEPS>> {
-        self.edges.get(key).map(|edge| &edge.history)
+    pub fn pair(&self, key: &[u8]) -> Option<History> {
+        self.edges.get(key).map(|edge| edge.history.clone())
+    }
+
+    /// All that a service has asked for or answered, step by step.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<History> {
+        let is_of = |key: &[u8]| {
+            read_key(key).is_some_and(|(_, [_, source, destination])| {
+                [source, destination].iter().flatten().any(|it| it == name)
+            })
+        };
+        let mut all: Option<History> = None;
+        for (_, edge) in self.edges.iter().filter(|(key, _)| is_of(key)) {
+            let all = all.get_or_insert_default();
+            edge.history.since(0).for_each(|(step, cell)| all.at(step).merge(cell));
+        }
+        all
     }
 }
 
@@ -225,7 +235,19 @@ mod tests {
         edges.add(b"new", &ONE, 2, 310);
         assert_eq!((total(&edges), edges.edges.len()), (4, 1));
         assert_eq!(edges.since(310).0[0].1.requests, 2);
-        assert!(edges.history(b"old").is_none());
+        assert!(edges.pair(b"old").is_none());
+    }
+
+    #[test]
+    fn a_service_is_all_its_pairs() {
+        let mut edges = Edges::default();
+        for (at, (source, destination)) in [("web", "api"), ("api", "db"), ("web", "cdn")].into_iter().enumerate() {
+            let mut key = Vec::new();
+            write_key(Protocol::Http, [None, Some(source.as_bytes()), Some(destination.as_bytes())], &mut key);
+            edges.add(&key, &ONE, 1 << at, 15);
+        }
+        let count = |name| edges.service(name).map(|it| it.get(1).map_or(0, |cell| cell.requests));
+        assert_eq!((count("api"), count("web"), count("db"), count("nobody")), (Some(3), Some(5), Some(2), None));
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::cell::{CLASSES, Cell};
-use super::edges::{STEP_SECONDS, STEPS, read_key};
+use super::edges::{History, STEP_SECONDS, STEPS, read_key};
 use super::sighting::Protocol;
 use super::traffic::{Board, SECONDS, Second};
 use crate::semantics::{Blame, FLAGS};
@@ -226,36 +226,12 @@ fn seconds(board: &Board, began: u64, second: u64, since_unix_ms: u64) -> Series
     series
 }
 
-pub(super) fn edge(board: &Board, elapsed: Duration, key: &[u8]) -> Option<EdgeReport> {
-    let history = board.edges.history(key)?;
-    Some(steps(elapsed, |step| history.get(step).cloned()))
-}
-
-/// All pairs that a service belongs to, as one.
-pub(super) fn service(board: &Board, elapsed: Duration, name: &str) -> Option<EdgeReport> {
-    let has = |key: &[u8]| {
-        read_key(key).is_some_and(|(_, [_, source, destination])| {
-            [source, destination].iter().any(|it| it.as_deref() == Some(name))
-        })
-    };
-    let own: Vec<_> = board.edges.histories().filter(|(key, _)| has(key)).map(|(_, history)| history).collect();
-    if own.is_empty() {
-        return None;
-    }
-    Some(steps(elapsed, |step| {
-        let mut cells = own.iter().filter_map(|history| history.get(step));
-        let mut sum = cells.next()?.clone();
-        cells.for_each(|cell| sum.merge(cell));
-        Some(sum)
-    }))
-}
-
-/// The steps that are over.
-fn steps(elapsed: Duration, cell: impl Fn(u64) -> Option<Cell>) -> EdgeReport {
+/// What a pair, or a service, had step by step.
+pub(super) fn edge(history: &History, elapsed: Duration) -> EdgeReport {
     let (began, now) = clock(elapsed);
     let step = elapsed.as_secs() / STEP_SECONDS;
     let first = step.saturating_sub(STEPS as u64 - 1);
     let mut series = Series::new(STEP_SECONDS, began + first * STEP_SECONDS * 1000);
-    (first..step).for_each(|at| series.push(cell(at).as_ref()));
+    (first..step).for_each(|at| series.push(history.get(at)));
     EdgeReport { now, series }
 }

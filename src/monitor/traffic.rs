@@ -74,13 +74,15 @@ impl Traffic {
     pub fn edge(&self, protocol: Protocol, names: [Option<&str>; 3]) -> Option<EdgeReport> {
         let mut key = Vec::new();
         write_key(protocol, names.map(|name| name.map(str::as_bytes)), &mut key);
-        report::edge(&self.lock(), self.started.elapsed(), &key)
+        let history = self.lock().edges.pair(&key);
+        history.map(|it| report::edge(&it, self.started.elapsed()))
     }
 
-    /// All pairs of one service, step by step; `None` when it has none.
+    /// All that a service has asked for or answered; `None` when nothing is known of it.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<EdgeReport> {
-        report::service(&self.lock(), self.started.elapsed(), name)
+        let history = self.lock().edges.service(name);
+        history.map(|it| report::edge(&it, self.started.elapsed()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
