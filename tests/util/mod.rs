@@ -87,7 +87,7 @@ pub struct Ended {
 
 impl Server {
     /// Starts with this configuration, where `{dir}` is a directory of its own, and waits until it
-    /// is ready. The admin listener is added.
+    /// is ready. The admin listener is added, unless it is there.
     pub fn start(yaml: &str) -> Server {
         Server::start_in(Arc::new(TempDir::new().unwrap()), yaml)
     }
@@ -185,6 +185,11 @@ impl Server {
     /// Open descriptors of the process.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Where the admin listener is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// What a source listens on; of several the first.
@@ -395,7 +400,8 @@ fn write_config(dir: &TempDir, yaml: &str) -> PathBuf {
     let yaml = yaml.replace("{dir}", dir.path().to_str().unwrap());
     // In one step: it may be read at any moment.
     let next = dir.path().join("next.yaml");
-    std::fs::write(&next, format!("{yaml}\nadmin: {{listen: 127.0.0.1:0}}\n")).unwrap();
+    let admin = if yaml.contains("\nadmin:") { "" } else { "admin: {listen: 127.0.0.1:0}" };
+    std::fs::write(&next, format!("{yaml}\n{admin}\n")).unwrap();
     std::fs::rename(next, &config).unwrap();
     config
 }

@@ -161,8 +161,8 @@ function health(scenario) {
     version: "0.1.0", readiness: "ready", ready: true, now: Date.now(), uptime_seconds: up,
     memory_bound_bytes: 464_000_000, memory_budget_bytes: 67_108_864, memory_reserved_bytes: it ? 41_000_000 : 1_450_000, reloads: { ok: 2, failed: it ? 1 : 0 },
     sources: {
-      mesh: { type: "lines", listen: "127.0.0.1:5000", received_records: received * 0.8, received_bytes: 4e10, rejected_records: 0, in_intake_records: 0, connections: scenario.records ? 18 : 0, connections_accepted: 41, connections_refused: 0, accept_errors: 0 },
-      otlp: { type: "otlp", listen: "127.0.0.1:4317", received_records: received * 0.2, received_bytes: 1e10, rejected_records: it ? 8120 : 0, in_intake_records: 0, connections: scenario.records ? 6 : 0, connections_accepted: 9, connections_refused: 0, accept_errors: 0 },
+      mesh: { type: "lines", listen: ["127.0.0.1:5000"], received_records: received * 0.8, received_bytes: 4e10, rejected_records: 0, in_intake_records: 0, connections: scenario.records ? 18 : 0, connections_accepted: 41, connections_refused: 0, accept_errors: 0 },
+      otlp: { type: "otlp", listen: ["127.0.0.1:4317"], received_records: received * 0.2, received_bytes: 1e10, rejected_records: it ? 8120 : 0, in_intake_records: 0, connections: scenario.records ? 6 : 0, connections_accepted: 9, connections_refused: 0, accept_errors: 0 },
     },
     sinks: {
       files: sink("file", {}),

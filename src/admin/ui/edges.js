@@ -6,8 +6,6 @@ import { level } from "./graph.js";
 import { NAMELESS, belongs, edgeKey, nameOf } from "./view.js";
 
 const ROWS_MAX = 120;
-/** Letters of a name. */
-const NAME_MOST = 22;
 const share = (edge) => (edge.rps > 0 ? edge.error_rps / edge.rps : 0);
 const COLUMNS = [
   { key: "name", name: "Edge", value: (it) => `${nameOf(it.source)} ${nameOf(it.destination)}`, isText: true },
@@ -70,7 +68,9 @@ export function edges(root, pick) {
     COLUMNS.forEach((it, at) => attribute(heads[at], "aria-sort", it.key === sort.key ? (sort.isDown ? "descending" : "ascending") : null));
     const most = Math.max(...traffic.edges.map((it) => it.rps), 1e-9);
     const meshes = new Set(traffic.edges.map((it) => it.mesh)).size;
-    const rows = sorted.slice(0, ROWS_MAX).map(({ edge, key }) => ({ edge, key, most, meshes, isChosen: chosen?.kind === "edge" && chosen.key === key }));
+    // Both names have to fit beside each other.
+    const longest = Math.max(Math.floor((heads[0].clientWidth - 34) / 14.5), 8);
+    const rows = sorted.slice(0, ROWS_MAX).map(({ edge, key }) => ({ edge, key, most, meshes, longest, isChosen: chosen?.kind === "edge" && chosen.key === key }));
     keyed(body, rows, (it) => it.key, () => rowPart(pick));
     body.firstElementChild && attribute(body.querySelector("tr[tabindex='0']") ?? body.firstElementChild, "tabindex", 0);
     text(note, found.length === traffic.edges.length ? "" : `${found.length} of ${traffic.edges.length}`);
@@ -103,8 +103,8 @@ function rowPart(pick) {
     update(item) {
       now = item;
       const { edge } = item;
-      text(from, middle(shown(nameOf(edge.source), 200), NAME_MOST));
-      text(to, middle(shown(nameOf(edge.destination), 200), NAME_MOST));
+      text(from, middle(shown(nameOf(edge.source), 200), item.longest));
+      text(to, middle(shown(nameOf(edge.destination), 200), item.longest));
       attribute(from, "class", edge.source === null ? "nameless" : null);
       attribute(to, "class", edge.destination === null ? "nameless" : null);
       text(more, [edge.protocol === "http" ? "" : shown(edge.protocol, 12), item.meshes > 1 && edge.mesh !== null ? shown(edge.mesh, 40) : ""].filter(Boolean).join(" "));

@@ -1,7 +1,6 @@
 // Before any traffic: what to do so that there is some.
 
-import { h } from "./dom.js";
-import { shown } from "./dom.js";
+import { h, shown } from "./dom.js";
 
 /** What stands in place of the map; `kind` is `none`, `unread` (records come, but no access logs) or `off`. */
 export function empty(kind, health) {
@@ -15,19 +14,19 @@ export function empty(kind, health) {
     ];
   }
   const sources = Object.entries(health?.sources ?? {});
-  const address = (type) => sources.find(([, it]) => it.type === type)?.[1].listen;
+  const address = (type) => sources.find(([, it]) => it.type === type)?.[1].listen?.[0];
   const lines = address("lines");
   const otlp = address("otlp");
   return [
     h("h3", {}, "No traffic yet"),
     h("p", {}, "logboom is ready. Point your mesh here:"),
-    h("dl", { class: "addresses" }, sources.slice(0, 12).flatMap(([name, it]) => [h("dt", {}, h("code", {}, shown(it.listen ?? "–", 80))), h("dd", {}, `${SPEAKS[it.type] ?? shown(it.type, 20)}, source ${shown(name, 40)}`)])),
+    h("dl", { class: "addresses" }, sources.slice(0, 12).flatMap(([name, it]) => (it.listen ?? []).flatMap((address) => [h("dt", {}, h("code", {}, shown(address, 80))), h("dd", {}, `${SPEAKS[it.type] ?? shown(it.type, 20)}, source ${shown(name, 40)}`)]))),
     lines || otlp ? h("pre", { class: "mono" }, policy(lines, otlp)) : null,
     h("p", { class: "quiet" }, "To see the page at work now: ", h("code", {}, `logboom gen --rate 200${lines && !lines.startsWith("unix:") ? ` --to lines://${lines}` : ""}`)),
   ];
 }
 
-const SPEAKS = { lines: "access-log lines over TCP", otlp: "OTLP over gRPC" };
+const SPEAKS = { lines: "access-log lines", otlp: "OTLP" };
 
 function policy(lines, otlp) {
   const backend = lines && !lines.startsWith("unix:") ? ["- type: Tcp", `  tcp: {address: "${shown(lines, 80)}"}`] : ["- type: OpenTelemetry", `  openTelemetry: {endpoint: "${shown(otlp ?? lines, 80)}"}`];

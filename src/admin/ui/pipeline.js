@@ -37,7 +37,7 @@ export function pipeline(root) {
             name,
             cells: [
               { text: `${shown(name, 60)}`, note: it.type },
-              { text: shown(it.listen ?? "–", 80), isMono: true },
+              { text: (it.listen ?? []).map((address) => shown(address, 80)).join(", ") || "–", isMono: true },
               { text: short(rate.records_s ?? NaN) },
               { text: bytes(rate.bytes_s ?? NaN) },
               { text: count(it.connections) },
