@@ -120,7 +120,9 @@ export function map(root, pick) {
       update() {},
       show(it, most, isLit) {
         now = it;
-        const thick = 1.25 + 5.5 * Math.sqrt(it.line.weight / most);
+        // Many thick lines are a knot.
+        const widest = Math.min(Math.max(5.5 * Math.sqrt(16 / placed.lines.size), 2), 5.5);
+        const thick = 1.25 + widest * Math.sqrt(it.line.weight / most);
         const { d, tip: end } = path(it, thick, placed.nodes);
         attribute(hit, "d", d);
         attribute(line, "d", d);

@@ -97,7 +97,7 @@ export function vitals(root) {
     const clients = at(series.clientShare, total.rps > 0 ? total.client_error_rps / total.rps : 0);
     text(errorNote, "");
     errorNote.append(key("error", `errors ${short((share ?? 0) * requests)}/s`), key("client", `client errors ${percent(clients ?? 0)}`));
-    text(rateNote, length > 0 ? `most ${short(Math.max(...series.rate))}/s in five minutes` : "nothing yet");
+    text(rateNote, length > 4 ? `most ${short(Math.max(...series.rate))}/s in five minutes` : "");
     text(when, index === null ? view.average : `the second at ${clock(now - hover * 1000)}`);
   }
 
