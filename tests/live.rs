@@ -284,7 +284,9 @@ fn who_watches_and_never_reads_slows_nobody() {
 #[test]
 fn nothing_drives_the_terminal() {
     let server = Server::start(&yaml(JSON));
-    let hostile = line("we\u{1b}[31mb", "back\u{202e}end\u{9b}2J", "/\u{1b}]0;x\u{7}", 200, "-", 1);
+    let hostile = "{\"kuma_source_service\":\"we\\u001b[31mb\",\"kuma_destination_service\":\"back\\u202eend\\u009b2J\",\
+        \"kuma_mesh\":\"default\",\"method\":\"GET\",\"path\":\"/\\u001b]0;x\\u0007\",\"response_code\":200,\
+        \"response_flags\":\"-\",\"duration_ms\":1,\"start_time\":\"2026-11-20T11:48:37.057Z\"}\n";
     let taps = [tapping(&server, &["--count", "1"]), tapping(&server, &["--pretty", "--count", "1"])];
     server.send("mesh", hostile.as_bytes());
     let mut outputs: Vec<String> = taps.into_iter().map(|it| text(&it.wait_with_output().unwrap()).1).collect();

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::conversation::Conversation;
+use super::conversation::{Caller, Conversation};
 use super::live::{Shared, refused};
 use crate::encode::Encoding;
 use crate::monitor::tap::{RATE_DEFAULT, RATE_MAX, SUBSCRIBERS_MAX};
@@ -80,7 +80,12 @@ pub async fn tap(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Response {
-    if !conversation.is_local() || !names_this_machine(&headers) {
+    let may_see = match conversation.caller() {
+        Caller::Control => true,
+        Caller::Local => names_this_machine(&headers),
+        Caller::Remote => false,
+    };
+    if !may_see {
         return refused(
             StatusCode::FORBIDDEN,
             "records are shown to this machine only, by its address or as localhost",
@@ -110,7 +115,7 @@ pub async fn tap(
 }
 
 /// A page of another site can have the browser ask this machine under a name of its own, and read what
-/// comes: only addresses and `localhost` are nobody else's names. Unix sockets have no names.
+/// comes: only addresses and `localhost` are nobody else's names.
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
     let authority: Option<Authority> = host.to_str().ok().and_then(|it| it.parse().ok());
