@@ -5,26 +5,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The control socket: of the same user, or root.
+    Control,
+    /// This machine, whoever it is.
+    Local,
+    /// Another machine.
+    Remote,
+}
+
 /// One connection, for as long as it lasts.
 #[derive(Clone, Debug)]
 pub struct Conversation {
-    is_local: bool,
+    caller: Caller,
     is_long: Arc<AtomicBool>,
     hang_up: CancellationToken,
     shutdown: CancellationToken,
 }
 
 impl Conversation {
-    /// A connection that is to end with `shutdown`. `is_local`: from this machine.
+    /// A connection that is to end with `shutdown`.
     #[must_use]
-    pub fn new(is_local: bool, shutdown: CancellationToken) -> Conversation {
-        Conversation { is_local, is_long: Arc::default(), hang_up: CancellationToken::new(), shutdown }
+    pub fn new(caller: Caller, shutdown: CancellationToken) -> Conversation {
+        Conversation { caller, is_long: Arc::default(), hang_up: CancellationToken::new(), shutdown }
     }
 
-    /// True when whoever is at the other end is on this machine.
+    /// Who is at the other end.
     #[must_use]
-    pub fn is_local(&self) -> bool {
-        self.is_local
+    pub fn caller(&self) -> Caller {
+        self.caller
     }
 
     /// The answer takes as long as it takes: the deadline of connections does not hold for it. Whoever

@@ -1,7 +1,6 @@
 //! HTTP for people, probes and scrapers: one request per connection, everything bounded.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::conversation::Conversation;
+use super::conversation::{Caller, Conversation};
 use super::{Hosts, control, pages};
 use crate::control::Asks;
 use crate::telemetry::{Quiet, Telemetry};
@@ -57,16 +56,17 @@ struct Limits {
 trait Door {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection, and whether it comes from this machine. `None` for one that is not let in.
-    async fn next(&self) -> io::Result<Option<(Self::Stream, bool)>>;
+    /// The next connection, and where it comes from. `None` for one that is not let in.
+    async fn next(&self) -> io::Result<Option<(Self::Stream, Caller)>>;
 }
 
 impl Door for TcpListener {
     type Stream = TcpStream;
 
-    async fn next(&self) -> io::Result<Option<(TcpStream, bool)>> {
+    async fn next(&self) -> io::Result<Option<(TcpStream, Caller)>> {
         let (stream, peer) = self.accept().await?;
-        Ok(Some((stream, is_loopback(peer))))
+        let is_local = peer.ip().to_canonical().is_loopback();
+        Ok(Some((stream, if is_local { Caller::Local } else { Caller::Remote })))
     }
 }
 
@@ -74,7 +74,7 @@ impl Door for UnixListener {
     type Stream = UnixStream;
 
     /// Lets in whoever is of the same user, and root.
-    async fn next(&self) -> io::Result<Option<(UnixStream, bool)>> {
+    async fn next(&self) -> io::Result<Option<(UnixStream, Caller)>> {
         let (stream, _) = self.accept().await?;
         let user = stream.peer_cred()?.uid();
         let own = rustix::process::geteuid().as_raw();
@@ -82,12 +82,8 @@ impl Door for UnixListener {
             tracing::warn!(user, "refused at the control socket: it is for user {own} and root");
             return Ok(None);
         }
-        Ok(Some((stream, true)))
+        Ok(Some((stream, Caller::Control)))
     }
-}
-
-fn is_loopback(peer: SocketAddr) -> bool {
-    peer.ip().to_canonical().is_loopback()
 }
 
 async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown: CancellationToken) {
@@ -101,10 +97,10 @@ async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown
             accepted = accept(&door, &slots) => accepted,
         };
         match accepted {
-            Ok((Some((stream, is_local)), slot)) => {
+            Ok((Some((stream, caller)), slot)) => {
                 let (router, shutdown) = (router.clone(), shutdown.clone());
                 conversations.spawn(async move {
-                    converse(limits.conversation_max, stream, is_local, router, shutdown).await;
+                    converse(limits.conversation_max, stream, caller, router, shutdown).await;
                     drop(slot);
                 });
             }
@@ -126,7 +122,7 @@ async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown
 async fn accept<D: Door>(
     door: &D,
     slots: &Arc<Semaphore>,
-) -> io::Result<(Option<(D::Stream, bool)>, OwnedSemaphorePermit)> {
+) -> io::Result<(Option<(D::Stream, Caller)>, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     Ok((door.next().await?, slot))
 }
@@ -134,11 +130,11 @@ async fn accept<D: Door>(
 async fn converse(
     within: Duration,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    is_local: bool,
+    caller: Caller,
     router: Router,
     shutdown: CancellationToken,
 ) {
-    let own = Conversation::new(is_local, shutdown.clone());
+    let own = Conversation::new(caller, shutdown.clone());
     let router = router.layer(Extension(own.clone()));
     let mut connection = pin!(
         http1::Builder::new()

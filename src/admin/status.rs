@@ -20,6 +20,8 @@ pub struct Status {
     memory_budget_bytes: u64,
     memory_reserved_bytes: u64,
     reloads: Reloads,
+    /// How many watch records, see `/api/tap`.
+    watching: u64,
     sources: BTreeMap<String, Source>,
     sinks: BTreeMap<String, Sink>,
     /// Absent without one.
@@ -128,6 +130,7 @@ impl Status {
             memory_budget_bytes: telemetry.budget().total(),
             memory_reserved_bytes: telemetry.budget().reserved(),
             reloads: Reloads { ok: telemetry.reloads(true), failed: telemetry.reloads(false) },
+            watching: telemetry.monitor().tap().watching() as u64,
             sources: sources.collect(),
             sinks: sinks.collect(),
             journal: telemetry.journal().map(|it| Journal::read(&it)),

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::conversation::Conversation;
+use super::conversation::{Caller, Conversation};
 use super::live::{Shared, refused};
 use crate::encode::Encoding;
 use crate::monitor::tap::{RATE_DEFAULT, RATE_MAX, SUBSCRIBERS_MAX};
@@ -78,7 +78,7 @@ pub async fn tap(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Response {
-    if !conversation.is_local() {
+    if conversation.caller() == Caller::Remote {
         return refused(
             StatusCode::FORBIDDEN,
             "records are shown to this machine only",

@@ -143,6 +143,6 @@ mod tests {
         assert_eq!(columns.text(), "");
         columns.push(["a\u{1b}[31m".to_owned(), "1".to_owned()]);
         columns.push(["bc".to_owned(), "12345".to_owned()]);
-        assert_eq!(columns.text(), "NAME           RATE\na\\u001b[31m      1\nbc          12345\n");
+        assert_eq!(columns.text(), "NAME          RATE\na\\u001b[31m      1\nbc           12345\n");
     }
 }

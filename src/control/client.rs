@@ -122,7 +122,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
 }
 
 impl Lines {
-    /// The next line without its end; `None` at the end of the answer.
+    /// The next line without its end, which the last one may lack; `None` at the end of the answer.
     pub async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
@@ -131,7 +131,10 @@ impl Lines {
                 return Ok(Some(line));
             }
             anyhow::ensure!(self.buffer.len() <= LINE_BYTES_MAX, "a line of the answer is too long");
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            let Some(frame) = self.body.frame().await else {
+                let rest = self.buffer.split().freeze();
+                return Ok((!rest.is_empty()).then_some(rest));
+            };
             if let Ok(data) = frame.context("the answer has broken off")?.into_data() {
                 self.buffer.extend_from_slice(&data);
             }

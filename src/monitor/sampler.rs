@@ -1,5 +1,8 @@
-//! Which records are looked at, so that looking costs the same at any rate: all up to a budget, every
-//! Nth above it, each for those that were not looked at since the last one.
+//! Which records are looked at, so that looking costs the same at any rate: all up to a budget, one of
+//! so many above it, each for those that were not looked at since the last one.
+//!
+//! Which one is left to chance: proxies log in patterns, such as each request once where it leaves and
+//! once where it arrives, and every Nth would see one half of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,7 +50,9 @@ impl Sampler {
         let stride = stride.max(records.div_ceil(LOOKS_PER_SECOND));
         let pending =
             if self.pending.load(Ordering::Relaxed) > 0 { self.pending.swap(0, Ordering::Relaxed) } else { 0 };
-        Looks { sampler: self, stride, left: records, pending, looked: 0 }
+        let mut looks = Looks { sampler: self, stride, due: 1, left: records, pending, looked: 0 };
+        looks.due = looks.draw();
+        looks
     }
 }
 
@@ -56,6 +61,8 @@ impl Sampler {
 pub struct Looks<'a> {
     sampler: &'a Sampler,
     stride: u64,
+    /// How many are pending when the next look comes.
+    due: u64,
     /// Records of the payload that were not passed yet.
     left: u64,
     pending: u64,
@@ -68,11 +75,17 @@ impl Looks<'_> {
     pub fn next(&mut self) -> Option<u64> {
         self.left = self.left.saturating_sub(1);
         self.pending += 1;
-        if self.pending < self.stride {
+        if self.pending < self.due {
             return None;
         }
         self.looked += 1;
+        self.due = self.draw();
         Some(std::mem::take(&mut self.pending))
+    }
+
+    /// As many as the stride on average, and any number up to twice of it.
+    fn draw(&self) -> u64 {
+        if self.stride == 1 { 1 } else { fastrand::u64(1..2 * self.stride) }
     }
 
     /// How many of the records that are left would be looked at, one after the other.
@@ -155,6 +168,22 @@ mod tests {
         // A pause, and a few again: all of them.
         pass(&sampler, 1, START + 50 * TICK_NANOS);
         assert_eq!(pass(&sampler, 10, START + 50 * TICK_NANOS).0, 10);
+    }
+
+    /// Guarantee: a pattern in the records is not taken for what they are.
+    #[test]
+    fn a_pattern_does_not_deceive() {
+        let sampler = Sampler::default();
+        let (mut even, mut all) = (0, 0);
+        for tick in 0..20 {
+            let mut looks = sampler.begin(40_000, START + tick * TICK_NANOS);
+            for at in 0..40_000 {
+                let weight = looks.next().unwrap_or(0);
+                even += if at % 2 == 0 { weight } else { 0 };
+                all += weight;
+            }
+        }
+        assert!((all * 45 / 100..=all * 55 / 100).contains(&even), "{even} of {all}");
     }
 
     proptest! {

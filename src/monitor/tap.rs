@@ -92,6 +92,12 @@ impl Tap {
         self.open.load(Ordering::Relaxed) > 0
     }
 
+    /// How many watch.
+    #[must_use]
+    pub fn watching(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// The runs of a payload of `source`, for those who want any of it. `sees` says of a sink whether it
     /// gets anything of this payload, and whether that is all of it.
     pub fn runs(&self, source: &str, again: bool, sees: impl Fn(&str) -> Option<bool>) -> Vec<TapRun> {

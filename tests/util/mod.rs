@@ -153,6 +153,13 @@ impl Server {
         server
     }
 
+    /// The same with a runtime directory, where the control socket is by itself.
+    pub fn start_with_runtime(runtime: &Path, yaml: &str) -> Server {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let config = write_config(&dir, yaml);
+        Server::start_as(dir, program(&config).env("XDG_RUNTIME_DIR", runtime))
+    }
+
     /// Starts one that is expected to end by itself.
     pub fn refused(yaml: &str) -> Ended {
         let dir = Arc::new(TempDir::new().unwrap());
@@ -408,6 +415,8 @@ fn write_config(dir: &TempDir, yaml: &str) -> PathBuf {
 
 fn program(config: &Path) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_logboom"));
+    // Only who asks for it has a control socket, and none outside of its directory.
+    program.env("XDG_RUNTIME_DIR", "/nonexistent").env_remove("RUNTIME_DIRECTORY");
     program.args(["run", "-c"]).arg(config).stdin(Stdio::null());
     program
 }
@@ -415,6 +424,7 @@ fn program(config: &Path) -> Command {
 fn inheriting(config: &Path, listener: impl Into<Stdio>, sockets: &str) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("{sockets} LISTEN_PID=$$ exec \"$0\" \"$@\" 0</dev/null");
+    shell.env("XDG_RUNTIME_DIR", "/nonexistent").env_remove("RUNTIME_DIRECTORY");
     shell.args(["-c", &script, env!("CARGO_BIN_EXE_logboom"), "run", "-c"]).arg(config).stdin(listener);
     shell
 }

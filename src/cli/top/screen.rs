@@ -8,10 +8,10 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
-use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table, Wrap};
 use serde_json::Value;
 
-use super::super::columns::{Side, count};
+use super::super::columns::{Side, count, millis};
 use super::super::{Exit, status};
 use super::Wish;
 use super::feed::Message;
@@ -20,10 +20,20 @@ use crate::explain::tame;
 
 /// How soon a key or an answer shows.
 const TURN: Duration = Duration::from_millis(50);
-/// Widths of the columns of numbers, and the least of the names.
-const NUMBERS: [u16; 6] = [7, 6, 6, 6, 8, 8];
-const NAMES_MIN: u16 = 20;
-const FLAGS_MIN: u16 = 8;
+/// Widths of the columns. Names get three quarters of what is left, and flags one.
+const WIDTHS: [Constraint; HEADS.len()] = [
+    Constraint::Fill(3),
+    Constraint::Length(6),
+    Constraint::Length(5),
+    Constraint::Length(5),
+    Constraint::Length(5),
+    Constraint::Length(7),
+    Constraint::Length(7),
+    Constraint::Fill(1),
+];
+/// The column that narrow terminals do without, and how wide one must be for it.
+const BYTES_IN: usize = 5;
+const ALL_FROM: u16 = 100;
 /// Share of errors from which on a row is red.
 const BAD: f64 = 0.05;
 
@@ -63,7 +73,6 @@ enum Page {
 struct Screen {
     page: Page,
     sort: Sort,
-    interval: Duration,
     /// Rows above the first that shows.
     above: usize,
     figures: Option<Box<(Traffic, Value)>>,
@@ -77,7 +86,6 @@ impl Screen {
         Screen {
             page: Page::Traffic,
             sort: wish.sort,
-            interval: wish.interval,
             above: 0,
             figures: None,
             trouble: None,
@@ -128,11 +136,9 @@ impl Screen {
         let style = if self.trouble.is_some() { self.red() } else { Style::new().add_modifier(Modifier::BOLD) };
         frame.render_widget(Line::styled(format!("logboom top  {headline}"), style), head);
         let keys = match self.page {
-            Page::Traffic => format!(
-                "q quit  Tab health  sort: r rate e errors l latency b bytes n name ({})  every {:?}",
-                self.sort.word(),
-                self.interval
-            ),
+            Page::Traffic => {
+                format!("q quit  Tab health  sort by r)ate e)rrors l)atency b)ytes n)ame: {}", self.sort.word())
+            }
             Page::Health => "q quit  Tab traffic  up/down scroll".to_owned(),
         };
         frame.render_widget(Line::styled(keys, self.dim()), foot);
@@ -145,7 +151,10 @@ impl Screen {
             Page::Health => {
                 let text = status::text(&figures.1);
                 self.above = self.above.min(text.lines().count().saturating_sub(1));
-                frame.render_widget(Paragraph::new(text).scroll((self.above as u16, 0)), body);
+                frame.render_widget(
+                    Paragraph::new(text).wrap(Wrap { trim: false }).scroll((self.above as u16, 0)),
+                    body,
+                );
             }
         }
         self.figures = Some(figures);
@@ -164,8 +173,8 @@ impl Screen {
             "{} req/s  {} errors/s  p50 {}  p99 {}  {} pairs",
             count(*rps),
             count(*error_rps),
-            super::super::columns::millis(*p50_ms),
-            super::super::columns::millis(*p99_ms),
+            millis(*p50_ms),
+            millis(*p99_ms),
             traffic.edges.len(),
         );
         frame.render_widget(Line::from(sums_text), sums);
@@ -173,15 +182,14 @@ impl Screen {
         let room = usize::from(table.height.saturating_sub(1));
         self.above = self.above.min(rows.len().saturating_sub(room.min(rows.len())));
         let bad: Vec<bool> = traffic.edges.iter().map(|it| it.error_rps > BAD * it.rps).collect();
+        let is_shown = |at: &usize| *at != BYTES_IN || area.width >= ALL_FROM;
+        let columns: Vec<usize> = (0..HEADS.len()).filter(is_shown).collect();
         let rows = rows.into_iter().enumerate().skip(self.above).take(room).map(|(at, cells)| {
             let style = if bad.get(at).copied().unwrap_or(false) { self.red() } else { Style::new() };
-            Row::new(cells.into_iter().zip(HEADS).map(|(text, (_, side))| cell(&tame(&text), side))).style(style)
+            Row::new(columns.iter().map(|at| cell(&tame(&cells[*at]), HEADS[*at].1))).style(style)
         });
-        let heads = Row::new(HEADS.map(|(head, side)| cell(head, side))).style(self.dim());
-        let widths = std::iter::once(Constraint::Min(NAMES_MIN))
-            .chain(NUMBERS.map(Constraint::Length))
-            .chain([Constraint::Min(FLAGS_MIN)]);
-        frame.render_widget(Table::new(rows, widths).header(heads), table);
+        let heads = Row::new(columns.iter().map(|at| cell(HEADS[*at].0, HEADS[*at].1))).style(self.dim());
+        frame.render_widget(Table::new(rows, columns.iter().map(|at| WIDTHS[*at])).header(heads), table);
     }
 
     fn colour(&self, colour: Color) -> Style {
