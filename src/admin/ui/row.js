@@ -19,7 +19,8 @@ export function rowOf(line) {
   if (!record) return { level: "", time: null, status: "", flags: "", method: "", way: "", what: line, duration: null };
   const status = pick(record, "http.response.status_code") ?? pick(record, "rpc.grpc.status_code");
   const flags = pick(record, "envoy.response_flags");
-  const [from, to] = [pick(record, "kuma.source.service"), pick(record, "kuma.destination.service")];
+  const from = pick(record, "kuma.source.service");
+  const to = pick(record, "kuma.destination.service") ?? pick(record, "envoy.upstream.cluster") ?? pick(record, "server.address");
   const path = pick(record, "url.path");
   const duration = pick(record, "envoy.duration_ms");
   return {

@@ -1,6 +1,8 @@
 // What is looked at: everything, a service, or an edge; and what of the answers belongs to it. No elements here.
 
 export const NAMELESS = "(no name)";
+/** What logboom keeps of a name. */
+const NAME_BYTES_MAX = 128;
 
 /** One text for what an edge is, whatever its names contain. */
 export const edgeKey = (edge) => JSON.stringify([edge.mesh, edge.source, edge.destination, edge.protocol]);
@@ -18,12 +20,26 @@ export function belongs(edge, chosen) {
 /** A condition for the tap that means the same. */
 export function condition(chosen) {
   if (!chosen) return "";
-  const is = (field, name) => (name === null ? `!(${field} != "")` : `${field} == ${literal(name)}`);
-  if (chosen.kind === "service") return `(${is("source", chosen.name)} || ${is("destination", chosen.name)})`;
+  if (chosen.kind === "service") return `(${is("source", chosen.name)} || ${leadsTo(chosen.name)})`;
   const { source, destination, mesh } = chosen.edge;
-  const parts = [is("source", source), is("destination", destination)];
+  const parts = [is("source", source), leadsTo(destination)];
   if (mesh !== null) parts.push(is("mesh", mesh));
   return parts.join(" && ");
+}
+
+const is = (field, name) => {
+  if (name === null) return `!(${field} != "")`;
+  // Names that are longer were cut, at whatever byte.
+  const isCut = new TextEncoder().encode(name).length >= NAME_BYTES_MAX - 3;
+  return isCut ? `${field}.startsWith(${literal(name.replace(/\ufffd+$/, ""))})` : `${field} == ${literal(name)}`;
+};
+
+/** Envoy without a mesh names no destination: then it is the cluster, or the host that was asked for. */
+function leadsTo(name) {
+  const own = is("destination", name);
+  if (name === null) return own;
+  const other = ["envoy.upstream.cluster", "server.address"].map((key) => is(`attributes["${key}"]`, name)).join(" || ");
+  return `(${own} || !(destination != "") && (${other}))`;
 }
 
 /** A text as CEL writes it: JSON, but for halves of pairs, which CEL has no way to write. */
