@@ -25,7 +25,7 @@ const TCP = new Set(["redis", "postgres"]);
 const PATHS = ["/api/v1/products/1231735/reviews", "/api/v1/users/935355/orders", "/cart/88123/items", "/checkout/confirm", "/search?q=lamp", "/graphql", "/healthz"];
 const any = (list) => list[Math.floor(Math.random() * list.length)];
 
-function line([from, to, , usual, share = 0.0004, flag = "UC"], isBadTime) {
+function line([from, to, , usual, share = 0.0002, flag = "UC"], isBadTime) {
   const time = new Date().toISOString();
   const ms = Math.max(Math.round(usual * Math.exp(0.55 * (Math.random() + Math.random() + Math.random() - 1.5) * 2)), 0);
   if (TCP.has(to)) return `[${time}] - default 10.42.0.7(${from})->10.42.1.9:6379(${to}) took ${ms}ms, sent ${200 + ms * 90} bytes, received: 194 bytes\n`;
@@ -47,9 +47,9 @@ const timer = setInterval(() => {
   const at = (Date.now() - began) / 1000;
   const wave = 1 + 0.13 * Math.sin(at / 41) + 0.05 * Math.sin(at / 6);
   const isBadTime = at > Number(seconds) - 150 && at < Number(seconds) - 100;
-  let text = "";
-  for (const edge of EDGES) for (let owed = edge[2] * wave * 0.1; owed > 0; owed -= 1) if (owed >= 1 || Math.random() < owed) text += line(edge, isBadTime);
-  socket.write(text);
+  const lines = [];
+  for (const edge of EDGES) for (let owed = edge[2] * wave * 0.1; owed > 0; owed -= 1) if (owed >= 1 || Math.random() < owed) lines.push([Math.random(), line(edge, isBadTime)]);
+  socket.write(lines.sort((a, b) => a[0] - b[0]).map((it) => it[1]).join(""));
 }, 100);
 await sleep(Number(seconds) * 1000);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });

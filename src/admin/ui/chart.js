@@ -59,7 +59,7 @@ export function chart({ curves, scale, label, least, onHover }) {
       for (const [name, value] of [["x1", 0], ["x2", width], ["y1", height], ["y2", height]]) attribute(line, name, value);
       attribute(values[at], "x", 0);
       attribute(values[at], "y", (y(mark) + 10.5).toFixed(1));
-      text(values[at], label(mark).replace(/\.0+(?=\D|$)/, ""));
+      text(values[at], label(mark).replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, ""));
     });
   }
 
