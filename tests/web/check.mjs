@@ -265,7 +265,7 @@ const checks = {
   async "every state of the mock, on large and small screens, light and dark"() {
     if (pictures) mkdirSync(pictures, { recursive: true });
     const screens = { desk: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
-    for (const scenario of ["none", "unread", "few", "mesh", "many", "hostile", "trouble", "locked"]) {
+    for (const scenario of ["none", "quiet", "unread", "few", "mesh", "many", "hostile", "trouble", "locked"]) {
       const mock = await serve(scenario);
       const url = `http://127.0.0.1:${mock.address().port}`;
       for (const [screen, viewport] of Object.entries(screens)) {

@@ -19,6 +19,8 @@ if [ -z "$browser" ]; then
     browser=$(command -v chromium)
 fi
 
+node "$here/pure.mjs"
+
 modules=${LOGBOOM_WEB_MODULES:-${TMPDIR:-/tmp}/logboom-web-modules}
 if [ ! -d "$modules/node_modules/playwright-core" ]; then
     mkdir -p "$modules"

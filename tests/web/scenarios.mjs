@@ -87,6 +87,7 @@ const trouble = () => mesh().map((it) => ({ ...it, error_rps: it.destination ===
 
 export const scenarios = {
   none: { edges: [], records: 0 },
+  quiet: { edges: [], records: 0, received: 5000 },
   unread: { edges: [], records: 52.5 },
   few: { edges: mesh().slice(2, 5), records: 1180 },
   mesh: { edges: mesh(), records: 9200 },
@@ -156,7 +157,7 @@ function health(scenario) {
     in_flight_records: 200, filtered_records: 0, recovered_records: 0, expired_records: 0, deferred_records: 0, ...more,
   });
   const it = scenario.isTrouble;
-  const received = scenario.records === 0 ? 0 : 91_400_212;
+  const received = scenario.received ?? (scenario.records === 0 ? 0 : 91_400_212);
   return {
     version: "0.1.0", readiness: "ready", ready: true, now: Date.now(), uptime_seconds: up,
     memory_bound_bytes: 464_000_000, memory_budget_bytes: 67_108_864, memory_reserved_bytes: it ? 41_000_000 : 1_450_000, reloads: { ok: 2, failed: it ? 1 : 0 },

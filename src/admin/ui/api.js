@@ -28,7 +28,7 @@ async function ask(path, parameters, signal) {
   }
   const headers = {};
   if (token.get()) headers.authorization = `Bearer ${token.get()}`;
-  const address = query.size > 0 ? `${path}?${query}` : path;
+  const address = `${path}?${query}`.replace(/\?$/, "");
   const answer = await fetch(address, { headers, signal, cache: "no-store", credentials: "same-origin", redirect: "error" });
   if (!answer.ok) {
     const body = await answer.text().catch(() => "");

@@ -2,10 +2,13 @@
 
 import { h, shown } from "./dom.js";
 
-/** What stands in place of the map; `kind` is `none`, `unread` (records come, but no access logs) or `off`. */
+/** What stands in place of the map; `kind` is `none`, `quiet` (not now), `unread` (no access logs) or `off`. */
 export function empty(kind, health) {
   if (kind === "off") {
     return [h("h3", {}, "Traffic is not watched"), h("p", {}, "The configuration has ", h("code", {}, "admin: {traffic: false}"), ". Health and the live tail work all the same.")];
+  }
+  if (kind === "quiet") {
+    return [h("h3", {}, "No traffic just now"), h("p", {}, "Records have come before, and none lately. Proxies write their logs about every ten seconds: a longer average may have some.")];
   }
   if (kind === "unread") {
     return [

@@ -34,7 +34,7 @@ const parts = {
   edges: edges(at("edges"), choose),
   flags: flags(at("flags"), (flag) => (live.narrow(`${JSON.stringify(flag)} in flags`, true), at("tail").scrollIntoView({ block: "nearest" }))),
   pipeline: pipeline(at("pipeline")),
-  notices: notices(at("notices")),
+  notices: notices(at("notices"), at("aloud")),
 };
 const drawer = record((it) => live.narrow(it), (flag) => parts.flags.explain(flag));
 const door = gate(() => {
@@ -145,7 +145,7 @@ function draw() {
   attribute(at("chosen"), "hidden", !chosen);
   at("chosen").replaceChildren(...(chosen ? [h("button", { type: "button", title: "show everything again", onclick: () => choose(null) }, nameOfChosen(), h("span", { "aria-hidden": "true" }, " ×"))] : []));
   const isTraffic = traffic.edges.length > 0;
-  const kind = isTraffic ? "" : traffic.enabled === false ? "off" : traffic.records > 0 || health.ledger?.received_records > 0 ? "unread" : "none";
+  const kind = isTraffic ? "" : traffic.enabled === false ? "off" : traffic.records > 0 ? "unread" : health.ledger?.received_records > 0 ? "quiet" : "none";
   if (emptyState.dataset.kind !== kind) {
     emptyState.dataset.kind = kind;
     emptyState.replaceChildren(...(kind ? empty(kind, health).filter(Boolean) : []));

@@ -37,13 +37,20 @@ export function troubles(health) {
   return found.sort((a, b) => rank[a[0]] - rank[b[0]]);
 }
 
-/** Makes the strip; `update(health, lost)` where `lost` is a sentence about the connection, or nothing. */
-export function notices(root) {
+/**
+ * Makes the strip; `update(health, lost)` where `lost` is a sentence about the connection, or nothing. What is new is
+ * written to `aloud`, too, which is read out: not each figure that changes.
+ */
+export function notices(root, aloud) {
+  let known = "";
   return {
     update(health, lost) {
       const all = [...(lost ? [["error", lost]] : []), ...(health && !lost ? troubles(health) : [])];
       const rows = all.slice(0, NOTICES_MAX);
       if (all.length > rows.length) rows.push(["warn", `and ${all.length - rows.length} more`]);
+      const kinds = rows.map((it) => it[1].replace(/[\d.:]+/g, "")).join("\n");
+      if (kinds !== known) text(aloud, rows.map((it) => it[1]).join(" "));
+      known = kinds;
       keyed(root, rows.map((it, at) => [...it, at]), (it) => it[2], () => {
         const node = h("p", {});
         return {

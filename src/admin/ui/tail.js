@@ -15,7 +15,7 @@ const AGAIN_MS = [1000, 2000, 5000, 10_000];
 
 /** `open(line)` shows one record; `onDenied` is told when a token is missing. */
 export function tail(root, open, onDenied) {
-  const state = h("p", { class: "quiet", role: "status" });
+  const state = h("p", { class: "quiet" });
   const where = h("input", { type: "text", spellcheck: "false", autocomplete: "off", autocapitalize: "off", maxlength: 4000, "aria-label": "Condition in CEL", placeholder: 'all records; or a condition: status >= 500 || flags != ""', class: "mono" });
   const scope = h("span", { class: "scope mono", hidden: true });
   const complaint = h("p", { class: "complaint", hidden: true, role: "alert" });
