@@ -43,18 +43,21 @@ while (!socket) {
   socket = await new Promise((resolve) => { const it = connect(5000, "127.0.0.1", () => resolve(it)).on("error", () => resolve(null)); });
 }
 const began = Date.now();
+let last = began;
 const timer = setInterval(() => {
   const at = (Date.now() - began) / 1000;
+  const passed = (Date.now() - last) / 1000;
+  last = Date.now();
   const wave = 1 + 0.13 * Math.sin(at / 41) + 0.05 * Math.sin(at / 6);
   const isBadTime = at > Number(seconds) - 150 && at < Number(seconds) - 100;
   const lines = [];
-  for (const edge of EDGES) for (let owed = edge[2] * wave * 0.1; owed > 0; owed -= 1) if (owed >= 1 || Math.random() < owed) lines.push([Math.random(), line(edge, isBadTime)]);
+  for (const edge of EDGES) for (let owed = edge[2] * wave * passed; owed > 0; owed -= 1) if (owed >= 1 || Math.random() < owed) lines.push([Math.random(), line(edge, isBadTime)]);
   socket.write(lines.sort((a, b) => a[0] - b[0]).map((it) => it[1]).join(""));
 }, 100);
 await sleep(Number(seconds) * 1000);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
 for (const [name, colorScheme] of [["web", "light"], ["web-dark", "dark"]]) {
-  const page = await (await browser.newContext({ viewport: { width: 1440, height: 960 }, colorScheme })).newPage();
+  const page = await (await browser.newContext({ viewport: { width: 1440, height: 940 }, colorScheme })).newPage();
   await page.goto("http://127.0.0.1:9464/");
   await sleep(4000);
   await page.screenshot({ path: join(pictures, `${name}.png`) });

@@ -4,6 +4,8 @@ import { attribute, h, s, text } from "./dom.js";
 
 /** What a chart spans, in seconds. */
 export const SPAN_S = 300;
+/** Points nearer to each other are drawn as one: a curve, not a brush. */
+const POINT_PX = 3;
 const HEIGHT = 112;
 const TOP = 8;
 const BOTTOM = 16;
@@ -65,9 +67,11 @@ export function chart({ curves, scale, label, least, onHover }) {
 
   function draw() {
     if (!last) return;
-    const { series, stepS, endAgoS } = last;
+    const { stepS, end, endAgoS } = last;
+    const together = Math.max(Math.ceil(POINT_PX / ((width * stepS) / SPAN_S)), 1);
+    const series = curves.map(({ key }) => thin(last.series[key], together, Math.round(end / 1000 / stepS)));
     let [most, fewest] = [0, Infinity];
-    for (const value of curves.flatMap(({ key }) => series[key])) {
+    for (const { value } of series.flat()) {
       if (value > most) most = value;
       if (value !== null && value < fewest) fewest = value;
     }
@@ -82,9 +86,8 @@ export function chart({ curves, scale, label, least, onHover }) {
     }
     attribute(now, "x", width);
     attribute(now, "y", HEIGHT - 3);
-    curves.forEach(({ key }, at) => {
-      const points = series[key];
-      const path = trace(points.map((value, index) => [x(endAgoS + (points.length - 1 - index) * stepS), value === null ? null : y(value)]));
+    series.forEach((points, at) => {
+      const path = trace(points.map(({ ago, value }) => [x(endAgoS + ago * stepS), value === null ? null : y(value)]));
       attribute(paths[at].line, "d", path.line);
       if (paths[at].area) attribute(paths[at].area, "d", path.area(HEIGHT - BOTTOM));
     });
@@ -105,9 +108,9 @@ export function chart({ curves, scale, label, least, onHover }) {
 
   return {
     node: frame,
-    /** `series` has an array for each key; points are `stepS` apart, the last one `endAgoS` seconds ago. */
-    update(series, stepS, endAgoS) {
-      last = { series, stepS, endAgoS };
+    /** `series` has an array for each key; points are `stepS` apart, and the last one ends at `end`, `endAgoS` seconds ago. */
+    update(view) {
+      last = view;
       draw();
     },
     /** Shows a line at so many seconds ago, or none. */
@@ -118,6 +121,25 @@ export function chart({ curves, scale, label, least, onHover }) {
       attribute(cross, "x2", x(secondsAgo).toFixed(1));
     },
   };
+}
+
+/**
+ * So many values after each other as their mean, which ones by the clock: a value that comes moves those before, and
+ * does not join others. `ago` is in values before the last.
+ */
+function thin(values, together, end) {
+  const points = [];
+  let group = null;
+  values.forEach((value, at) => {
+    const number = Math.floor((end - values.length + at) / together);
+    if (group?.number !== number) points.push((group = { number, sum: 0, count: 0, first: at, last: at }));
+    group.last = at;
+    if (value !== null) {
+      group.sum += value;
+      group.count += 1;
+    }
+  });
+  return points.map(({ sum, count, first, last }) => ({ ago: values.length - 1 - (first + last) / 2, value: count > 0 ? sum / count : null }));
 }
 
 /** A line through the points, with gaps where there is none; a point between gaps is a short dash. */

@@ -74,6 +74,7 @@ export function chartsOf(traffic, chosen, own) {
   return {
     series,
     stepS,
+    end,
     endAgoS: requests.length > 0 ? Math.max((traffic.now - end) / 1000, 0) : 0,
     now: traffic.now,
     total: total ?? sum([]),

@@ -104,9 +104,9 @@ export function vitals(root) {
   return {
     update(next) {
       view = next;
-      rate.update(view.series, view.stepS, view.endAgoS);
-      errors.update(view.series, view.stepS, view.endAgoS);
-      latency.update(view.series, view.stepS, view.endAgoS);
+      rate.update(view);
+      errors.update(view);
+      latency.update(view);
       answers.update(view);
       figures();
     },
