@@ -24,6 +24,7 @@ const COLUMNS = [
 export function edges(root, pick) {
   let sort = { key: "rps", isDown: true };
   let last = null;
+  let shownKey;
   const note = h("p", { class: "quiet" });
   const heads = COLUMNS.map((column) => {
     const button = h("button", { type: "button", title: column.title ?? null, onclick: () => order(column) }, column.name);
@@ -53,6 +54,15 @@ export function edges(root, pick) {
     draw(...last);
   }
 
+  /** Scrolls the table, and not the page. */
+  function reveal(key) {
+    const row = body.kept.get(key)?.node;
+    if (!row) return;
+    const [top, bottom] = [row.offsetTop - 2 * row.offsetHeight, row.offsetTop + 2 * row.offsetHeight];
+    if (top < scroller.scrollTop) scroller.scrollTop = top;
+    else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
+  }
+
   function draw(traffic, chosen, search) {
     last = [traffic, chosen, search];
     const wanted = search.toLowerCase();
@@ -73,6 +83,8 @@ export function edges(root, pick) {
     const rows = sorted.slice(0, ROWS_MAX).map(({ edge, key }) => ({ edge, key, most, meshes, longest, isChosen: chosen?.kind === "edge" && chosen.key === key }));
     keyed(body, rows, (it) => it.key, () => rowPart(pick));
     body.firstElementChild && attribute(body.querySelector("tr[tabindex='0']") ?? body.firstElementChild, "tabindex", 0);
+    if (chosen?.key !== shownKey) reveal(chosen?.key);
+    shownKey = chosen?.key;
     text(note, found.length === traffic.edges.length ? "" : `${found.length} of ${traffic.edges.length}`);
     const left = found.length - rows.length;
     const beyond = traffic.other ? `${short(traffic.other.rps)}/s more run between services that are not listed: only the busiest are.` : "";

@@ -50,7 +50,7 @@ const emptyState = h("div", { class: "empty", hidden: true });
 at("map").after(emptyState);
 at("foot").append(
   h("p", {}, keyName("/"), " search ", keyName("w"), " condition ", keyName("p"), " pause the tail ", keyName("Esc"), " back to everything"),
-  h("p", {}, h("a", { href: "/metrics" }, "/metrics"), " ", h("a", { href: "/status" }, "/status"), " times are of this computer's clock"),
+  h("p", {}, h("a", { href: "/metrics" }, "/metrics"), " · ", h("a", { href: "/status" }, "/status"), " · times are of this computer's clock"),
 );
 
 function keyName(name) {

@@ -187,6 +187,7 @@ export function map(root, pick) {
     const [, chosen] = last ?? [];
     const key = hovered ?? (chosen?.kind === "edge" ? chosen.line : null);
     const line = key && placed.lines.get(key)?.line;
+    attribute(legend, "hidden", Boolean(line));
     if (!line) {
       text(said, "");
       return;

@@ -41,6 +41,8 @@ export function tail(root, open, onDenied) {
   let isFollowing = true;
   let isAsleep = false;
   let chosenCondition = "";
+  /** Of what is in the list. */
+  let shownCondition = "";
   let pending = [];
   let rows = [];
   let keptChars = 0;
@@ -96,16 +98,19 @@ export function tail(root, open, onDenied) {
   async function connect() {
     const own = (connection = new AbortController());
     const isOwn = () => connection === own;
+    const condition = both(chosenCondition, where.value.trim());
     said = "connecting";
     try {
       await lines(
         "/api/tap",
-        { where: both(chosenCondition, where.value.trim()), rate: RATE },
+        { where: condition, rate: RATE },
         own.signal,
         () => {
           failures = 0;
           said = "";
           complain(null);
+          if (condition !== shownCondition) clear();
+          shownCondition = condition;
           tell();
         },
         (pieces) => isOwn() && pieces.forEach(take),
@@ -166,6 +171,13 @@ export function tail(root, open, onDenied) {
     trim();
     list.scrollTop = list.scrollHeight;
     attribute(none, "hidden", true);
+  }
+
+  /** What was there is no answer to what is asked now. */
+  function clear() {
+    for (const row of rows) row.remove();
+    [rows, pending, keptChars, skipped] = [[], [], 0, 0];
+    isFollowing = true;
   }
 
   function trim() {
@@ -236,13 +248,11 @@ export function tail(root, open, onDenied) {
       attribute(scope, "hidden", !condition);
       text(scope, condition ? `${name} and` : "");
       attribute(scope, "title", condition || null);
-      skipped = 0;
       restart();
     },
     /** Adds a condition, or replaces what is there. */
     narrow(condition, isInstead = false) {
       where.value = isInstead ? condition : both(where.value.trim(), condition);
-      skipped = 0;
       restart();
     },
     toggle: () => setHeld(!isHeld),

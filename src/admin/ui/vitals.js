@@ -98,7 +98,7 @@ export function vitals(root) {
     text(errorNote, "");
     errorNote.append(key("error", `errors ${short((share ?? 0) * requests)}/s`), key("client", `client errors ${percent(clients ?? 0)}`));
     text(rateNote, length > 4 ? `most ${short(Math.max(...series.rate))}/s in five minutes` : "");
-    text(when, index === null ? view.average : `the second at ${clock(now - hover * 1000)}`);
+    text(when, index === null ? view.average : `${stepS === 1 ? "the second" : `the ${stepS} s`} at ${clock(now - hover * 1000)}`);
   }
 
   return {
