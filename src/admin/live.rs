@@ -42,8 +42,22 @@ pub fn fresh(status: StatusCode, value: impl Serialize) -> Response {
 }
 
 /// What is wrong with a request, and what to do.
+#[derive(Debug)]
+pub struct Refused {
+    pub status: StatusCode,
+    pub error: String,
+    pub help: String,
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        fresh(self.status, json!({"error": self.error, "help": self.help}))
+    }
+}
+
+/// A request that is not carried out.
 pub fn refused(status: StatusCode, error: impl Into<String>, help: impl Into<String>) -> Response {
-    fresh(status, json!({"error": error.into(), "help": help.into()}))
+    Refused { status, error: error.into(), help: help.into() }.into_response()
 }
 
 #[derive(Debug, Deserialize)]

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::conversation::{Caller, Conversation};
-use super::live::{Shared, refused};
+use super::live::{Refused, Shared, refused};
 use crate::encode::Encoding;
 use crate::monitor::tap::{RATE_DEFAULT, RATE_MAX, SUBSCRIBERS_MAX};
 use crate::monitor::{Subscription, Wish};
@@ -46,8 +46,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn wish(self, telemetry: &Telemetry) -> Result<Wish, Response> {
-        let bad = |error: String, help: &str| refused(StatusCode::BAD_REQUEST, error, help);
+    fn wish(self, telemetry: &Telemetry) -> Result<Wish, Refused> {
+        let bad = |error: String, help: &str| Refused { status: StatusCode::BAD_REQUEST, error, help: help.to_owned() };
         let condition = self.r#where.filter(|it| !it.trim().is_empty());
         let condition = condition.map(|text| Condition::compile(&text)).transpose();
         let condition = condition.map_err(|error| bad(format!("where: {error}"), &error.help))?;
@@ -65,7 +65,8 @@ impl Asked {
         for (what, wanted, known) in [("source", &self.source, sources), ("sink", &self.sink, sinks)] {
             if let Some(name) = wanted.as_ref().filter(|name| !known.contains(name)) {
                 let help = format!("there are: {}", known.join(", "));
-                return Err(refused(StatusCode::NOT_FOUND, format!("there is no {what} `{name}`"), help));
+                let error = format!("there is no {what} `{name}`");
+                return Err(Refused { status: StatusCode::NOT_FOUND, error, help });
             }
         }
         Ok(Wish { condition, source: self.source, sink: self.sink, rate, encoding })
@@ -87,7 +88,7 @@ pub async fn tap(
     }
     let wish = match asked.wish(&shared.telemetry) {
         Ok(wish) => wish,
-        Err(response) => return response,
+        Err(why) => return why.into_response(),
     };
     let Some(subscription) = shared.telemetry.monitor().tap().subscribe(wish) else {
         let error = format!("{SUBSCRIBERS_MAX} watch already");

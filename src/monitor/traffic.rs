@@ -149,20 +149,20 @@ impl Glimpses<'_> {
             return;
         }
         let second = self.traffic.started.elapsed().as_secs();
+        // Freed, not kept: there are as many of these as connections that wait for a sink.
+        let (keys, seen) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.seen));
         let mut board = self.traffic.lock();
         let Board { edges, seconds } = &mut *board;
         let now = seconds.at(second);
         now.records += std::mem::take(&mut self.records);
         now.looked += std::mem::take(&mut self.looked);
         let mut start = 0;
-        for Glimpse { key_end, measures, weight } in self.seen.drain(..) {
+        for Glimpse { key_end, measures, weight } in seen {
             let end = key_end as usize;
             now.cell.add(&measures, weight);
-            edges.add(self.keys.get(start..end).unwrap_or_default(), &measures, weight, second);
+            edges.add(keys.get(start..end).unwrap_or_default(), &measures, weight, second);
             start = end;
         }
-        drop(board);
-        self.keys.clear();
     }
 }
 
