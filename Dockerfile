@@ -15,7 +15,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    mkdir -p /out/var/log/logboom /out/etc/ssl/certs && \
+    mkdir -p /out/var/log/logboom /out/run/logboom /out/etc/ssl/certs && \
     cargo build --release --locked && \
     cp target/release/logboom /out/logboom && \
     cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
@@ -28,6 +28,8 @@ COPY --from=build /out/logboom /logboom
 COPY --from=build /out/etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # The one place that may be written to; relative paths of file sinks and the like start here.
 COPY --from=build --chown=65532:65532 /out/var/log/logboom /var/log/logboom
+# The control socket: docker exec -it CONTAINER /logboom top
+COPY --from=build --chown=65532:65532 /out/run/logboom /run/logboom
 USER 65532:65532
 WORKDIR /var/log/logboom
 VOLUME /var/log/logboom

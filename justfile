@@ -45,6 +45,10 @@ sdks *DIRECTORY: release
 faults *ARGS="--smoke": release
     python3 tests/faults/run.py --logboom target/release/logboom {{ARGS}}
 
+# The page in a headless browser against the release binary, under load; `just web --smoke` in less than two minutes.
+web *ARGS: release
+    tests/web/run.sh target/release/logboom {{ARGS}}
+
 # Every fuzz target, or those named, for SECONDS each.
 fuzz SECONDS="60" *TARGETS:
     fuzz/run.sh {{SECONDS}} {{TARGETS}}

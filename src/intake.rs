@@ -13,8 +13,8 @@ use bytes::Bytes;
 
 use crate::batch::Origin;
 use crate::budget::Reservation;
-use crate::decode::line::{self, Frame, LineSettings, Mark};
-use crate::decode::otlp::{RecordCounts, RecordSettings};
+use crate::decode::line::{self, Frame, Mark};
+use crate::decode::otlp::RecordCounts;
 use crate::decode::reader::Reader;
 use crate::decode::{Scratch, otlp};
 use crate::encode::{Encoder, Encoding};
@@ -22,9 +22,11 @@ use crate::inbox::Put;
 use crate::journal::lane::Ticket;
 use crate::journal::lanes::Lanes;
 use crate::journal::{AppendError, Entry, Kind};
+use crate::monitor::{Monitor, Watch};
 use crate::redact::Redactor;
 use crate::telemetry::{Inflow, LineResult, RepairReason, SourceStats};
 
+mod looking;
 mod output;
 mod way;
 
@@ -56,6 +58,8 @@ pub struct Intake {
     encoded: Vec<Product>,
     /// The journal, when there is one, and every sink's way along it.
     lanes: Option<Arc<Lanes>>,
+    /// Where passing records are shown.
+    monitor: Option<Arc<Monitor>>,
 }
 
 /// What became of a payload.
@@ -97,6 +101,7 @@ impl Intake {
             counted: Product::default(),
             encoded: Vec::new(),
             lanes: None,
+            monitor: None,
         };
         for outlet in outlets {
             let product = match &outlet {
@@ -119,6 +124,12 @@ impl Intake {
     #[must_use]
     pub fn with_journal(self, lanes: Option<Arc<Lanes>>) -> Intake {
         Intake { lanes, ..self }
+    }
+
+    /// Shows passing records there.
+    #[must_use]
+    pub fn with_monitor(self, monitor: Option<Arc<Monitor>>) -> Intake {
+        Intake { monitor, ..self }
     }
 
     /// Bytes to reserve, beyond the payload itself, before a payload is handed in.
@@ -149,7 +160,8 @@ impl Intake {
         let mut work = Work::new(self, origin, &payload, held, None);
         let ways = self.ways(&from, records, false);
         drop(stored);
-        self.decode_lines(&mut work, ways, payload, &marks, records).await;
+        let watch = self.watch(&work.origin, records, &ways, false);
+        self.decode_lines(&mut work, ways, payload, &marks, records, watch).await;
     }
 
     async fn decode_lines(
@@ -159,8 +171,13 @@ impl Intake {
         payload: Bytes,
         marks: &[Mark],
         records: u64,
+        mut watch: Watch<'_>,
     ) {
         let PayloadWays { counted, as_received, mut outputs } = ways;
+        if outputs.is_empty() {
+            self.look_at_lines(&mut watch, &payload, records, &work.origin);
+            watch = Watch::default();
+        }
         work.count(counted, records).await;
         work.pass_on(as_received, &outputs, payload.clone(), records).await;
         if self.encoded.is_empty() {
@@ -168,13 +185,8 @@ impl Intake {
             return;
         }
         let peer_address = work.origin.peer.map(|peer| peer.ip().to_string());
-        let settings = LineSettings {
-            reader: &self.reader,
-            peer_address: peer_address.as_deref(),
-            peer_port: work.origin.peer.map(|peer| peer.port()),
-            observed_unix_nano: work.origin.received_unix_nano,
-            redactor: self.redactor.as_deref(),
-        };
+        let origin = work.origin.clone();
+        let settings = self.line_settings(&origin, peer_address.as_deref());
         let mut start = 0;
         while start < payload.len() && !outputs.is_empty() {
             let end = slice_end(&payload, start);
@@ -182,7 +194,7 @@ impl Intake {
             let marks = marks_within(marks, start, end);
             reserve(&mut outputs, payload.len() - start);
             let counts = SCRATCH.with_borrow_mut(|scratch| {
-                line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs })
+                line::decode(slice, &marks, &settings, scratch, &mut Feed { outputs: &mut outputs, watch: &mut watch })
             });
             self.stats.count_lines(LineResult::Ok, counts.ok);
             self.stats.count_lines(LineResult::Ambiguous, counts.ambiguous);
@@ -191,6 +203,7 @@ impl Intake {
             self.stats.count_repaired(RepairReason::Mojibake, counts.mojibake);
             self.stats.count_repaired(RepairReason::StrayQuotes, counts.stray_quotes);
             start = end;
+            watch.hand_on();
             if start == payload.len() || outputs.iter().any(|output| output.len() >= PIECE_BYTES) {
                 work.hand_on(&mut outputs, start == payload.len()).await;
             }
@@ -230,7 +243,8 @@ impl Intake {
         let rewritten = self.rewrites(&payload);
         let ways = self.ways(&From::Source(seq), records, rewritten);
         drop(stored);
-        self.decode_otlp(&mut work, ways, payload, records).await;
+        let watch = self.watch(&work.origin, records, &ways, false);
+        self.decode_otlp(&mut work, ways, payload, records, watch).await;
         match (&self.lanes, seq) {
             // While it was decoded, it was synced.
             (Some(lanes), Some(seq)) if hold_until.is_some() => {
@@ -240,26 +254,34 @@ impl Intake {
         }
     }
 
-    async fn decode_otlp(&self, work: &mut Work<'_>, ways: PayloadWays<'_>, payload: Bytes, records: u64) {
+    async fn decode_otlp(
+        &self,
+        work: &mut Work<'_>,
+        ways: PayloadWays<'_>,
+        payload: Bytes,
+        records: u64,
+        mut watch: Watch<'_>,
+    ) {
         let PayloadWays { counted, as_received, mut outputs } = ways;
+        if outputs.is_empty() {
+            self.look_at_otlp(&mut watch, &payload, records, &work.origin);
+            watch = Watch::default();
+        }
         work.count(counted, records).await;
         work.pass_on(as_received, &outputs, payload.clone(), records).await;
         let mut counts = RecordCounts::default();
         let mut from = 0;
         let mut done = false;
         while !done && !outputs.is_empty() {
-            let settings = RecordSettings {
-                reader: &self.reader,
-                observed_unix_nano: work.origin.received_unix_nano,
-                redactor: self.redactor.as_deref(),
-            };
+            let settings = self.record_settings(&work.origin);
             let left = records.saturating_sub(u64::from(from)) * payload.len() as u64 / records.max(1);
             reserve(&mut outputs, left as usize);
-            let mut feed = Feed { outputs: &mut outputs };
+            let mut feed = Feed { outputs: &mut outputs, watch: &mut watch };
             let next = SCRATCH
                 .with_borrow_mut(|scratch| otlp::decode(&payload, from, &settings, scratch, &mut feed, &mut counts));
             done = next.is_none();
             from = next.unwrap_or(from);
+            watch.hand_on();
             work.hand_on(&mut outputs, done).await;
         }
         learn(&outputs, payload.len());
@@ -287,11 +309,12 @@ impl Intake {
         let ways = self.ways(&from, records, rewritten);
         drop(from);
         // Entries are read in chunks; one that waits in an inbox must not keep a whole chunk.
+        let watch = self.watch(&work.origin, records, &ways, true);
         let waits = !rewritten && !self.as_received.targets.is_empty();
         let payload = if waits { Bytes::copy_from_slice(&payload) } else { payload };
         match kind {
-            Kind::Lines => self.decode_lines(&mut work, ways, payload, &marks, records).await,
-            Kind::Otlp => self.decode_otlp(&mut work, ways, payload, records).await,
+            Kind::Lines => self.decode_lines(&mut work, ways, payload, &marks, records, watch).await,
+            Kind::Otlp => self.decode_otlp(&mut work, ways, payload, records, watch).await,
         }
         !work.left_behind
     }
@@ -305,6 +328,20 @@ impl Intake {
             counted: new(&self.counted),
             as_received,
             outputs: outputs.filter(|it| it.ways.is_open()).collect(),
+        }
+    }
+
+    /// What is looked at of a payload. One that comes `again`, from the journal, was looked at before.
+    fn watch(&self, origin: &Origin, records: u64, ways: &PayloadWays<'_>, again: bool) -> Watch<'_> {
+        let Some(monitor) = &self.monitor else { return Watch::default() };
+        let sees = |sink: &str| {
+            let takes_all = self.counted.feeds(sink) || (ways.as_received.is_some() && self.as_received.feeds(sink));
+            let takes_some = || ways.outputs.iter().any(|output| output.product.feeds(sink));
+            if takes_all { Some(true) } else { takes_some().then_some(false) }
+        };
+        match again {
+            false => monitor.watch(&origin.source, records, origin.received_unix_nano, sees),
+            true => monitor.watch_again(&origin.source, sees),
         }
     }
 

@@ -30,7 +30,8 @@
 //! | who is let in | [`tls`], [`auth`], [`source::door`] |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | how the next process takes over | [`handover`], [`server`] |
-//! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what can be seen of it | [`telemetry`], [`monitor`], [`admin`] |
+//! | how a running one is asked and told | [`control`] |
 //! | what mesh policies ask for | [`policy`] |
 //! | what a line or a flag means, for people | [`explain`], [`learn`] |
 //! | realistic load | [`generate`] |
@@ -66,6 +67,7 @@ pub mod block;
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod decode;
 pub mod encode;
 pub mod explain;
@@ -78,6 +80,7 @@ pub mod intake;
 pub mod journal;
 pub mod learn;
 pub mod memory;
+pub mod monitor;
 pub mod policy;
 pub mod quotes;
 pub mod record;

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::decode::format;
 use crate::intake;
 use crate::journal::catch_up::CHUNK_BYTES;
+use crate::monitor;
 use crate::sink::SinkKind;
 use crate::source::SourceConfig;
 use crate::source::body::UNSIZED_BYTES_MAX;
@@ -69,6 +70,10 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
         sum.push(("inflating".to_owned(), (INFLATE_BYTES_MAX + UNSIZED_BYTES_MAX) as u64));
         sum.push(("repairing".to_owned(), threads * message_max));
     }
+    if config.admin.traffic {
+        sum.push(("traffic".to_owned(), monitor::TRAFFIC_BYTES_MAX));
+    }
+    sum.push(("tap".to_owned(), monitor::tap::bytes_max(threads)));
     if config.journal.is_some() {
         sum.push(("journal".to_owned(), journal_bytes(config)));
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use logboom::admin::Hosts;
 use logboom::batch::{Batch, Origin};
 use logboom::budget::Shares;
 use logboom::config::units::WaitMax;
@@ -94,7 +95,8 @@ fn world_with(journal: Option<Arc<JournalStats>>) -> World {
 async fn serve(telemetry: &Arc<Telemetry>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), Arc::default(), CancellationToken::new()));
+    let (hosts, access) = (Hosts::default(), Arc::default());
+    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), hosts, access, CancellationToken::new()));
     address
 }
 
@@ -381,14 +383,16 @@ async fn status_at_a_glance() {
 }
 
 #[tokio::test]
-async fn nothing_but_four_pages_to_read() {
+async fn nothing_but_pages_to_read() {
     let address = serve(&world().telemetry).await;
     let check = async |method: &str, path: &str, expected: u16| {
         let answer = ask(address, method, path).await;
         assert_eq!(answer.status, expected, "{method} {path}");
         answer
     };
-    check("GET", "/", 404).await;
+    // There is a page for people, but not under any name: tests/web.rs.
+    check("GET", "/", 421).await;
+    check("GET", "/nothing", 404).await;
     check("GET", "/metrics/", 404).await;
     check("GET", "/../etc/passwd", 404).await;
     check("POST", "/unknown", 404).await;

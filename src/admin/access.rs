@@ -8,14 +8,14 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 
-use super::AdminConfig;
+use super::{AdminConfig, page};
 use crate::auth::{Bearer, CHALLENGE};
 use crate::telemetry::Telemetry;
 use crate::tls::ListenerTls;
 
-/// True for pages that need no token: probes read them, and they say nothing about records.
+/// True for what needs no token: probes, and the page for people, which holds no data and asks for a token itself.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/livez" | "/readyz")
+    matches!(path, "/livez" | "/readyz") || page::is_part(path)
 }
 
 /// TLS and tokens, replaced while requests are answered.

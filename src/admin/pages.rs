@@ -1,4 +1,4 @@
-//! The four pages. Only GET and HEAD; request bodies are never read.
+//! The pages. Only GET and HEAD; request bodies are never read.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,19 +12,29 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::access::{Access, authenticate};
+use super::guard::{Hosts, guarded, with_headers};
 use super::status::Status;
+use super::{live, page};
 use crate::telemetry::{Readiness, SinkState, Telemetry};
 
-/// The pages of one process.
-pub fn router(telemetry: Arc<Telemetry>, access: Arc<Access>) -> Router {
+/// What the admin listener answers.
+pub fn site(telemetry: Arc<Telemetry>, hosts: &Hosts, access: Arc<Access>) -> Router {
     let authenticated = from_fn_with_state((access, Arc::clone(&telemetry)), authenticate);
+    let guarded = guarded(page::router().merge(live::router(Arc::clone(&telemetry))), hosts);
+    with_headers(plain(telemetry).merge(guarded).fallback(nothing_here).layer(authenticated))
+}
+
+/// The pages without the one for people: what the control socket answers, too.
+pub fn router(telemetry: Arc<Telemetry>) -> Router {
+    plain(Arc::clone(&telemetry)).merge(live::router(telemetry)).fallback(nothing_here)
+}
+
+fn plain(telemetry: Arc<Telemetry>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
-        .fallback(nothing_here)
-        .layer(authenticated)
         .with_state(telemetry)
 }
 
@@ -71,5 +81,8 @@ async fn status(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
 }
 
 async fn nothing_here() -> impl IntoResponse {
-    (StatusCode::NOT_FOUND, "nothing here; there are /metrics, /livez, /readyz and /status\n")
+    (
+        StatusCode::NOT_FOUND,
+        "nothing here; there are /, /metrics, /livez, /readyz, /status and /api/traffic, /api/edge, /api/health, /api/tap\n",
+    )
 }

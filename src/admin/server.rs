@@ -5,19 +5,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Access, pages};
+use super::conversation::{Caller, Conversation};
+use super::doors::{Door, Tcp};
+use super::{Access, Hosts, control, pages};
+use crate::control::Asks;
 use crate::telemetry::{Quiet, Telemetry};
-use crate::tls::{Handshake, handshake, is_client_hello};
 
 /// Connections at a time; more wait in the backlog of the listener.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -34,30 +37,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on `listener` until `shutdown`; then lets the requests that have arrived finish and
 /// returns, at the latest after five seconds. Dropping it stops accepting at once.
-pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, access: Arc<Access>, shutdown: CancellationToken) {
-    let limits = Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX };
-    let router = pages::router(Arc::clone(&telemetry), Arc::clone(&access));
-    let trouble = Quiet::new();
-    let site = Arc::new(Site {
-        router,
-        access,
-        tell: Box::new(move |why| {
-            telemetry.count_admin_refused(false);
-            if let Some(suppressed) = trouble.allow() {
-                tracing::warn!(why, suppressed, "TLS handshake of the admin listener failed, connection closed");
-            }
-        }),
-    });
-    serve_within(limits, listener, site, shutdown).await;
+pub async fn serve(
+    listener: TcpListener,
+    telemetry: Arc<Telemetry>,
+    hosts: Hosts,
+    access: Arc<Access>,
+    shutdown: CancellationToken,
+) {
+    let door = Tcp::new(listener, Arc::clone(&access), Arc::clone(&telemetry));
+    serve_within(LIMITS, door, pages::site(telemetry, &hosts, access), shutdown).await;
 }
 
-/// What is behind the listener.
-struct Site {
-    router: Router,
-    access: Arc<Access>,
-    /// Of a connection that could not be made.
-    tell: Box<dyn Fn(&str) + Send + Sync>,
+/// The same for the control socket, whose pages also do something.
+pub async fn serve_control(listener: UnixListener, telemetry: Arc<Telemetry>, asks: Asks, shutdown: CancellationToken) {
+    serve_within(LIMITS, listener, control::router(telemetry, asks), shutdown).await;
 }
+
+const LIMITS: Limits = Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX };
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -65,7 +61,8 @@ struct Limits {
     conversation_max: Duration,
 }
 
-async fn serve_within(limits: Limits, listener: TcpListener, site: Arc<Site>, shutdown: CancellationToken) {
+async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown: CancellationToken) {
+    let door = Arc::new(door);
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let conversations = TaskTracker::new();
     let trouble = Quiet::new();
@@ -73,20 +70,27 @@ async fn serve_within(limits: Limits, listener: TcpListener, site: Arc<Site>, sh
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&*door, &slots) => accepted,
         };
         match accepted {
-            Ok((stream, slot)) => {
-                let (site, shutdown) = (Arc::clone(&site), shutdown.clone());
+            Ok((Some((accepted, caller)), slot)) => {
+                let (door, router, shutdown) = (Arc::clone(&door), router.clone(), shutdown.clone());
+                // What comes first, a TLS handshake, counts for the same deadline as the request.
+                let until = Instant::now() + limits.conversation_max;
                 conversations.spawn(async move {
-                    let within = limits.conversation_max;
-                    let conversation = greet(stream, &site, shutdown);
-                    if tokio::time::timeout(within, conversation).await.is_err() {
-                        tracing::debug!(?within, "a connection of the admin listener took too long");
+                    let greeted = tokio::select! {
+                        greeted = tokio::time::timeout_at(until, door.greet(accepted)) => greeted,
+                        () = shutdown.cancelled() => Ok(None),
+                    };
+                    // Who still holds it keeps it open.
+                    drop(door);
+                    if let Ok(Some(stream)) = greeted {
+                        converse(until, stream, caller, router, shutdown).await;
                     }
                     drop(slot);
                 });
             }
+            Ok((None, _)) => {}
             Err(error) => {
                 if let Some(suppressed) = trouble.allow() {
                     tracing::warn!(%error, suppressed, "cannot accept a connection of the admin listener, trying again");
@@ -95,46 +99,29 @@ async fn serve_within(limits: Limits, listener: TcpListener, site: Arc<Site>, sh
             }
         }
     }
-    drop(listener);
+    drop(door);
     conversations.close();
     conversations.wait().await;
 }
 
 /// Waits for a free slot first, so that a connection is never accepted only to be refused.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept<D: Door>(
+    door: &D,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(Option<(D::Accepted, Caller)>, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, slot))
+    Ok((door.next().await?, slot))
 }
 
-/// TLS first, where it is spoken; it counts for the same deadline as the request.
-async fn greet(stream: TcpStream, site: &Site, shutdown: CancellationToken) {
-    let Some(tls) = site.access.tls() else {
-        let mut start = [0; 2];
-        let begun = tokio::select! {
-            begun = stream.peek(&mut start) => begun,
-            () = shutdown.cancelled() => return,
-        };
-        if matches!(begun, Ok(bytes) if is_client_hello(&start[..bytes])) {
-            (site.tell)(
-                "the client speaks TLS, and this port does not: add `tls:` to `admin`, or write http:// in the client",
-            );
-            return;
-        }
-        return converse(stream, site.router.clone(), shutdown).await;
-    };
-    let greeted = tokio::select! {
-        greeted = handshake(stream, &tls) => greeted,
-        () = shutdown.cancelled() => return,
-    };
-    match greeted {
-        Handshake::Done(stream) => converse(stream, site.router.clone(), shutdown).await,
-        Handshake::Failed(failed) => (site.tell)(&failed.detail),
-        Handshake::Silent => {}
-    }
-}
-
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, shutdown: CancellationToken) {
+async fn converse(
+    until: Instant,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    caller: Caller,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let own = Conversation::new(caller, shutdown.clone());
+    let router = router.layer(Extension(own.clone()));
     let mut connection = pin!(
         http1::Builder::new()
             .keep_alive(false)
@@ -142,21 +129,31 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, s
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let conversation = async {
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the admin listener ended");
+    let overdue = async {
+        tokio::time::sleep_until(until).await;
+        own.overdue().await;
+    };
+    tokio::select! {
+        ended = conversation => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection of the admin listener ended");
+        },
+        () = overdue => tracing::debug!("a connection of the admin listener took too long"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     use super::*;
 
@@ -167,8 +164,15 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let router = Router::new().route("/", axum::routing::get(async || "here"));
-        let site = Arc::new(Site { router, access: Arc::default(), tell: Box::new(|_| {}) });
-        let server = tokio::spawn(serve_within(limits, listener, site, shutdown.clone()));
+        let telemetry = Telemetry::new(crate::telemetry::TelemetrySettings {
+            sources: Vec::new(),
+            sinks: Vec::new(),
+            budget: crate::budget::Shares::new(0, 0, None),
+            memory_bound: Vec::new(),
+            journal: None,
+        });
+        let door = Tcp::new(listener, Arc::default(), telemetry);
+        let server = tokio::spawn(serve_within(limits, door, router, shutdown.clone()));
         (address, shutdown, server)
     }
 

@@ -20,6 +20,8 @@ pub struct Status {
     memory_budget_bytes: u64,
     memory_reserved_bytes: u64,
     reloads: Reloads,
+    /// How many watch records, see `/api/tap`.
+    watching: u64,
     sources: BTreeMap<String, Source>,
     sinks: BTreeMap<String, Sink>,
     /// Absent without one.
@@ -38,6 +40,8 @@ struct Reloads {
 #[derive(Clone, Debug, Serialize)]
 struct Source {
     r#type: &'static str,
+    /// Addresses, as they are reached.
+    listen: Vec<String>,
     received_records: u64,
     received_bytes: u64,
     rejected_records: u64,
@@ -126,6 +130,7 @@ impl Status {
             memory_budget_bytes: telemetry.budget().total(),
             memory_reserved_bytes: telemetry.budget().reserved(),
             reloads: Reloads { ok: telemetry.reloads(true), failed: telemetry.reloads(false) },
+            watching: telemetry.monitor().tap().watching() as u64,
             sources: sources.collect(),
             sinks: sinks.collect(),
             journal: telemetry.journal().map(|it| Journal::read(&it)),
@@ -138,6 +143,7 @@ impl Source {
     fn read(stats: &SourceStats) -> Source {
         Source {
             r#type: stats.kind().as_str(),
+            listen: stats.listen().to_vec(),
             received_records: stats.received_records(),
             received_bytes: stats.received_bytes(),
             rejected_records: stats.rejected_records(),

@@ -10,19 +10,26 @@ use crate::explain::tame;
 use crate::generate::GenArgs;
 
 mod check;
+mod columns;
 mod completion;
+mod drain;
 mod explain;
 mod from_policy;
 mod input;
+mod instance;
 mod journal;
 mod learn;
 mod log;
 mod man;
+mod reload;
 mod replay;
 mod run;
 mod schema;
 mod show;
+mod status;
+mod tap;
 mod test;
+mod top;
 
 /// How the process ends. The numbers are interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +67,16 @@ struct Arguments {
 enum Command {
     /// Collect logs until SIGTERM or SIGINT
     Run(Box<RunArgs>),
+    /// Show how a running process does; exit code 1 when it is not ready
+    Status(status::StatusArgs),
+    /// Show the traffic that a running process sees: who calls whom, how often, how fast, with which errors
+    Top(top::TopArgs),
+    /// Show records of a running process as they pass
+    Tap(tap::TapArgs),
+    /// Have a running process read its configuration again, and say what came of it
+    Reload(reload::ReloadArgs),
+    /// Have a running process drain and end
+    Drain(drain::DrainArgs),
     /// Validate the configuration and print the line from sources to sinks
     Check(check::CheckArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
@@ -109,6 +126,11 @@ pub fn main() -> Exit {
     };
     match arguments.command.unwrap_or(Command::Run(Box::new(arguments.run))) {
         Command::Run(args) => run::run(*args),
+        Command::Status(args) => status::status(&args),
+        Command::Top(args) => top::top(&args),
+        Command::Tap(args) => tap::tap(&args),
+        Command::Reload(args) => reload::reload(&args),
+        Command::Drain(args) => drain::drain(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::FromPolicy(args) => from_policy::from_policy(&args),

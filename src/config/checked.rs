@@ -1,5 +1,6 @@
 //! A configuration that holds together, and what follows from it.
 
+use crate::admin::AdminConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -60,6 +61,9 @@ impl Checked {
             // All of it: what was written for one address is not for the other.
             config.admin = running.config.admin.clone();
         }
+        config.admin.hosts = running.config.admin.hosts.clone();
+        config.admin.traffic = running.config.admin.traffic;
+        config.control = running.config.control.clone();
         config.journal = running.config.journal.clone();
         config.takeover = running.config.takeover.clone();
         for name in &self.chosen_waits {
@@ -182,10 +186,16 @@ impl Checked {
     }
 }
 
+/// What of the admin listener is as it was at the start.
+fn restarted(admin: &AdminConfig) -> (&str, &[String], bool) {
+    (&admin.listen, &admin.hosts, admin.traffic)
+}
+
 /// What differs and cannot be changed while it runs, by key.
 fn needs_restart(running: &Config, written: &Config) -> Vec<&'static str> {
     let differs = [
-        ("admin", running.admin.listen != written.admin.listen),
+        ("admin", restarted(&running.admin) != restarted(&written.admin)),
+        ("control", running.control != written.control),
         ("journal", running.journal != written.journal),
         ("takeover", running.takeover != written.takeover),
     ];

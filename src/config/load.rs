@@ -153,8 +153,9 @@ fn forget_places(node: &mut Node) {
     }
 }
 
-const KEYS: &[&str] =
-    &["sources", "sinks", "policies", "redact", "memory", "journal", "admin", "shutdown", "takeover", "tests"];
+const KEYS: &[&str] = &[
+    "sources", "sinks", "policies", "redact", "memory", "journal", "admin", "control", "shutdown", "takeover", "tests",
+];
 
 /// What could be read. What could not has its default, and the problem says so.
 fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
@@ -178,6 +179,7 @@ fn read_config(root: &Node, problems: &mut Vec<Problem>) -> (Config, Scope) {
         memory: read_part(root, "memory", problems).unwrap_or_else(memory_default),
         journal: read_part(root, "journal", problems),
         admin: read_part(root, "admin", problems).unwrap_or_default(),
+        control: read_part(root, "control", problems).unwrap_or_default(),
         shutdown: read_part(root, "shutdown", problems).unwrap_or_default(),
         takeover: read_part(root, "takeover", problems),
         tests: read_part(root, "tests", problems).unwrap_or_default(),

@@ -66,6 +66,9 @@ pub struct Config {
     /// Metrics, health and status.
     #[serde(default)]
     pub admin: crate::admin::AdminConfig,
+    /// Where a running process is asked how it does, and told to reload or to stop.
+    #[serde(default)]
+    pub control: crate::control::ControlConfig,
     /// How to stop.
     #[serde(default)]
     pub shutdown: ShutdownConfig,

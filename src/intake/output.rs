@@ -12,6 +12,7 @@ use super::{PIECE_BYTES, PIECE_ROOM};
 use crate::batch::{Routes, Run};
 use crate::decode::Visitor;
 use crate::encode::{Encoder, Encoding};
+use crate::monitor::Watch;
 use crate::record::{EnvelopeRef, RecordRef};
 use crate::select::{Run as Taking, Selection};
 use crate::telemetry::Quiet;
@@ -63,6 +64,11 @@ impl Product {
         }
     }
 
+    /// True when a sink of that name takes what it makes.
+    pub(super) fn feeds(&self, sink: &str) -> bool {
+        self.targets.iter().any(|target| &**target.inbox.sink() == sink)
+    }
+
     pub(super) fn makes(&self, outlet: &Outlet) -> bool {
         let selects = match (&self.selection, &outlet.selection) {
             (None, None) => true,
@@ -81,6 +87,8 @@ pub(super) struct Output<'a> {
     skip: u64,
     /// Records shown since the last piece.
     seen: u64,
+    /// It has taken the record that was shown last.
+    has_taken: bool,
     /// `None` where records are only counted.
     pub(super) encoder: Option<Encoder>,
     /// `None` where all records are taken.
@@ -105,6 +113,7 @@ impl<'a> Output<'a> {
             skip: ways.done(),
             ways,
             seen: 0,
+            has_taken: false,
             encoder: product.encoding.map(Encoder::new),
             run: product.selection.as_deref().map(Selection::run),
             group_begun: false,
@@ -168,6 +177,7 @@ impl<'a> Output<'a> {
     }
 
     fn record(&mut self, record: RecordRef<'_>) {
+        self.has_taken = false;
         if self.skip > 0 {
             self.skip -= 1;
             return;
@@ -201,6 +211,7 @@ impl<'a> Output<'a> {
         if let Some(encoder) = &mut self.encoder {
             encoder.record(record);
         }
+        self.has_taken = true;
         self.records += 1;
     }
 
@@ -243,6 +254,8 @@ impl<'a> Output<'a> {
 /// Feeds decoded records to all encoders at once.
 pub(super) struct Feed<'a, 'b> {
     pub(super) outputs: &'a mut [Output<'b>],
+    /// Who looks on.
+    pub(super) watch: &'a mut Watch<'b>,
 }
 
 impl Visitor for Feed<'_, '_> {
@@ -256,6 +269,8 @@ impl Visitor for Feed<'_, '_> {
         for output in &mut *self.outputs {
             output.record(record);
         }
+        let outputs = &*self.outputs;
+        self.watch.record(&record, |sink| outputs.iter().any(|it| it.has_taken && it.product.feeds(sink)));
         if self.outputs.iter().any(|output| output.len() >= PIECE_BYTES) {
             return ControlFlow::Break(());
         }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use super::{ADMIN, SOURCES_SHARE, Server, TAKEOVER, owner_of_source};
+use super::{ADMIN, CONTROL, SOURCES_SHARE, Server, TAKEOVER, owner_of_source};
 use crate::config::{Checked, Config};
 use crate::handover::predecessor::{Predecessor, Received};
 use crate::handover::{Arrived, Offer, Offered, Successor, Wanted};
@@ -36,8 +36,10 @@ pub enum Failure {
 impl Server {
     /// Talks to a process that has connected, while everything goes on.
     pub(super) fn meet(&mut self, stream: Stream) {
-        let listeners = listeners(self.checked.config());
         let config = self.checked.config();
+        let mut listeners = listeners(config);
+        // Another process may have the place that nobody chose.
+        listeners.extend(control(config).filter(|_| self.control.listener.is_some()));
         let offer = Offer { listeners, grace: config.shutdown.grace.0, journal: journal_dir(config) };
         self.meeting.spawn_blocking(move || {
             let stream = stream.into_std_unix().context("it is no unix socket")??;
@@ -174,6 +176,7 @@ impl Server {
         match owner {
             ADMIN => shared(&self.admin),
             TAKEOVER => shared(&self.takeover),
+            CONTROL => shared(&self.control.listener),
             _ => self.sources.iter().find_map(|(name, source)| {
                 let listeners = source.listeners();
                 let (_, listener) = listeners.iter().find(|(key, _)| owner_of_source(name, key) == owner)?;
@@ -205,7 +208,7 @@ impl Server {
             .values()
             .flat_map(|it| it.listeners().values().cloned().collect::<Vec<_>>())
             .for_each(|it| it.keep());
-        self.admin.iter().chain(&self.takeover).for_each(Listener::keep);
+        self.admin.iter().chain(&self.takeover).chain(&self.control.listener).for_each(Listener::keep);
     }
 }
 
@@ -225,6 +228,12 @@ fn listeners(config: &Config) -> Vec<Offered> {
     let admin = Some(&config.admin.listen).filter(|it| *it != "off").map(|it| (ADMIN.to_owned(), it.clone()));
     let takeover = config.takeover.as_ref().map(|it| (TAKEOVER.to_owned(), it.address()));
     sources.chain(admin).chain(takeover).map(|(owner, address)| Offered { owner, address }).collect()
+}
+
+/// The control socket, where it is to be.
+fn control(config: &Config) -> Option<Offered> {
+    let path = config.control.path()?;
+    Some(Offered { owner: CONTROL.to_owned(), address: format!("unix:{}", path.display()) })
 }
 
 /// What was taken from the process before this one.
@@ -269,7 +278,8 @@ pub fn take_over(checked: &Checked, sockets: &mut Sockets) -> anyhow::Result<Opt
     }
     let mut own = BTreeMap::new();
     let mut wanted = Wanted { sources: lines_sources(config), ..Wanted::default() };
-    for Offered { owner, address } in listeners(config) {
+    let control = control(config).filter(|it| predecessor.listeners.contains(it) || config.control.chosen().is_some());
+    for Offered { owner, address } in listeners(config).into_iter().chain(control) {
         let free: Vec<&Offered> =
             predecessor.listeners.iter().filter(|it| it.address == address && !own.contains_key(&it.owner)).collect();
         // Port 0 is another one each time, so of these only the own.

@@ -85,7 +85,7 @@ impl CatchUps {
 /// the defaults of its type.
 pub fn make_intake(config: &Config, wiring: &Wiring, outlet: Outlet) -> MakeIntake {
     let sources = config.sources.clone();
-    let redactor = wiring.redactor.clone();
+    let (redactor, monitor) = (wiring.redactor.clone(), wiring.monitor.clone());
     Box::new(move |name, kind| {
         let (as_received, kind, origin) = match kind {
             Kind::Lines => (Encoding::Raw, SourceKind::Lines, Origin::Lines),
@@ -97,6 +97,7 @@ pub fn make_intake(config: &Config, wiring: &Wiring, outlet: Outlet) -> MakeInta
         };
         // Its own counters: the source has counted these records when they came.
         let inflow = Inflow::new(SourceStats::new(name, kind));
-        Ok(Arc::new(Intake::new(inflow, as_received, reader?, redactor.clone(), vec![outlet.clone()])))
+        let intake = Intake::new(inflow, as_received, reader?, redactor.clone(), vec![outlet.clone()]);
+        Ok(Arc::new(intake.with_monitor(monitor.clone())))
     })
 }

@@ -2,6 +2,7 @@
 //! The only place that knows both sources and sinks.
 
 mod change;
+mod control;
 mod doors;
 mod drain;
 mod handover;
@@ -21,14 +22,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::CatchUps;
-use crate::admin::Access;
+use crate::admin::{Access, Hosts};
 use crate::config::{Checked, ConfigErrors};
+use crate::control::{Ask, Finished};
 use crate::handover::{Successor, Wanted};
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::source::stream::Stream;
 use crate::telemetry::{Ledger, Telemetry};
 use crate::tls::Watch;
+use control::Control;
 use drain::stop_again;
 use handover::{Failure, HandedOver};
 pub use handover::{TakenOver, take_over};
@@ -42,6 +45,7 @@ const SOURCES_SHARE: f32 = 0.5;
 /// Who listens, where it is no source.
 const ADMIN: &str = "admin";
 const TAKEOVER: &str = "takeover";
+const CONTROL: &str = "control";
 
 /// Who listens at a place of a source. The first one of each kind has the name alone, as in versions
 /// that knew no other, so that a process of such a version takes over and is taken over.
@@ -94,6 +98,7 @@ pub struct Server {
     /// Files that are read again when they change.
     certificates: Arc<Watch>,
     takeover: Option<Listener>,
+    control: Control,
     /// A process that wants to take over.
     meeting: JoinSet<anyhow::Result<(Successor, Wanted)>>,
     /// They feed sinks from the journal; `None` before the start.
@@ -171,11 +176,14 @@ impl Server {
                 }
             }
         };
-        self.stop_admin.cancel();
         let ledger = self.telemetry.ledger();
+        let undelivered = ledger.undelivered() + ledger.in_intake();
+        self.control.finish(Finished { undelivered, crashed, ledger: ledger.to_string() });
+        self.stop_admin.cancel();
         // IMPORTANT: not before the ledger was read: what they have in hand would not be in it.
         self.running.detach_all();
-        Finish { undelivered: ledger.undelivered() + ledger.in_intake(), ledger, crashed }
+        self.control.end().await;
+        Finish { undelivered, ledger, crashed }
     }
 
     /// Everything is open: goes to work.
@@ -189,9 +197,11 @@ impl Server {
         if let Some(listener) = self.admin.as_ref().and_then(|it| it.try_clone().ok()?.into_tcp()) {
             // Not among the sources: it answers until the very end.
             let (telemetry, access) = (Arc::clone(&self.telemetry), Arc::clone(&self.access));
-            tokio::spawn(crate::admin::serve(listener, telemetry, access, self.stop_admin.clone()));
+            let hosts = Hosts::new(&self.checked.config().admin);
+            tokio::spawn(crate::admin::serve(listener, telemetry, hosts, access, self.stop_admin.clone()));
         }
         tokio::spawn(Arc::clone(&self.certificates).run(self.stop_admin.clone()));
+        self.control.start(&self.telemetry, &self.stop_admin);
         self.telemetry.set_ready();
     }
 
@@ -212,10 +222,17 @@ impl Server {
                             }
                         }
                         if let Err(error) = self.reload_from(load).await {
-                            tracing::error!(error = format!("{error:#}"), "a sink is lost, stopping");
-                            return Outcome::Crashed;
+                            return lost(&error);
                         }
                     }
+                },
+                ask = self.control.next() => match ask {
+                    Ask::Stop => return Outcome::Stopped,
+                    Ask::Reload(answer) => match self.reload_from(load).await {
+                        // Who asked may have gone.
+                        Ok(reloaded) => drop(answer.send(reloaded)),
+                        Err(error) => return lost(&error),
+                    },
                 },
                 Some(ended) = self.running.join_next() => match ended {
                     // It was removed.
@@ -237,6 +254,11 @@ impl Server {
             }
         }
     }
+}
+
+fn lost(error: &anyhow::Error) -> Outcome {
+    tracing::error!(error = format!("{error:#}"), "a sink is lost, stopping");
+    Outcome::Crashed
 }
 
 /// The next process that connects to the socket.

@@ -8,12 +8,15 @@ use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::control::Control;
 use super::reload::{Retired, open_all};
 use super::sinks::SinkUnit;
 use super::sources::{SourceUnit, Wiring};
-use super::{ADMIN, Server, TAKEOVER, doors, journal, owner_of_source};
+use super::{ADMIN, CONTROL, Server, TAKEOVER, doors, journal, owner_of_source};
 use crate::admin::Access;
 use crate::config::Checked;
+use crate::control;
+use crate::monitor::Monitor;
 use crate::source::Place;
 use crate::source::accept::Listeners;
 use crate::source::listen::Listener;
@@ -28,7 +31,8 @@ impl Server {
         let config = checked.config();
         let mut sinks = open_all(config.sinks.keys(), &checked)?;
         let lanes = journal::open(config, &mut sinks)?;
-        let wiring = Wiring::new(config, lanes);
+        let monitor = Monitor::new(config.admin.traffic);
+        let wiring = Wiring::new(config, lanes, Some(Arc::clone(&monitor)));
         let sources = config.sources.iter().map(|(name, source)| {
             let listeners = source.places().into_iter().map(|Place { key, address }| {
                 Ok((key, Arc::new(sockets.listen(&owner_of_source(name, key), address)?)))
@@ -44,14 +48,16 @@ impl Server {
         let access = Arc::new(Access::default());
         access.replace(&config.admin, doors::of_admin(&config.admin, admin.as_ref(), None)?);
         let takeover = open_takeover(&checked, &mut sockets)?;
+        let control = Control::new(control::open(&config.control, CONTROL, &mut sockets)?);
         // Telemetry is about what there is, so it comes last, and once more after each reload.
-        let telemetry = Telemetry::new(TelemetrySettings {
+        let nothing = TelemetrySettings {
             sources: Vec::new(),
             sinks: Vec::new(),
             budget: wiring.shares.clone(),
             memory_bound: Vec::new(),
             journal: None,
-        });
+        };
+        let telemetry = Telemetry::with_monitor(nothing, monitor);
         let server = Server {
             certificates: Watch::new(Arc::clone(&telemetry)),
             checked,
@@ -63,6 +69,7 @@ impl Server {
             admin,
             access,
             takeover,
+            control,
             meeting: JoinSet::new(),
             catch_ups: None,
             running: JoinSet::new(),
@@ -79,7 +86,7 @@ impl Server {
         let config = self.checked.config();
         let mut sinks = open_all(config.sinks.keys(), &self.checked)?;
         let lanes = journal::open(config, &mut sinks)?;
-        self.wiring = Wiring::new(config, lanes);
+        self.wiring = Wiring::new(config, lanes, self.wiring.monitor.take());
         self.sinks = sinks;
         self.publish();
         let mut retired = Retired::of(drained);
@@ -91,6 +98,9 @@ impl Server {
 
     /// Shows what there is now, and watches its certificates.
     pub(super) fn publish(&self) {
+        for source in self.sources.values() {
+            source.stats().listens_on(source.listeners().values().map(|it| it.address()));
+        }
         let listeners = self.sources.values().filter_map(SourceUnit::tls).chain(self.access.tls());
         let listeners = listeners.map(|tls| tls as Arc<dyn Renew>);
         let sinks = self.sinks.values().filter_map(SinkUnit::certificates);

@@ -20,6 +20,7 @@ use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
 use super::{Load, SOURCES_SHARE, Server, doors, owner_of_source};
 use crate::config::Checked;
+use crate::control::{Outcome, Reloaded};
 use crate::source::Place;
 use crate::source::accept::Listeners;
 use crate::source::door::DoorSettings;
@@ -44,7 +45,7 @@ impl From<anyhow::Error> for Failure {
 impl Server {
     /// Opens files anew, and puts into force what `load` reads. What is refused is logged and
     /// counted; an error is that a sink could not be opened again.
-    pub(super) async fn reload_from(&mut self, load: Option<&Load>) -> anyhow::Result<()> {
+    pub(super) async fn reload_from(&mut self, load: Option<&Load>) -> anyhow::Result<Reloaded> {
         tracing::info!("reopening output files");
         self.sinks.values().for_each(SinkUnit::reopen);
         let done = self.load_and_reload(load).await;
@@ -53,8 +54,15 @@ impl Server {
         done
     }
 
-    async fn load_and_reload(&mut self, load: Option<&Load>) -> anyhow::Result<()> {
-        let Some(load) = load else { return Ok(()) };
+    async fn load_and_reload(&mut self, load: Option<&Load>) -> anyhow::Result<Reloaded> {
+        let nothing = Reloaded {
+            outcome: Outcome::Unchanged,
+            changes: Vec::new(),
+            warnings: Vec::new(),
+            needs_restart: Vec::new(),
+            error: None,
+        };
+        let Some(load) = load else { return Ok(nothing) };
         let done = match load() {
             Err(errors) => Err(Failure::Refused(anyhow!("{errors}"))),
             Ok(next) => {
@@ -63,23 +71,29 @@ impl Server {
             }
         };
         match done {
-            Ok((change, _)) if change.is_nothing() => tracing::info!("the configuration has not changed"),
+            Ok((change, _)) if change.is_nothing() => {
+                tracing::info!("the configuration has not changed");
+                Ok(nothing)
+            }
             Ok((change, warnings)) => {
                 self.telemetry.count_reload(true);
                 warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-                tell(&change);
+                let changes = changes(&change);
+                tell(&change, &changes);
                 tracing::info!(bound = self.checked.memory_bound_line(), "memory");
+                let needs_restart = change.needs_restart;
+                Ok(Reloaded { outcome: Outcome::Reloaded, changes, warnings, needs_restart, ..nothing })
             }
             Err(Failure::Refused(error)) => {
                 self.telemetry.count_reload(false);
                 tracing::error!("the new configuration is refused, that of before runs on: {error:#}");
+                Ok(Reloaded { outcome: Outcome::Refused, error: Some(format!("{error:#}")), ..nothing })
             }
             Err(Failure::Lost(error)) => {
                 self.telemetry.count_reload(false);
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(())
     }
 
     async fn reload(&mut self, next: Checked) -> Result<Change, Failure> {
@@ -231,7 +245,7 @@ impl Server {
         }
         sinks.values_mut().for_each(SinkUnit::start);
         self.sinks.append(&mut sinks);
-        self.wiring = Wiring::new(config, self.wiring.lanes.take());
+        self.wiring = Wiring::new(config, self.wiring.lanes.take(), self.wiring.monitor.take());
         let removed: Vec<SourceUnit> = change.sources_removed.iter().filter_map(|it| self.sources.remove(it)).collect();
         for name in &change.sources_changed {
             let source = self.sources.get_mut(name);
@@ -351,8 +365,8 @@ fn needs_cursors(change: &Change, next: &Checked) -> String {
     )
 }
 
-/// Says what is different now.
-fn tell(change: &Change) {
+/// What is different now.
+fn changes(change: &Change) -> Vec<String> {
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     let parts = [
         ("sources added", &change.sources_added),
@@ -368,6 +382,12 @@ fn tell(change: &Change) {
     if change.rest {
         said.push("redact, memory, shutdown or admin changed".to_owned());
     }
+    said
+}
+
+/// The same for the log.
+fn tell(change: &Change, changes: &[String]) {
+    let mut said = changes.to_vec();
     if said.is_empty() {
         said.push("all that has changed needs a restart".to_owned());
     }

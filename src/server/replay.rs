@@ -32,7 +32,7 @@ impl Replay {
             .map(|name| Ok((name.clone(), SinkUnit::open(name, &checked)?)))
             .collect::<anyhow::Result<Sinks>>()?;
         sinks.values_mut().for_each(SinkUnit::start);
-        let wiring = Wiring::new(checked.config(), None);
+        let wiring = Wiring::new(checked.config(), None, None);
         Ok(Replay { checked, wiring, sinks })
     }
 

@@ -15,6 +15,7 @@ use crate::encode::Encoding;
 use crate::intake::Intake;
 use crate::journal::lanes::Lanes;
 use crate::memory;
+use crate::monitor::Monitor;
 use crate::redact::Redactor;
 use crate::source::accept::{Acceptor, Listeners};
 use crate::source::door::DoorSettings;
@@ -35,15 +36,18 @@ pub struct Wiring {
     pub shares: Shares,
     pub redactor: Option<Arc<Redactor>>,
     pub lanes: Option<Arc<Lanes>>,
+    /// Where passing records are shown; nowhere in a replay.
+    pub monitor: Option<Arc<Monitor>>,
     unfinished: Budget,
     drain_max: Duration,
 }
 
 impl Wiring {
     /// What the sources of `config` need, which write to the journal of `lanes`.
-    pub fn new(config: &Config, lanes: Option<Arc<Lanes>>) -> Wiring {
+    pub fn new(config: &Config, lanes: Option<Arc<Lanes>>, monitor: Option<Arc<Monitor>>) -> Wiring {
         Wiring {
             lanes,
+            monitor,
             shares: memory::shares(config),
             unfinished: Budget::new(memory::unfinished_lines_bytes(config)),
             redactor: Redactor::new(&config.redact).map(Arc::new),
@@ -66,7 +70,7 @@ impl Wiring {
         };
         let outlets = takers.into_iter().map(SinkUnit::outlet).collect();
         let intake = Intake::new(Arc::clone(inflow), as_received, reader, self.redactor.clone(), outlets);
-        let intake = intake.with_journal(self.lanes.clone());
+        let intake = intake.with_journal(self.lanes.clone()).with_monitor(self.monitor.clone());
         Ok(match config {
             SourceConfig::Lines(lines) => Stage::Lines(LinesStage {
                 intake,

@@ -91,6 +91,15 @@ impl Listener {
         }
     }
 
+    /// The unix socket, if it is one. Its path stays when it is dropped.
+    #[must_use]
+    pub fn into_unix(self) -> Option<UnixListener> {
+        match self.socket {
+            Socket::Tcp(_) => None,
+            Socket::Unix(listener) => Some(listener),
+        }
+    }
+
     /// The address as it is reached, with the real port.
     #[must_use]
     pub fn address(&self) -> String {

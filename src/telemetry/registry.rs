@@ -11,6 +11,7 @@ use super::sink::{SinkState, SinkTotals, SinkView};
 use super::source::{SourceKind, SourceStats};
 use crate::budget::Shares;
 use crate::journal::JournalStats;
+use crate::monitor::Monitor;
 
 /// What there is to see.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub struct Telemetry {
     tls_reloads: [AtomicU64; 2],
     admin_refused: [AtomicU64; 2],
     exposition: Exposition,
+    monitor: Arc<Monitor>,
 }
 
 /// What is there now, and what was there: a counter never goes back.
@@ -74,6 +76,12 @@ impl Telemetry {
     /// Of a process that starts now.
     #[must_use]
     pub fn new(settings: TelemetrySettings) -> Arc<Telemetry> {
+        Telemetry::with_monitor(settings, Monitor::new(true))
+    }
+
+    /// The same, where passing records are shown by `monitor`.
+    #[must_use]
+    pub fn with_monitor(settings: TelemetrySettings, monitor: Arc<Monitor>) -> Arc<Telemetry> {
         let parts =
             Parts { now: settings, former_sources: Vec::new(), ending_sinks: Vec::new(), ended_sinks: BTreeMap::new() };
         Arc::new(Telemetry {
@@ -86,7 +94,14 @@ impl Telemetry {
             tls_reloads: Default::default(),
             admin_refused: Default::default(),
             exposition: Exposition::new(),
+            monitor,
         })
+    }
+
+    /// What flows through it.
+    #[must_use]
+    pub fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
     }
 
     /// All sources.

@@ -1,7 +1,7 @@
 //! What one source counts: increments of a whole batch, request or connection, never of a record.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::closed_set::{DeniedReason, GrpcCode, HandshakeFailure, LineResult, RejectReason, RepairReason};
 use super::inflow::Inflow;
@@ -26,11 +26,12 @@ impl SourceKind {
     }
 }
 
-/// The counters of one source. Every method is lock-free and may be called from any task.
+/// The counters of one source. Every method that counts is lock-free and may be called from any task.
 #[derive(Debug)]
 pub struct SourceStats {
     name: Arc<str>,
     is_otlp: AtomicBool,
+    listen: RwLock<Arc<[String]>>,
     received_bytes: AtomicU64,
     received_records: AtomicU64,
     in_intake_records: AtomicU64,
@@ -53,6 +54,7 @@ impl SourceStats {
         Arc::new(SourceStats {
             name: name.into(),
             is_otlp: AtomicBool::new(kind == SourceKind::Otlp),
+            listen: RwLock::default(),
             received_bytes: AtomicU64::default(),
             received_records: AtomicU64::default(),
             in_intake_records: AtomicU64::default(),
@@ -84,6 +86,17 @@ impl SourceStats {
     /// A reload has given the name to a source of another kind, which goes on counting.
     pub fn become_kind(&self, kind: SourceKind) {
         self.is_otlp.store(kind == SourceKind::Otlp, Ordering::Relaxed);
+    }
+
+    /// Where it listens, each as it is reached; empty for one that does not yet.
+    #[must_use]
+    pub fn listen(&self) -> Arc<[String]> {
+        Arc::clone(&self.listen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// It listens there from now on.
+    pub fn listens_on(&self, addresses: impl IntoIterator<Item = String>) {
+        *self.listen.write().unwrap_or_else(PoisonError::into_inner) = addresses.into_iter().collect();
     }
 
     /// Bytes read from clients, as they came (compressed, if they were), whatever became of them.

@@ -88,7 +88,7 @@ pub struct Ended {
 
 impl Server {
     /// Starts with this configuration, where `{dir}` is a directory of its own, and waits until it
-    /// is ready. The admin listener is added.
+    /// is ready. The admin listener is added, unless it is there.
     pub fn start(yaml: &str) -> Server {
         Server::start_in(Arc::new(TempDir::new().unwrap()), yaml)
     }
@@ -154,6 +154,13 @@ impl Server {
         server
     }
 
+    /// The same with a runtime directory, where the control socket is by itself.
+    pub fn start_with_runtime(runtime: &Path, yaml: &str) -> Server {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let config = write_config(&dir, yaml);
+        Server::start_as(dir, program(&config).env("XDG_RUNTIME_DIR", runtime))
+    }
+
     /// Starts one that is expected to end by itself.
     pub fn refused(yaml: &str) -> Ended {
         let dir = Arc::new(TempDir::new().unwrap());
@@ -186,6 +193,11 @@ impl Server {
     /// Open descriptors of the process.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Where the admin listener is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// What a source listens on; of several the first.
@@ -222,11 +234,6 @@ impl Server {
     /// The standard output of the process, once.
     pub fn stdout(&mut self) -> ChildStdout {
         self.child.stdout.take().unwrap()
-    }
-
-    /// Where the admin listener is.
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
     }
 
     /// A page of the admin listener.
@@ -409,6 +416,8 @@ fn write_config(dir: &TempDir, yaml: &str) -> PathBuf {
 
 fn program(config: &Path) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_logboom"));
+    // Only who asks for it has a control socket, and none outside of its directory.
+    program.env("XDG_RUNTIME_DIR", "/nonexistent").env_remove("RUNTIME_DIRECTORY");
     program.args(["run", "-c"]).arg(config).stdin(Stdio::null());
     program
 }
@@ -416,6 +425,7 @@ fn program(config: &Path) -> Command {
 fn inheriting(config: &Path, listener: impl Into<Stdio>, sockets: &str) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("{sockets} LISTEN_PID=$$ exec \"$0\" \"$@\" 0</dev/null");
+    shell.env("XDG_RUNTIME_DIR", "/nonexistent").env_remove("RUNTIME_DIRECTORY");
     shell.args(["-c", &script, env!("CARGO_BIN_EXE_logboom"), "run", "-c"]).arg(config).stdin(listener);
     shell
 }

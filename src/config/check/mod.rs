@@ -12,6 +12,8 @@ use super::problem::{Problem, shown};
 use super::tree::Node;
 use super::units::ByteSize;
 use super::{Config, suggest};
+use crate::admin::AdminConfig;
+use crate::control::{AUTO, OFF};
 use crate::handover::TakeoverConfig;
 use crate::redact::{RedactConfig, is_rewritten};
 use crate::source::Place;
@@ -56,6 +58,7 @@ pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Pro
     access::check(config, &mut findings);
     tests::check(config, scope, &mut findings);
     redact(&config.redact, &mut findings);
+    hosts(&config.admin, &mut findings);
     listeners(config, &mut findings);
     let grace = config.shutdown.grace;
     if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&grace.0) {
@@ -133,6 +136,21 @@ fn redact(redact: &RedactConfig, findings: &mut Findings<'_>) {
     }
 }
 
+/// Names as browsers send them.
+fn hosts(admin: &AdminConfig, findings: &mut Findings<'_>) {
+    if admin.hosts.len() > AdminConfig::HOSTS_MAX {
+        let help = format!("write at most {}", AdminConfig::HOSTS_MAX);
+        findings.refuse(&["admin", "hosts"], format!("{} names are too many", admin.hosts.len()), help);
+    }
+    for (at, name) in admin.hosts.iter().enumerate().take(AdminConfig::HOSTS_MAX) {
+        if !AdminConfig::is_host(name) {
+            let message = format!("{} is not the name of a host", shown(name));
+            let help = "write the name alone, without scheme, port or pattern, such as logboom.example.org";
+            findings.refuse(&["admin", "hosts", &at.to_string()], message, help);
+        }
+    }
+}
+
 /// No two listeners on one address, and none that others than this machine reach unless that is meant.
 fn listeners(config: &Config, findings: &mut Findings<'_>) {
     let mut places: Vec<(Vec<&str>, &str, Exposure)> = Vec::new();
@@ -144,9 +162,18 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
     if config.admin.listen != "off" {
         places.push((vec!["admin", "listen"], &config.admin.listen, config.admin.exposure()));
     }
+    let control = format!("unix:{}", config.control.socket);
+    if ![AUTO, OFF].contains(&config.control.socket.as_str()) {
+        match socket_path(&config.control.socket, CONTROL_EXAMPLE) {
+            Ok(()) => places.push((vec!["control", "socket"], &control, Exposure::default())),
+            Err((message, help)) => {
+                findings.refuse(&["control", "socket"], message, format!("{help}; or auto, or off"))
+            }
+        }
+    }
     let takeover = config.takeover.as_ref().map(TakeoverConfig::address).unwrap_or_default();
     if let Some(TakeoverConfig { socket }) = &config.takeover {
-        match takeover_socket(&socket.display().to_string()) {
+        match socket_path(&socket.display().to_string(), TAKEOVER_EXAMPLE) {
             Ok(()) => places.push((vec!["takeover", "socket"], &takeover, Exposure::default())),
             Err((message, help)) => findings.refuse(&["takeover", "socket"], message, help),
         }
@@ -189,14 +216,14 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
 }
 
 /// What is wrong with the path of the socket, and what to write.
-fn takeover_socket(path: &str) -> Result<(), (String, String)> {
+fn socket_path(path: &str, example: &str) -> Result<(), (String, String)> {
     let write = |path: &str| format!("write an absolute path without `unix:`, such as {path}");
     if let Some(alone) = path.strip_prefix("unix:") {
-        let such = if alone.starts_with('/') { alone } else { TAKEOVER_EXAMPLE };
+        let such = if alone.starts_with('/') { alone } else { example };
         return Err((format!("'{path}' is an address, and a path is needed here"), write(such)));
     }
     if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
-        return Err((format!("'{path}' is not the absolute path of a socket"), write(TAKEOVER_EXAMPLE)));
+        return Err((format!("'{path}' is not the absolute path of a socket"), write(example)));
     }
     if path.len() > UNIX_PATH_BYTES_MAX {
         let help = format!("the path of a unix socket has at most {UNIX_PATH_BYTES_MAX} bytes");
@@ -205,6 +232,7 @@ fn takeover_socket(path: &str) -> Result<(), (String, String)> {
     Ok(())
 }
 
+const CONTROL_EXAMPLE: &str = "/run/logboom/control.sock";
 const TAKEOVER_EXAMPLE: &str = "/run/logboom/takeover.sock";
 
 /// Least size of a journal.

@@ -1,0 +1,63 @@
+//! What a page may know of the connection it answers on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_util::sync::CancellationToken;
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The control socket: of the same user, or root.
+    Control,
+    /// This machine, whoever it is.
+    Local,
+    /// Another machine.
+    Remote,
+}
+
+/// One connection, for as long as it lasts.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    caller: Caller,
+    is_long: Arc<AtomicBool>,
+    hang_up: CancellationToken,
+    shutdown: CancellationToken,
+}
+
+impl Conversation {
+    /// A connection that is to end with `shutdown`.
+    #[must_use]
+    pub fn new(caller: Caller, shutdown: CancellationToken) -> Conversation {
+        Conversation { caller, is_long: Arc::default(), hang_up: CancellationToken::new(), shutdown }
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    /// The answer takes as long as it takes: the deadline of connections does not hold for it. Whoever
+    /// asks for this answers for its end, see [`Conversation::hang_up`].
+    pub fn become_long(&self) {
+        self.is_long.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the connection of a long answer whatever is under way: its reader does not read.
+    pub fn hang_up(&self) {
+        self.hang_up.cancel();
+    }
+
+    /// Waits until the process stops to answer: long answers are to end.
+    pub async fn shutdown(&self) {
+        self.shutdown.cancelled().await;
+    }
+
+    /// Waits until the connection is to be cut; to be called when its deadline has passed.
+    pub async fn overdue(&self) {
+        if self.is_long.load(Ordering::Relaxed) {
+            self.hang_up.cancelled().await;
+        }
+    }
+}

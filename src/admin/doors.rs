@@ -1,0 +1,106 @@
+//! Where connections come from, and what stands between accept and the first request.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use super::Access;
+use super::conversation::Caller;
+use crate::telemetry::{Quiet, Telemetry};
+use crate::tls::{Handshake, handshake, is_client_hello};
+
+/// Where connections come from.
+pub(super) trait Door: Send + Sync + 'static {
+    /// What is accepted.
+    type Accepted: Send + 'static;
+    /// What requests are read from.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection, and where it comes from. `None` for one that is not let in.
+    async fn next(&self) -> io::Result<Option<(Self::Accepted, Caller)>>;
+
+    /// What comes before the first request; `None` when none is going to come.
+    fn greet(&self, accepted: Self::Accepted) -> impl Future<Output = Option<Self::Stream>> + Send;
+}
+
+/// The admin listener.
+pub(super) struct Tcp {
+    listener: TcpListener,
+    access: Arc<Access>,
+    telemetry: Arc<Telemetry>,
+    trouble: Quiet,
+}
+
+impl Tcp {
+    pub(super) fn new(listener: TcpListener, access: Arc<Access>, telemetry: Arc<Telemetry>) -> Tcp {
+        Tcp { listener, access, telemetry, trouble: Quiet::new() }
+    }
+
+    /// Of a connection that could not be made.
+    fn tell(&self, why: &str) {
+        self.telemetry.count_admin_refused(false);
+        if let Some(suppressed) = self.trouble.allow() {
+            tracing::warn!(why, suppressed, "TLS handshake of the admin listener failed, connection closed");
+        }
+    }
+}
+
+/// A connection in plaintext or in TLS.
+pub(super) trait Both: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Both for T {}
+
+impl Door for Tcp {
+    type Accepted = TcpStream;
+    type Stream = Box<dyn Both>;
+
+    async fn next(&self) -> io::Result<Option<(TcpStream, Caller)>> {
+        let (stream, peer) = self.listener.accept().await?;
+        let is_local = peer.ip().to_canonical().is_loopback();
+        Ok(Some((stream, if is_local { Caller::Local } else { Caller::Remote })))
+    }
+
+    async fn greet(&self, stream: TcpStream) -> Option<Box<dyn Both>> {
+        let Some(tls) = self.access.tls() else {
+            let mut start = [0; 2];
+            let bytes = stream.peek(&mut start).await.ok()?;
+            if is_client_hello(&start[..bytes]) {
+                self.tell(
+                    "the client speaks TLS, and this port does not: add `tls:` to `admin`, or write http:// in the client",
+                );
+                return None;
+            }
+            return Some(Box::new(stream));
+        };
+        match handshake(stream, &tls).await {
+            Handshake::Done(stream) => Some(Box::new(stream)),
+            Handshake::Failed(failed) => {
+                self.tell(&failed.detail);
+                None
+            }
+            Handshake::Silent => None,
+        }
+    }
+}
+
+impl Door for UnixListener {
+    type Accepted = UnixStream;
+    type Stream = UnixStream;
+
+    /// Lets in whoever is of the same user, and root.
+    async fn next(&self) -> io::Result<Option<(UnixStream, Caller)>> {
+        let (stream, _) = self.accept().await?;
+        let user = stream.peer_cred()?.uid();
+        let own = rustix::process::geteuid().as_raw();
+        if user != own && user != 0 {
+            tracing::warn!(user, "refused at the control socket: it is for user {own} and root");
+            return Ok(None);
+        }
+        Ok(Some((stream, Caller::Control)))
+    }
+
+    async fn greet(&self, stream: UnixStream) -> Option<UnixStream> {
+        Some(stream)
+    }
+}

@@ -1,0 +1,31 @@
+#!/bin/sh
+# The page in a real browser, against a real logboom under load:
+#
+#     tests/web/run.sh target/release/logboom [--smoke] [--pictures DIRECTORY]
+#
+# Installs what is missing (Chromium with apt, playwright-core with npm, into a directory of its own). The exit code says
+# how it went. --smoke takes half a minute in place of three.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 1 ] || { echo "usage: $0 BINARY [--smoke] [--pictures DIRECTORY]" >&2; exit 2; }
+binary=$(realpath "$1")
+shift
+[ -x "$binary" ] || { echo "$binary is no program: cargo build --release" >&2; exit 2; }
+
+browser=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || true)}
+if [ -z "$browser" ]; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-jetbrains-mono >&2
+    browser=$(command -v chromium)
+fi
+
+node "$here/pure.mjs"
+
+modules=${LOGBOOM_WEB_MODULES:-${TMPDIR:-/tmp}/logboom-web-modules}
+if [ ! -d "$modules/node_modules/playwright-core" ]; then
+    mkdir -p "$modules"
+    npm install --silent --no-audit --no-fund --prefix "$modules" playwright-core@1 >&2
+fi
+
+PLAYWRIGHT="$modules/node_modules/playwright-core/index.mjs" CHROMIUM="$browser" \
+    exec timeout --kill-after=10 600 node "$here/check.mjs" "$binary" "$@"
