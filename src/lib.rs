@@ -31,6 +31,7 @@
 //! | how the next process takes over | [`handover`], [`server`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
 //! | what mesh policies ask for | [`policy`] |
+//! | what an OpenTelemetry Collector was told to do | [`otelcol`] |
 //! | what a line or a flag means, for people | [`explain`], [`learn`] |
 //! | realistic load | [`generate`] |
 //!
@@ -76,6 +77,7 @@ pub mod intake;
 pub mod journal;
 pub mod learn;
 pub mod memory;
+pub mod otelcol;
 pub mod policy;
 pub mod quotes;
 pub mod record;

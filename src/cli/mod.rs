@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -8,10 +9,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::config::ConfigErrors;
 use crate::explain::tame;
 use crate::generate::GenArgs;
+use crate::policy::PolicyFile;
 
 mod check;
 mod completion;
 mod explain;
+mod from_otelcol;
 mod from_policy;
 mod input;
 mod journal;
@@ -66,6 +69,8 @@ enum Command {
     Show(input::InputArgs),
     /// Make a configuration of mesh policies: MeshAccessLog, MeshOpenTelemetryBackend, TrafficLog, Mesh
     FromPolicy(from_policy::FromPolicyArgs),
+    /// Make a configuration of that of an OpenTelemetry Collector, and list what has no counterpart
+    FromOtelcol(from_otelcol::FromOtelcolArgs),
     /// Run the tests in the configuration: lines, and what must become of them
     Test(test::TestArgs),
     /// Say what response flags mean, or how a line is read, field by field
@@ -112,6 +117,7 @@ pub fn main() -> Exit {
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::FromPolicy(args) => from_policy::from_policy(&args),
+        Command::FromOtelcol(args) => from_otelcol::from_otelcol(&args),
         Command::Test(args) => test::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Learn(args) => learn::learn(&args),
@@ -141,6 +147,28 @@ fn print(text: &str) -> Exit {
         Ok(()) => Exit::Clean,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Clean,
         Err(_) => Exit::Failure,
+    }
+}
+
+/// Files to make a configuration of; `-` is standard input. `Err` when one cannot be read, which has been said.
+fn read_files(paths: &[PathBuf], help: &str) -> Result<Vec<PolicyFile>, Exit> {
+    let read = |path: &PathBuf| if path.as_os_str() == "-" { PolicyFile::stdin() } else { PolicyFile::read(path) };
+    let files: Result<Vec<PolicyFile>, _> = paths.iter().map(read).collect();
+    files.map_err(|error| {
+        complain(&format!("error: {error}\nhelp: {help}"));
+        Exit::Usage
+    })
+}
+
+/// Writes a configuration that was made, to a file or to standard output.
+fn write_made(yaml: &str, output: Option<&Path>) -> Exit {
+    let Some(path) = output else { return print(yaml) };
+    match std::fs::write(path, yaml) {
+        Ok(()) => Exit::Clean,
+        Err(error) => {
+            complain(&format!("error: cannot write {}: {error}", path.display()));
+            Exit::Failure
+        }
     }
 }
 

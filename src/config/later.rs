@@ -18,6 +18,11 @@ enum What {
     Values(&'static [&'static str]),
 }
 
+/// True when this version does what a path of keys asks for.
+pub fn has(path: &[&str]) -> bool {
+    !LATER.iter().any(|(later, _)| *later == path)
+}
+
 /// Reports what stands in the table and takes it out of the tree.
 pub fn refuse(root: &mut Node, problems: &mut Vec<Problem>) {
     for (path, what) in LATER {

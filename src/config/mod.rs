@@ -15,7 +15,7 @@ mod check;
 mod checked;
 pub(crate) mod de;
 mod errors;
-mod later;
+pub(crate) mod later;
 pub mod listen;
 mod load;
 mod policies;
