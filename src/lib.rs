@@ -30,6 +30,7 @@
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | how the next process takes over | [`handover`], [`server`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
+//! | what keeps a configuration from working here | [`doctor`] |
 //! | what mesh policies ask for | [`policy`] |
 //! | what an OpenTelemetry Collector was told to do | [`otelcol`] |
 //! | what a line or a flag means, for people | [`explain`], [`learn`] |
@@ -66,6 +67,7 @@ pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod decode;
+pub mod doctor;
 pub mod encode;
 pub mod explain;
 pub mod gap;

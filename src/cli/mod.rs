@@ -13,6 +13,7 @@ use crate::policy::PolicyFile;
 
 mod check;
 mod completion;
+mod doctor;
 mod explain;
 mod from_otelcol;
 mod from_policy;
@@ -65,6 +66,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Validate the configuration and print the line from sources to sinks
     Check(check::CheckArgs),
+    /// Look for what keeps the configuration from working here: ports, disks, limits, upstreams, the mesh
+    Doctor(doctor::DoctorArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
     Show(input::InputArgs),
     /// Make a configuration of mesh policies: MeshAccessLog, MeshOpenTelemetryBackend, TrafficLog, Mesh
@@ -115,6 +118,7 @@ pub fn main() -> Exit {
     match arguments.command.unwrap_or(Command::Run(Box::new(arguments.run))) {
         Command::Run(args) => run::run(*args),
         Command::Check(args) => check::check(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Show(args) => show::show(&args),
         Command::FromPolicy(args) => from_policy::from_policy(&args),
         Command::FromOtelcol(args) => from_otelcol::from_otelcol(&args),

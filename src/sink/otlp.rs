@@ -19,6 +19,7 @@
 
 mod client;
 mod isolate;
+pub mod probe;
 mod route;
 mod run;
 mod settings;
