@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::config::Checked;
 use crate::sink::SinkKind;
-use crate::source::SourceConfig;
 
 use super::{Finding, Surroundings, human};
 
@@ -28,10 +27,7 @@ pub fn check(checked: &Checked, around: &Surroundings) -> Vec<Finding> {
 /// The soft limit of this process, which a logboom that is started here has too.
 fn descriptors(checked: &Checked, around: &Surroundings) -> Finding {
     let config = checked.config();
-    let connections = config.sources.values().map(|source| match source {
-        SourceConfig::Lines(lines) => u64::from(lines.connections_max),
-        SourceConfig::Otlp(otlp) => u64::from(otlp.connections_max),
-    });
+    let connections = config.sources.values().map(|source| u64::from(source.connections_max()));
     let files = config.sinks.values().map(|sink| match &sink.kind {
         SinkKind::File(file) if file.path.contains('{') => u64::from(file.open_max),
         SinkKind::File(_) => 3,

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::config::listen::Listen;
 use crate::config::Checked;
-use crate::source::SourceConfig;
 use crate::source::listen::{listening_process, probe};
 
 use super::running::{Holder, holder};
@@ -18,15 +17,12 @@ pub fn check(checked: &Checked, around: &Surroundings) -> Vec<Finding> {
     let config = checked.config();
     let mut addresses: Vec<(String, String)> = Vec::new();
     for (name, source) in &config.sources {
-        addresses.push(match source {
-            SourceConfig::Lines(lines) => (format!("sources.{name}"), lines.listen.clone()),
-            SourceConfig::Otlp(otlp) => (format!("sources.{name}"), otlp.grpc.clone()),
-        });
+        addresses.extend(source.places().iter().map(|it| (format!("sources.{name}.{}", it.key), it.address.to_owned())));
     }
     if config.admin.listen != "off" {
-        addresses.push(("admin".to_owned(), config.admin.listen.clone()));
+        addresses.push(("admin.listen".to_owned(), config.admin.listen.clone()));
     }
-    addresses.extend(config.takeover.iter().map(|it| ("takeover".to_owned(), it.address())));
+    addresses.extend(config.takeover.iter().map(|it| ("takeover.socket".to_owned(), it.address())));
     addresses.iter().map(|(owner, address)| one(owner, address, around)).collect()
 }
 

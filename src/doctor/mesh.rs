@@ -5,7 +5,6 @@ use http::Uri;
 use crate::config::Checked;
 use crate::config::listen::Listen;
 use crate::sink::SinkKind;
-use crate::source::SourceConfig;
 
 use super::{Finding, Surroundings};
 
@@ -90,10 +89,7 @@ fn upstream_ports(checked: &Checked) -> Vec<String> {
 }
 
 fn source_ports(checked: &Checked) -> Vec<String> {
-    let addresses = checked.config().sources.values().map(|source| match source {
-        SourceConfig::Lines(lines) => lines.listen.as_str(),
-        SourceConfig::Otlp(otlp) => otlp.grpc.as_str(),
-    });
+    let addresses = checked.config().sources.values().flat_map(|source| source.places()).map(|it| it.address);
     sorted(addresses.filter_map(|address| match address.parse::<Listen>() {
         Ok(listen @ Listen::Tcp { port, .. }) if !listen.is_local() => Some(port),
         _ => None,
