@@ -56,7 +56,10 @@ fn with_sink(sink: &str) -> String {
 fn all_is_well() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("logs/access.log");
-    let yaml = with_sink(&format!("{{type: file, path: '{}', keep: {{bytes: 1MiB}}, rotate: {{size: 1MiB}}}}", path.display()));
+    let yaml = with_sink(&format!(
+        "{{type: file, path: '{}', keep: {{bytes: 1MiB}}, rotate: {{size: 1MiB}}}}",
+        path.display()
+    ));
     let output = doctor(dir.path(), &yaml, &[]);
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("can be made") && shown.contains("0 to mend"), "{shown}");
@@ -71,6 +74,9 @@ fn a_wrong_configuration() {
     let output = doctor(dir.path(), "sinks: {}", &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("missing key `sources`"));
+    let output = doctor(dir.path(), "sinks: {}", &["--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &shown["valid"]), (Some(2), &Value::Bool(false)));
 }
 
 #[test]
@@ -78,7 +84,9 @@ fn a_port_that_is_taken() {
     let dir = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let yaml = format!("sources: {{mesh: {{type: lines, listen: '{address}'}}}}\nsinks: {{one: {{type: stdout}}}}\nadmin: {{listen: 'off'}}\n");
+    let yaml = format!(
+        "sources: {{mesh: {{type: lines, listen: '{address}'}}}}\nsinks: {{one: {{type: stdout}}}}\nadmin: {{listen: 'off'}}\n"
+    );
     // This process is the culprit.
     let number = format!("(process {})", std::process::id());
     check(dir.path(), &yaml, "listen", "fail", &["in use by doctor", &number, "stop that program"]);
@@ -141,7 +149,8 @@ fn disks_that_are_too_small() {
     let place = dir.path().display();
     let yaml = with_sink(&format!("{{type: file, path: '{place}/a.log', keep: {{bytes: 1000000GiB}}}}"));
     check(dir.path(), &yaml, "file", "fail", &["left", "`keep` and `rotate` allow", "smaller `keep`"]);
-    let yaml = with_sink(&format!("{{type: file, path: '{place}/a.log', keep: {{files: 1000000}}, rotate: {{size: 1GiB}}}}"));
+    let yaml =
+        with_sink(&format!("{{type: file, path: '{place}/a.log', keep: {{files: 1000000}}, rotate: {{size: 1GiB}}}}"));
     check(dir.path(), &yaml, "file", "fail", &["`keep` and `rotate` allow"]);
     let yaml = with_sink(&format!("{{type: file, path: '{place}/a.log'}}"));
     check(dir.path(), &yaml, "file", "warn", &["nothing limits what is kept"]);
@@ -224,7 +233,13 @@ fn few_descriptors() {
     std::fs::write(&config, with_sink("{type: 'null'}")).unwrap();
     let run = |limit: &str| {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_logboom"), "doctor", "-c"]);
+        shell.args([
+            "-c",
+            &format!("ulimit -n {limit} && exec \"$0\" \"$@\""),
+            env!("CARGO_BIN_EXE_logboom"),
+            "doctor",
+            "-c",
+        ]);
         let output = shell.arg(&config).output().unwrap();
         (String::from_utf8(output.stdout).unwrap(), output.status.code())
     };
@@ -277,7 +292,9 @@ async fn limits_of_a_container() {
 #[tokio::test]
 async fn in_a_mesh() {
     let header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
-    let row = |port: u16| format!("   0: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  5678 0 1 1\n");
+    let row = |port: u16| {
+        format!("   0: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  5678 0 1 1\n")
+    };
     let proxy = format!("{header}{}{}", row(15001), row(15006));
     let dead = DeadPort::new();
     let yaml = format!(

@@ -11,6 +11,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use logboom::config::Config;
+use logboom::otelcol::convert;
+use logboom::policy::PolicyFile;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as AnyKind};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
@@ -132,9 +135,8 @@ impl Run {
 
     /// Waits until a file has so many records, and gives their bodies.
     fn file(&self, name: &str, count: usize) -> Vec<String> {
-        let bodies = || -> Vec<String> {
-            otlp::otlp_json(&self.server.file(name)).iter().flat_map(otlp::bodies).collect()
-        };
+        let bodies =
+            || -> Vec<String> { otlp::otlp_json(&self.server.file(name)).iter().flat_map(otlp::bodies).collect() };
         eventually(&format!("{count} records in {name}"), || bodies().len() >= count);
         bodies()
     }
@@ -142,7 +144,8 @@ impl Run {
     /// The same for what a sink has sent.
     fn sent(&self, sink: &str, count: usize) -> Vec<String> {
         let (_, upstream) = self.upstreams.iter().find(|(name, _)| name == sink).unwrap();
-        let bodies = || -> Vec<String> { otlp::otlp_json(&upstream.file("got")).iter().flat_map(otlp::bodies).collect() };
+        let bodies =
+            || -> Vec<String> { otlp::otlp_json(&upstream.file("got")).iter().flat_map(otlp::bodies).collect() };
         eventually(&format!("{count} records from {sink}"), || bodies().len() >= count);
         bodies()
     }
@@ -287,6 +290,45 @@ fn gateway() {
     assert_eq!(run.file("out/all-2.json", 2), ["request", "wrong password"]);
     assert_eq!(run.sent("otlp", 2), ["request", "wrong password"]);
     run.end();
+}
+
+/// Guarantee: whatever is in a file, converting it ends, and what is made is a configuration: texts that are cut and
+/// joined anywhere.
+#[test]
+fn any_text() {
+    let texts: Vec<String> = std::fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let mut random = util::random();
+    let mut made = 0;
+    for _ in 0..2000 {
+        let lines: Vec<&str> = texts[random.usize(..texts.len())].lines().collect();
+        let other: Vec<&str> = texts[random.usize(..texts.len())].lines().collect();
+        let mut mixed = lines.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..mixed.len());
+            match random.u8(..3) {
+                0 => drop(mixed.remove(at)),
+                1 => mixed.insert(at, other[random.usize(..other.len())]),
+                _ => mixed[at] = other[random.usize(..other.len())],
+            }
+        }
+        let converted = convert(&[PolicyFile::new("mixed.yaml", &mixed.join("\n"))]);
+        let _ = converted.kept_lines().count();
+        converted.reports.iter().for_each(|report| drop(report.render(false)));
+        let Some(mut yaml) = converted.yaml else { continue };
+        for name in &converted.variables {
+            yaml = yaml.replace(&format!("${{env:{name}}}"), if name.ends_with("PORT") { "4317" } else { "127.0.0.1" });
+        }
+        match Config::from_text("made.yaml", &yaml) {
+            Ok(_) => made += 1,
+            Err(errors) => panic!("{errors}\n--- of\n{}\n--- came\n{yaml}", mixed.join("\n")),
+        }
+    }
+    assert!(made > 500, "only {made} of them became configurations");
 }
 
 /// Guarantee: later files win key by key, and findings name the file they are about.

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::Args;
 
-use super::{Exit, complain, input, print, refuse};
+use super::{Exit, check, complain, input, print, refuse};
 use crate::doctor::{Surroundings, Verdict, examine, json, table};
 
 #[derive(Args, Debug)]
@@ -20,6 +20,12 @@ pub struct DoctorArgs {
 pub fn doctor(args: &DoctorArgs) -> Exit {
     let checked = match args.input.load() {
         Ok(checked) => checked,
+        Err(errors) if args.json => {
+            return match print(&format!("{:#}\n", check::wrong(&errors))) {
+                Exit::Clean => Exit::Usage,
+                exit => exit,
+            };
+        }
         Err(errors) => return refuse(&errors),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

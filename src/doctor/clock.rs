@@ -19,7 +19,12 @@ pub fn check(_checked: &Checked, around: &Surroundings) -> Vec<Finding> {
 fn judge(now: u64, uptime: Option<&str>) -> Finding {
     let help = "set the clock (NTP, chrony): times of records and names of finished files come from it";
     if !PLAUSIBLE.contains(&now) {
-        return Finding::fail(CHECK, "clock", format!("the clock says {now} s since 1970, which is not a time to run in"), help);
+        return Finding::fail(
+            CHECK,
+            "clock",
+            format!("the clock says {now} s since 1970, which is not a time to run in"),
+            help,
+        );
     }
     let up = uptime.and_then(|it| it.split(['.', ' ']).next()?.parse::<u64>().ok()).unwrap_or(0);
     if now < PLAUSIBLE.start + up {

@@ -84,8 +84,13 @@ fn space(subject: &str, file: &FileConfig, used: u64, room: &Room) -> Vec<Findin
     let free = human(room.bytes);
     match wanted(file) {
         Some(wanted) if wanted.saturating_sub(used) > room.bytes => {
-            let message = format!("the disk has {free} left; with {} there already, `keep` and `rotate` allow {}", human(used), human(wanted));
-            let help = "write a smaller `keep`, or give it a larger disk: a full disk stops the sink until there is room";
+            let message = format!(
+                "the disk has {free} left; with {} there already, `keep` and `rotate` allow {}",
+                human(used),
+                human(wanted)
+            );
+            let help =
+                "write a smaller `keep`, or give it a larger disk: a full disk stops the sink until there is room";
             found.push(Finding::fail(CHECK, subject, message, help));
         }
         Some(_) => {}

@@ -45,12 +45,19 @@ pub fn check(checked: &Checked, around: &Surroundings) -> Vec<Finding> {
     if let Some(room) = room(&there) {
         let there_already = used(dir, "");
         if journal.max.0.saturating_sub(there_already) > room.bytes {
-            let message = format!("`max` is {}, and the disk has {} left beside {}", journal.max, human(room.bytes), human(there_already));
+            let message = format!(
+                "`max` is {}, and the disk has {} left beside {}",
+                journal.max,
+                human(room.bytes),
+                human(there_already)
+            );
             let help = "write a smaller `max`, or give it a larger disk: a journal that cannot be written refuses OTLP";
             found.push(Finding::fail(CHECK, subject.as_str(), message, help));
         }
         let help = match journal.mode {
-            Mode::Durable => "write a directory on a disk of this machine, or a volume: `durable` is no more than that keeps",
+            Mode::Durable => {
+                "write a directory on a disk of this machine, or a volume: `durable` is no more than that keeps"
+            }
             Mode::Buffered => "write a directory on a disk of this machine, or a volume",
         };
         match room.kind {

@@ -48,7 +48,9 @@ fn descriptors(checked: &Checked, around: &Surroundings) -> Finding {
             let message = format!(
                 "{limit} descriptors are allowed; `connections_max` allows {connections} connections, and files and others take {files}"
             );
-            let help = format!("raise it: `ulimit -n {needed}`, or LimitNOFILE={needed} in the systemd unit; or lower `connections_max`");
+            let help = format!(
+                "raise it: `ulimit -n {needed}`, or LimitNOFILE={needed} in the systemd unit; or lower `connections_max`"
+            );
             Finding::warn(CHECK, "descriptors", message, help)
         }
         Some(limit) => Finding::ok(CHECK, "descriptors", format!("{limit} are allowed, at most {needed} are needed")),

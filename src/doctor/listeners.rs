@@ -3,8 +3,8 @@
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-use crate::config::listen::Listen;
 use crate::config::Checked;
+use crate::config::listen::Listen;
 use crate::source::listen::{listening_process, probe};
 
 use super::running::{Holder, holder};
@@ -17,7 +17,8 @@ pub fn check(checked: &Checked, around: &Surroundings) -> Vec<Finding> {
     let config = checked.config();
     let mut addresses: Vec<(String, String)> = Vec::new();
     for (name, source) in &config.sources {
-        addresses.extend(source.places().iter().map(|it| (format!("sources.{name}.{}", it.key), it.address.to_owned())));
+        addresses
+            .extend(source.places().iter().map(|it| (format!("sources.{name}.{}", it.key), it.address.to_owned())));
     }
     if config.admin.listen != "off" {
         addresses.push(("admin.listen".to_owned(), config.admin.listen.clone()));
@@ -45,7 +46,11 @@ fn tcp(subject: &str, address: &str, port: u16, around: &Surroundings) -> Findin
     if let Some((name, process)) = listening_process(port)
         && let Holder::Ours(process) = holder(name, process, around)
     {
-        return Finding::ok(CHECK, subject, format!("held by the logboom that runs with this configuration (process {process})"));
+        return Finding::ok(
+            CHECK,
+            subject,
+            format!("held by the logboom that runs with this configuration (process {process})"),
+        );
     }
     // What to do stands behind the semicolon.
     let text = format!("{error:#}");
@@ -61,7 +66,12 @@ fn unix(subject: &str, path: &Path) -> Finding {
         }
         Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
             let message = "somebody listens there";
-            Finding::warn(CHECK, subject, message, "fine when it is the logboom to be replaced; else choose another path")
+            Finding::warn(
+                CHECK,
+                subject,
+                message,
+                "fine when it is the logboom to be replaced; else choose another path",
+            )
         }
         _ => match place::writable(path.parent().unwrap_or(path)) {
             Ok(_) => Finding::ok(CHECK, subject, "free"),

@@ -66,7 +66,8 @@ fn has_proxy(around: &Surroundings) -> bool {
     let listening = |port: u16| {
         tables.iter().flat_map(|table| table.lines().skip(1)).any(|line| {
             let mut fields = line.split_ascii_whitespace().skip(1);
-            let local = fields.next().and_then(|it| it.rsplit(':').next()).and_then(|it| u16::from_str_radix(it, 16).ok());
+            let local =
+                fields.next().and_then(|it| it.rsplit(':').next()).and_then(|it| u16::from_str_radix(it, 16).ok());
             local == Some(port) && fields.nth(1) == Some("0A")
         })
     };
@@ -109,7 +110,8 @@ fn kubernetes(checked: &Checked) -> Vec<Finding> {
         let help = "write `admin: {listen: 0.0.0.0:9464}` for /livez and /readyz";
         found.push(Finding::warn(CHECK, "probes", "`admin` is off, so no probe can ask how it is", help));
     } else if listen.is_ok_and(|it| it.is_local()) {
-        let message = format!("`admin` listens on {}, where the kubelet's HTTP probes do not arrive", config.admin.listen);
+        let message =
+            format!("`admin` listens on {}, where the kubelet's HTTP probes do not arrive", config.admin.listen);
         let help = "write `admin: {listen: 0.0.0.0:9464}` when the pod has probes of type httpGet: they go to the pod's address";
         found.push(Finding::warn(CHECK, "probes", message, help));
     }

@@ -97,7 +97,11 @@ impl Surroundings {
     /// Those of this process.
     #[must_use]
     pub fn here(config: Option<&Path>) -> Surroundings {
-        Surroundings { root: PathBuf::from("/"), config: config.map(Path::to_owned), environment: |name| std::env::var_os(name) }
+        Surroundings {
+            root: PathBuf::from("/"),
+            config: config.map(Path::to_owned),
+            environment: |name| std::env::var_os(name),
+        }
     }
 
     /// A small file below the root, as text.

@@ -16,7 +16,10 @@ pub fn writable(directory: &Path) -> Result<PathBuf, Trouble> {
     };
     let name = there.display();
     if !there.is_dir() {
-        return Err((format!("{name} is a file, and a directory is needed there"), "remove it, or write another path".to_owned()));
+        return Err((
+            format!("{name} is a file, and a directory is needed there"),
+            "remove it, or write another path".to_owned(),
+        ));
     }
     match rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => Ok(there.to_owned()),
@@ -26,7 +29,8 @@ pub fn writable(directory: &Path) -> Result<PathBuf, Trouble> {
         }
         Err(error) => {
             let user = rustix::process::getuid().as_raw();
-            let help = format!("chown it to the user {user}, or write another path; in a pod `fsGroup` does it for a volume");
+            let help =
+                format!("chown it to the user {user}, or write another path; in a pod `fsGroup` does it for a volume");
             Err((format!("{name} cannot be written by the user {user}: {error}"), help))
         }
     }

@@ -34,7 +34,12 @@ pub async fn check(name: &str, otlp: &OtlpConfig) -> Vec<Finding> {
     let endpoint = otlp.endpoint.to_string();
     let subject = format!("sinks.{name} {endpoint}");
     let Ok(uri) = endpoint.parse::<Uri>() else {
-        return vec![Finding::fail(CHECK, subject, "the endpoint is not a URL", "write it as http://otel-collector:4317")];
+        return vec![Finding::fail(
+            CHECK,
+            subject,
+            "the endpoint is not a URL",
+            "write it as http://otel-collector:4317",
+        )];
     };
     let is_https = uri.scheme_str() == Some("https");
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -58,7 +63,9 @@ pub async fn check(name: &str, otlp: &OtlpConfig) -> Vec<Finding> {
                 let help = "it is there and speaks: check its path, permissions and `headers`; logboom goes on trying";
                 Finding::fail(CHECK, subject, format!("answers, and refuses: {why}"), help)
             }
-            Some(Answered::Silent(why)) => Finding::fail(CHECK, subject, advice(&why, is_https).0, advice(&why, is_https).1),
+            Some(Answered::Silent(why)) => {
+                Finding::fail(CHECK, subject, advice(&why, is_https).0, advice(&why, is_https).1)
+            }
             None => Finding::fail(CHECK, subject, "there is no endpoint", "write one"),
         },
     });
@@ -73,7 +80,9 @@ async fn reach(subject: &str, host: &str, port: u16) -> Result<(), Box<Finding>>
             let help = "check the name, and that DNS can be reached from here; in Kubernetes write service.namespace";
             return fail(format!("{host} cannot be resolved: {error}"), help);
         }
-        Err(_elapsed) => return fail(format!("no name server answered for {host} within {STEP_MAX:?}"), "check DNS from here"),
+        Err(_elapsed) => {
+            return fail(format!("no name server answered for {host} within {STEP_MAX:?}"), "check DNS from here");
+        }
     };
     if addresses.is_empty() {
         return fail(format!("{host} has no address"), "check the name");

@@ -112,7 +112,11 @@ fn grpc(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']')) || host.contains("${");
     // What gRPC takes for a host alone.
     let address = if has_port { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:443") };
-    part.set("endpoint", Value::text(address), if written.contains("://") { "endpoint" } else { "endpoint, tls.insecure" });
+    part.set(
+        "endpoint",
+        Value::text(address),
+        if written.contains("://") { "endpoint" } else { "endpoint, tls.insecure" },
+    );
     if written.starts_with("${") {
         let help = "where the variable has a scheme of its own, write `endpoint:` without the one in front";
         findings.changed(look::place(endpoint), format!("{scheme}:// stands in front of the variable"), help);
@@ -196,8 +200,20 @@ fn upstream(id: &str, entry: &Entry, is_https: bool, mut part: Part, root: &Node
         &format!("exporters.{id}"),
         settings,
         &[
-            "endpoint", "logs_endpoint", "traces_endpoint", "metrics_endpoint", "profiles_endpoint", "compression", "headers",
-            "timeout", "retry_on_failure", "sending_queue", "tls", "auth", "encoding", "balancer_name",
+            "endpoint",
+            "logs_endpoint",
+            "traces_endpoint",
+            "metrics_endpoint",
+            "profiles_endpoint",
+            "compression",
+            "headers",
+            "timeout",
+            "retry_on_failure",
+            "sending_queue",
+            "tls",
+            "auth",
+            "encoding",
+            "balancer_name",
         ],
     );
     Sink { part, kind: Kind::Otlp, journal }
@@ -224,7 +240,9 @@ fn retry(id: &str, settings: &Node, entry: &Entry, part: &mut Part, findings: &m
         findings.changed(look::place(enabled), format!("exporters.{id} tries again all the same"), help);
     } else if read("max_elapsed_time") != Some(Period::seconds(0)) {
         let place = inner("max_elapsed_time").or(retry).map_or_else(|| entry.key_span.clone(), look::place);
-        let message = format!("exporters.{id} tries again without end; the Collector gives up after max_elapsed_time, 5m by default");
+        let message = format!(
+            "exporters.{id} tries again without end; the Collector gives up after max_elapsed_time, 5m by default"
+        );
         findings.changed(place, message, help);
     }
     let least = Period::millis(1);
@@ -293,11 +311,16 @@ fn queue(settings: &Node, root: &Node, part: &mut Part, findings: &mut Findings)
                 part.set("inbox", Value::word(inbox), "sending_queue.queue_size");
                 if inbox.0 != bytes {
                     let message = format!("the queue in memory is {inbox}");
-                    findings.changed(look::place(size), message, "a larger `inbox` wants a larger `memory`; a journal keeps more");
+                    findings.changed(
+                        look::place(size),
+                        message,
+                        "a larger `inbox` wants a larger `memory`; a journal keeps more",
+                    );
                 }
             }
             None => {
-                let message = format!("a queue of {sizer} becomes an inbox, counted in bytes: 16MiB unless `inbox` is written");
+                let message =
+                    format!("a queue of {sizer} becomes an inbox, counted in bytes: 16MiB unless `inbox` is written");
                 findings.changed(look::place(size), message, "with a journal the disk is the queue");
             }
         }

@@ -1,5 +1,7 @@
 //! Extensions and the Collector's own telemetry: health, storage, tokens.
 
+use crate::config::later;
+use crate::config::listen::Listen;
 use crate::config::tree::{Entry, Node};
 
 use super::findings::Findings;
@@ -33,7 +35,8 @@ pub fn bearer(auth: &Node, entry: &Entry, root: &Node, findings: &mut Findings) 
         return None;
     };
     let settings = &extension.value;
-    let mut tokens: Vec<String> = look::word(settings, &["filename"]).iter().map(|it| format!("${{file:{it}}}")).collect();
+    let mut tokens: Vec<String> =
+        look::word(settings, &["filename"]).iter().map(|it| format!("${{file:{it}}}")).collect();
     if tokens.is_empty() {
         let several = look::at(settings, &["tokens"]).map(|it| look::items(&it.value)).unwrap_or_default();
         tokens = several.iter().filter_map(look::text).map(str::to_owned).collect();
@@ -122,7 +125,12 @@ pub fn service(root: &Node, rest: &mut Part, findings: &mut Findings) {
 }
 
 fn admin(address: &str) -> Value {
-    Value::Map(vec![("listen".to_owned(), Value::text(address))])
+    let mut entries = vec![("listen".to_owned(), Value::text(address))];
+    let is_local = address.parse::<Listen>().is_ok_and(|it| it.is_local());
+    if !is_local && later::has(&["sources", "*", "tls"]) {
+        entries.push(("allow_plaintext".to_owned(), Value::word("true")));
+    }
+    Value::Map(entries)
 }
 
 /// `metrics.address`, or the Prometheus reader of newer versions.

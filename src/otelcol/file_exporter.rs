@@ -28,14 +28,26 @@ pub fn read(id: &str, entry: &Entry, findings: &mut Findings) -> Option<Sink> {
     if let Some(compression) = look::at(settings, &["compression"]) {
         part.set("compress", Value::word("zstd"), "compression");
         let help = "the file that is written to stays readable; finished ones end in .zst";
-        findings.changed(look::place(compression), "a file is compressed when it is finished, not while it is written", help);
+        findings.changed(
+            look::place(compression),
+            "a file is compressed when it is finished, not while it is written",
+            help,
+        );
     }
     findings.rest(
         &format!("exporters.{id}"),
         settings,
         &[
-            "path", "format", "rotation", "compression", "group_by", "append", "flush_interval", "create_directory",
-            "directory_permissions", "encoding",
+            "path",
+            "format",
+            "rotation",
+            "compression",
+            "group_by",
+            "append",
+            "flush_interval",
+            "create_directory",
+            "directory_permissions",
+            "encoding",
         ],
     );
     Some(Sink { part, kind: Kind::File, journal: None })
@@ -52,7 +64,13 @@ fn path_of(settings: &Node, path: &Entry) -> String {
         let end = after.find('}').filter(|_| before.ends_with('$') && after.starts_with('{'));
         let length = end.map_or(1, |end| end + 1);
         // A substitution stays as it is.
-        out.push_str(if end.is_some() { &after[..length] } else if after.starts_with('{') { "{{" } else { "}}" });
+        out.push_str(if end.is_some() {
+            &after[..length]
+        } else if after.starts_with('{') {
+            "{{"
+        } else {
+            "}}"
+        });
         rest = &after[length..];
     }
     out.push_str(rest);
@@ -77,7 +95,8 @@ fn group(settings: &Node, part: &mut Part, findings: &mut Findings) {
     }
     if let Some(group) = look::at(settings, &["group_by"]) {
         let help = "a value cannot leave the directory: letters that do not belong into a file name are replaced";
-        let message = "the attribute is looked up in the record, then in its resource; without it records go to `_unknown`";
+        let message =
+            "the attribute is looked up in the record, then in its resource; without it records go to `_unknown`";
         findings.changed(group.key_span.clone(), message, help);
     }
 }
@@ -86,7 +105,8 @@ fn encoding(id: &str, settings: &Node, path: &Entry, part: &mut Part, findings: 
     part.set("encoding", Value::word("otlp-json"), "format: json");
     if let Some(format) = look::at(settings, &["format"]).filter(|it| look::text(&it.value) == Some("proto")) {
         part.set("encoding", Value::word("otlp-json"), "format: proto");
-        let help = "whoever reads the file must read OTLP as JSON, one request a line; `encoding: json` is one record a line";
+        let help =
+            "whoever reads the file must read OTLP as JSON, one request a line; `encoding: json` is one record a line";
         findings.changed(look::place(format), format!("exporters.{id}: protobuf in a file becomes JSON"), help);
     }
     if let Some(encoding) = look::at(settings, &["encoding"]) {

@@ -40,7 +40,8 @@ pub fn read(id: &str, entry: &Entry, findings: &mut Findings) -> Effect {
     if effect.when.len() > before.0 {
         let help = "a pattern asked of a value that is no text has no answer, and then the record is not taken: `error_mode` has no \
                     counterpart; the others are as they were";
-        let message = format!("processors.{id} drops what matches, `when` takes what holds: its conditions are turned around");
+        let message =
+            format!("processors.{id} drops what matches, `when` takes what holds: its conditions are turned around");
         match effect.when.iter().any(|it| it.contains(".matches(")) {
             true => findings.changed(entry.key_span.clone(), message, help),
             false => findings.kept(entry.key_span.clone(), message),

@@ -135,7 +135,9 @@ fn hint(entry: &Entry) -> &'static str {
         "max_concurrent_streams" | "read_buffer_size" | "write_buffer_size" | "max_idle_conns" => {
             "logboom sizes it by itself; docs/configuration.md has the limits that can be set"
         }
-        "operators" => "lines are read by `format`: auto knows the mesh's own, docs/semantics.md has the names it gives",
+        "operators" => {
+            "lines are read by `format`: auto knows the mesh's own, docs/semantics.md has the names it gives"
+        }
         "attributes" | "resource" | "add_attributes" => {
             "logboom adds nothing to records but what it reads: add it at the sender or upstream"
         }

@@ -110,7 +110,11 @@ pub fn negation(cel: &str) -> String {
 /// One side of a comparison.
 enum Side {
     /// A field in CEL; for a map of attributes its name and the key.
-    Field { cel: String, of: Option<(&'static str, String)>, is_severity: bool },
+    Field {
+        cel: String,
+        of: Option<(&'static str, String)>,
+        is_severity: bool,
+    },
     Literal(String),
     Nil,
 }
@@ -353,12 +357,18 @@ mod tests {
         check(r#"severity_text == """#, r#"!(severity != "")"#);
         check(r#"attributes["http.route"] == "/health""#, r#"attributes["http.route"] == "/health""#);
         check(r#"log.attributes["k"] != "v""#, r#"!(attributes["k"] == "v")"#);
-        check(r#"resource.attributes["service.name"] == "a" or body == "x""#, r#"resource["service.name"] == "a" || body == "x""#);
+        check(
+            r#"resource.attributes["service.name"] == "a" or body == "x""#,
+            r#"resource["service.name"] == "a" || body == "x""#,
+        );
         check(r#"IsMatch(body, ".*password.*")"#, r#"body.matches(".*password.*")"#);
         check(r#"IsMatch(attributes["p"], "^/v\\d+/")"#, r#"attributes["p"].matches("^/v\\d+/")"#);
         check(r#"attributes["k"] == nil"#, r#"!("k" in attributes)"#);
         check(r#"nil != attributes["k"]"#, r#""k" in attributes"#);
-        check(r#"not (attributes["a"] == 1 and attributes["b"] > 2.5)"#, r#"!((attributes["a"] == 1 && attributes["b"] > 2.5))"#);
+        check(
+            r#"not (attributes["a"] == 1 and attributes["b"] > 2.5)"#,
+            r#"!((attributes["a"] == 1 && attributes["b"] > 2.5))"#,
+        );
         check(
             r#"attributes["a"] == 1 and (body == "x" or body == "y")"#,
             r#"attributes["a"] == 1 && (body == "x" || body == "y")"#,

@@ -56,7 +56,11 @@ struct Reading<'a> {
 pub fn read(root: &Node, findings: &mut Findings) -> Plan {
     let Some(pipelines) = look::at(root, &["service", "pipelines"]) else {
         let span = root.entry("service").and_then(|it| it.key_span.clone());
-        findings.failed(span, "there are no pipelines, so nothing would run", "write `service: {pipelines: {logs: …}}`");
+        findings.failed(
+            span,
+            "there are no pipelines, so nothing would run",
+            "write `service: {pipelines: {logs: …}}`",
+        );
         return Plan::default();
     };
     let (logs, others): (Vec<&Entry>, Vec<&Entry>) =
@@ -270,25 +274,36 @@ impl Reading<'_> {
         let all: BTreeSet<String> = self.plan.sources.iter().map(|it| it.name.clone()).collect();
         let part = &mut self.plan.sinks[index];
         let mut from: BTreeSet<String> = match part.get("from") {
-            Some(Value::List(items)) => {
-                items.iter().filter_map(|it| if let Value::Text(name) = it { Some(name.clone()) } else { None }).collect()
-            }
+            Some(Value::List(items)) => items
+                .iter()
+                .filter_map(|it| if let Value::Text(name) = it { Some(name.clone()) } else { None })
+                .collect(),
             _ => all.clone(),
         };
         from.extend(feed.sources.iter().cloned());
         let when = match part.get("when") {
-            Some(Value::Text(when)) if !feed.when.is_empty() => Some(format!("({when}) || ({})", feed.when.join(" && "))),
+            Some(Value::Text(when)) if !feed.when.is_empty() => {
+                Some(format!("({when}) || ({})", feed.when.join(" && ")))
+            }
             _ => None,
         };
         part.items.retain(|item| !["from", "when", "sample"].contains(&item.key));
         if from.len() < all.len() {
-            part.set("from", Value::List(from.into_iter().map(Value::Text).collect()), "the receivers of its pipelines");
+            part.set(
+                "from",
+                Value::List(from.into_iter().map(Value::Text).collect()),
+                "the receivers of its pipelines",
+            );
         }
         if let Some(when) = when.filter(|it| it.len() <= WHEN_BYTES_MAX) {
             part.set("when", Value::text(when), "what the filters of either pipeline do not drop");
         }
         let help = "there is one sink of type stdout; what a pipeline leaves out for it the other may let through";
-        self.findings.changed(span, format!("{id} writes to the standard output that another exporter or pipeline writes to"), help);
+        self.findings.changed(
+            span,
+            format!("{id} writes to the standard output that another exporter or pipeline writes to"),
+            help,
+        );
     }
 
     /// Two sinks cannot write one file.

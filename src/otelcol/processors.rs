@@ -30,7 +30,8 @@ pub fn read(id: &str, entry: &Entry, findings: &mut Findings) -> Effect {
     let span = entry.key_span.clone();
     match look::kind(id) {
         "batch" => {
-            let what = format!("processors.{id} needs no counterpart: sinks write all that waits at once, by themselves");
+            let what =
+                format!("processors.{id} needs no counterpart: sinks write all that waits at once, by themselves");
             findings.kept(span, what);
             Effect::default()
         }
@@ -46,7 +47,8 @@ pub fn read(id: &str, entry: &Entry, findings: &mut Findings) -> Effect {
             Effect::default()
         }
         "redaction" => {
-            let help = "`redact` takes out query parameters and headers by name, and masks addresses: docs/configuration.md";
+            let help =
+                "`redact` takes out query parameters and headers by name, and masks addresses: docs/configuration.md";
             findings.dropped(span, format!("the processor {id} has no counterpart"), help);
             Effect::default()
         }
@@ -72,7 +74,8 @@ fn limiter(id: &str, entry: &Entry, findings: &mut Findings) -> Effect {
         }
         None => {
             let message = format!("processors.{id}: a share of the machine's memory is not asked for");
-            let help = "`memory: 64MiB` is what may be in flight; `logboom check` prints the bound for the whole process";
+            let help =
+                "`memory: 64MiB` is what may be in flight; `logboom check` prints the bound for the whole process";
             findings.changed(place, message, help);
         }
     }
@@ -107,11 +110,16 @@ fn sampler(id: &str, entry: &Entry, findings: &mut Findings) -> Effect {
 
 /// The header that an attribute holds.
 fn header(key: &str) -> Option<String> {
-    HEADER_KEYS.iter().find_map(|prefix| key.strip_prefix(prefix)).filter(|it| !it.is_empty()).map(str::to_ascii_lowercase)
+    HEADER_KEYS
+        .iter()
+        .find_map(|prefix| key.strip_prefix(prefix))
+        .filter(|it| !it.is_empty())
+        .map(str::to_ascii_lowercase)
 }
 
 fn redacted(name: &str, place: &Entry, effect: &mut Effect, findings: &mut Findings) {
-    let message = format!("the header {name} is not removed, its value becomes REDACTED: in every record, for every sink");
+    let message =
+        format!("the header {name} is not removed, its value becomes REDACTED: in every record, for every sink");
     findings.changed(look::place(place), message, "`redact.headers`; it is also taken out of the body");
     effect.headers.insert(name.to_owned());
 }

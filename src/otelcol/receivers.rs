@@ -90,8 +90,15 @@ fn otlp(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
             &what,
             &one.value,
             &[
-                "endpoint", "transport", "tls", "auth", GRPC_MIB, "max_request_body_size", "traces_url_path",
-                "metrics_url_path", "profiles_url_path",
+                "endpoint",
+                "transport",
+                "tls",
+                "auth",
+                GRPC_MIB,
+                "max_request_body_size",
+                "traces_url_path",
+                "metrics_url_path",
+                "profiles_url_path",
             ],
         );
     }
@@ -176,9 +183,15 @@ fn open(what: &str, listen: &str, one: &Entry, part: &mut Part, findings: &mut F
         part.set("allow_plaintext", Value::word("true"), "there is no tls");
     }
     let verb = if listen.contains("${") { "may be" } else { "is" };
-    let place = look::at(&one.value, &["endpoint"]).or_else(|| look::at(&one.value, &["listen_address"])).unwrap_or(one);
-    let help = "write 127.0.0.1 where senders run on this host or in this pod; else give it TLS, or let the mesh encrypt";
-    findings.changed(look::place(place), format!("{what} {verb} reached from other machines in plaintext, and logboom says so at start"), help);
+    let place =
+        look::at(&one.value, &["endpoint"]).or_else(|| look::at(&one.value, &["listen_address"])).unwrap_or(one);
+    let help =
+        "write 127.0.0.1 where senders run on this host or in this pod; else give it TLS, or let the mesh encrypt";
+    findings.changed(
+        look::place(place),
+        format!("{what} {verb} reached from other machines in plaintext, and logboom says so at start"),
+        help,
+    );
 }
 
 fn server_tls(what: &str, tls: &Node, findings: &mut Findings) -> Vec<(String, Value)> {

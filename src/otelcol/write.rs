@@ -70,7 +70,11 @@ impl Part {
     fn write(&self, indent: &str, out: &mut String) {
         for item in &self.items {
             out.push_str(&format!("{indent}{}: {}", item.key, item.value.flow()));
-            out.push_str(&if item.from.is_empty() || item.from == item.key { String::new() } else { format!("  # {}", one_line(&item.from)) });
+            out.push_str(&if item.from.is_empty() || item.from == item.key {
+                String::new()
+            } else {
+                format!("  # {}", one_line(&item.from))
+            });
             out.push('\n');
         }
     }

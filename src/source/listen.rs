@@ -202,7 +202,9 @@ fn refusal(address: SocketAddr, error: &io::Error) -> anyhow::Error {
             "cannot listen on {address}: ports below 1024 need privileges; choose a higher one or grant CAP_NET_BIND_SERVICE"
         ),
         io::ErrorKind::AddrNotAvailable => {
-            anyhow::anyhow!("cannot listen on {address}: this machine has no such address; 127.0.0.1 or 0.0.0.0 always exist")
+            anyhow::anyhow!(
+                "cannot listen on {address}: this machine has no such address; 127.0.0.1 or 0.0.0.0 always exist"
+            )
         }
         _ => anyhow::anyhow!("cannot listen on {address}: {error}"),
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::OtlpConfig;
 use super::client::{Answer, export};
 use super::upstream::{Upstream, chain};
 use super::verdict::Verdict;
-use super::OtlpConfig;
 use crate::grpc::Segments;
 
 /// What an endpoint says to a request without records.
