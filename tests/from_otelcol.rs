@@ -70,11 +70,12 @@ fn converted(name: &str, exit: i32) -> String {
 }
 
 /// An upstream: another logboom that writes what it gets into a file.
-fn upstream() -> Server {
-    Server::start(
-        "sources: {otlp: {type: otlp, grpc: '127.0.0.1:0', format: raw}}\n\
-         sinks: {got: {type: file, path: '{dir}/got', encoding: otlp-json}}",
-    )
+/// `listener` is the key of the protocol.
+fn upstream(listener: &str) -> Server {
+    Server::start(&format!(
+        "sources: {{otlp: {{type: otlp, {listener}: '127.0.0.1:0', format: raw}}}}\n\
+         sinks: {{got: {{type: file, path: '{{dir}}/got', encoding: otlp-json}}}}",
+    ))
 }
 
 /// A configuration that was made, at work: listeners on free ports, files in a directory of its own, and a
@@ -95,6 +96,10 @@ impl Run {
             journal["dir"] = json!("{dir}/journal");
         }
         for source in top["sources"].as_object_mut().unwrap().values_mut() {
+            // Who sends here is on this machine, and has no token.
+            for key in ["tls", "auth", "allow_plaintext"] {
+                source.as_object_mut().unwrap().remove(key);
+            }
             for key in ["grpc", "http", "listen"] {
                 if source.get(key).is_some() {
                     source[key] = json!("127.0.0.1:0");
@@ -104,7 +109,8 @@ impl Run {
         let mut upstreams = Vec::new();
         for (name, sink) in top["sinks"].as_object_mut().unwrap() {
             if sink.get("endpoint").is_some() {
-                let server = upstream();
+                let server =
+                    upstream(if sink.get("protocol").is_some_and(|it| it == "http") { "http" } else { "grpc" });
                 sink["endpoint"] = json!(format!("http://{}", server.address("otlp")));
                 sink.as_object_mut().unwrap().remove("tls");
                 upstreams.push((name.clone(), server));
@@ -325,6 +331,10 @@ fn any_text() {
         }
         match Config::from_text("made.yaml", &yaml) {
             Ok(_) => made += 1,
+            // Files of a certificate that are not there.
+            Err(_) if yaml.contains("/etc/certs") => {}
+            // Two receivers on one address: the Collector cannot start with that either.
+            Err(errors) if errors.to_string().contains(" is taken by ") => {}
             Err(errors) => panic!("{errors}\n--- of\n{}\n--- came\n{yaml}", mixed.join("\n")),
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, complain, read_files, write_made};
+use crate::config::Config;
 use crate::otelcol::convert;
 
 #[derive(Args, Debug)]
@@ -37,8 +38,14 @@ pub fn from_otelcol(args: &FromOtelcolArgs) -> Exit {
         complain("error: nothing is left to write");
         return Exit::Usage;
     };
+    // A value that the Collector takes and logboom does not, and nothing above has seen.
+    let is_known = converted.variables.iter().all(|name| std::env::var_os(name).is_some());
+    let refused = Config::from_text("what was made", &yaml).err().filter(|_| is_known);
+    if let Some(errors) = &refused {
+        complain(&errors.render(colour));
+    }
     match write_made(&yaml, args.output.as_deref()) {
-        Exit::Clean if converted.failed => Exit::Usage,
+        Exit::Clean if converted.failed || refused.is_some() => Exit::Usage,
         written => written,
     }
 }

@@ -1,5 +1,7 @@
 //! Exporters become sinks.
 
+use http::Uri;
+
 use crate::config::later;
 use crate::config::tree::{Entry, Node};
 use crate::config::units::{ByteSize, Period};
@@ -7,6 +9,7 @@ use crate::config::units::{ByteSize, Period};
 use super::extensions;
 use super::findings::Findings;
 use super::look;
+use super::substitute;
 use super::write::{Part, Value};
 
 /// What an exporter is.
@@ -135,6 +138,7 @@ fn http(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
     let mut part = Part::default();
     part.set("type", Value::word("otlp"), "");
     let settings = &entry.value;
+    let place = ["logs_endpoint", "endpoint"].iter().find_map(|key| look::at(settings, &[key])).unwrap_or(entry);
     let (written, from) = match (look::word(settings, &["logs_endpoint"]), look::word(settings, &["endpoint"])) {
         (Some(whole), _) => (whole.to_owned(), "logs_endpoint"),
         (None, Some(base)) => (format!("{}/v1/logs", base.trim_end_matches('/')), "endpoint, and the path of logs"),
@@ -145,7 +149,9 @@ fn http(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
         }
     };
     let is_https = !written.starts_with("http://");
-    part.set("endpoint", Value::text(with_port(&written)), from);
+    let endpoint = with_port(&written);
+    reachable(&endpoint, true, place, findings)?;
+    part.set("endpoint", Value::text(endpoint), from);
     part.set("protocol", Value::word("http"), "otlphttp");
     part.set("compression", compression(settings, findings), "compression; gzip is the Collector's default");
     if look::word(settings, &["encoding"]) == Some("json") {
@@ -154,6 +160,25 @@ fn http(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
         findings.changed(place, "requests are protobuf, not JSON", help);
     }
     Some(upstream(id, entry, is_https, part, root, findings))
+}
+
+/// Told, and `None`, when nothing can be dialled there. What variables hold nobody knows yet.
+fn reachable(url: &str, has_path: bool, entry: &Entry, findings: &mut Findings) -> Option<()> {
+    let uri: Option<Uri> = substitute::filled(url).parse().ok();
+    let is_right = uri.is_some_and(|uri| {
+        let port = uri.port_u16().is_some_and(|port| port > 0);
+        let host = uri.host().is_some_and(|host| !host.is_empty());
+        let user = uri.authority().is_some_and(|it| it.as_str().contains('@'));
+        port && host
+            && !user
+            && matches!(uri.scheme_str(), Some("http" | "https"))
+            && (has_path || uri.path().len() < 2)
+    });
+    if !is_right {
+        let help = "a host and a port are needed; a user and a password belong into `headers`";
+        findings.dropped(look::place(entry), "this is no address of an upstream", help);
+    }
+    is_right.then_some(())
 }
 
 /// A URL has the port of its scheme where it says none; a sink wants it written.
@@ -295,8 +320,42 @@ fn headers(settings: &Node, root: &Node, findings: &mut Findings) -> Option<Valu
         headers.retain(|(name, _)| *name != bearer.header);
         headers.push((bearer.header, Value::text(value)));
     }
+    headers.retain(|(name, value)| {
+        let is_sent = is_sent(name, value);
+        if let Some(written) = look::at(settings, &["headers"]).filter(|_| !is_sent) {
+            let help = "HTTP, gRPC and logboom set some headers themselves, and others hold printable ASCII";
+            findings.dropped(written.key_span.clone(), format!("the header {name} cannot be set"), help);
+        }
+        is_sent
+    });
+    headers.sort_by(|a, b| a.0.cmp(&b.0));
     headers.dedup_by(|a, b| a.0 == b.0);
+    headers.truncate(HEADERS_MAX);
     (!headers.is_empty()).then_some(Value::Map(headers))
+}
+
+/// Most headers of a sink.
+const HEADERS_MAX: usize = 64;
+
+/// True for a header that a sink may be given.
+fn is_sent(name: &str, value: &Value) -> bool {
+    const OWN: &[&str] = &[
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    ];
+    let printable = matches!(value, Value::Text(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let own = OWN.contains(&name) || name.starts_with("grpc-") || name.ends_with("-bin");
+    printable && letters && !name.is_empty() && !own
 }
 
 /// The queue in front of the upstream: an inbox, and with a storage the journal.

@@ -91,7 +91,9 @@ pub fn service(root: &Node, rest: &mut Part, findings: &mut Findings) {
             "health_check" | "healthcheckv2" => {
                 let address = settings.and_then(|it| look::word(it, &["endpoint"])).unwrap_or("127.0.0.1:13133");
                 let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
-                if metrics.is_none() {
+                if let Some(error) = look::mistake(&address) {
+                    findings.dropped(span.clone(), error, "write host:port");
+                } else if metrics.is_none() {
                     rest.set("admin", admin(&address), format!("extensions.{id}.endpoint"));
                 }
                 let port = metrics.as_ref().map_or(address.as_str(), |(address, _)| address).rsplit(':').next();
@@ -152,6 +154,7 @@ fn metrics_address(root: &Node, findings: &mut Findings) -> Option<(String, Stri
             Some((format!("{host}:{port}"), format!("{what}.readers"), prometheus))
         }),
     };
+    let found = found.filter(|(address, _, _)| look::mistake(address).is_none());
     let Some((address, from, entry)) = found else {
         if look::word(&metrics.value, &["level"]) != Some("none") {
             let help = "logboom's own metrics are at /metrics of `admin`, to be scraped";

@@ -2,10 +2,12 @@
 
 use crate::config::tree::{Entry, Node};
 use crate::config::units::ByteSize;
+use crate::template::Template;
 
 use super::exporters::{Kind, Sink};
 use super::findings::Findings;
 use super::look;
+use super::substitute;
 use super::write::{Part, Value};
 
 /// What the Collector takes where `rotation` does not say it.
@@ -21,7 +23,19 @@ pub fn read(id: &str, entry: &Entry, findings: &mut Findings) -> Option<Sink> {
         findings.dropped(entry.key_span.clone(), format!("exporters.{id} has no path"), "write `path: logs.json`");
         return None;
     };
-    part.set("path", Value::text(path_of(settings, path)), "path");
+    let mut written = path_of(settings, path);
+    for ending in [".zst", ".zstd", ".gz"] {
+        if let Some(shorter) = written.strip_suffix(ending) {
+            let help = "finished files get the ending of their compression, the one that is written to is plain";
+            findings.changed(look::place(path), format!("the path is written without {ending}"), help);
+            written = shorter.to_owned();
+        }
+    }
+    if let Err(why) = Template::parse(&substitute::filled(&written)) {
+        findings.dropped(look::place(path), why, "write a path such as logs/access.log or logs/{service.name}.log");
+        return None;
+    }
+    part.set("path", Value::text(written), "path");
     group(settings, &mut part, findings);
     encoding(id, settings, path, &mut part, findings);
     rotation(id, entry, &mut part, findings);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::substitute;
 use crate::config::de::is_nothing;
+use crate::config::listen::Listen;
 use crate::config::tree::{Entry, Kind, Node, Span};
 use crate::config::units::{ByteSize, Period};
 
@@ -53,6 +55,12 @@ pub fn place(entry: &Entry) -> Span {
         Kind::Scalar(scalar) if !scalar.text.is_empty() && entry.value.span.is_some() => entry.value.span.clone(),
         _ => entry.key_span.clone(),
     }
+}
+
+/// What is wrong with an address to listen on. A variable alone may hold host and port.
+pub fn mistake(address: &str) -> Option<String> {
+    let filled = substitute::filled(address);
+    filled.parse::<Listen>().err().filter(|_| filled != "1")
 }
 
 /// `type/name`: the type.

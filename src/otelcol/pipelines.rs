@@ -230,7 +230,7 @@ impl Reading<'_> {
         let mut console: Option<usize> = None;
         for (id, feeds) in std::mem::take(&mut self.wanted) {
             let Some(Some(sink)) = self.exporters.get(&id).cloned() else { continue };
-            for (nth, feed) in together(feeds).into_iter().enumerate() {
+            for feed in together(feeds) {
                 if sink.kind == Kind::Stdout
                     && let Some(index) = console
                 {
@@ -239,8 +239,8 @@ impl Reading<'_> {
                 }
                 let mut part = sink.part.clone();
                 part.name = free_name(&id, &self.plan.sinks);
-                if nth > 0 && sink.kind == Kind::File {
-                    self.own_path(&id, nth, &mut part);
+                if sink.kind == Kind::File {
+                    self.own_path(&id, &mut part);
                 }
                 self.select(&id, &feed, &mut part);
                 console = console.or((sink.kind == Kind::Stdout).then_some(self.plan.sinks.len()));
@@ -307,11 +307,18 @@ impl Reading<'_> {
     }
 
     /// Two sinks cannot write one file.
-    fn own_path(&mut self, id: &str, nth: usize, part: &mut Part) {
+    fn own_path(&mut self, id: &str, part: &mut Part) {
         let Some(Value::Text(path)) = part.get("path").cloned() else { return };
         let at = path.rfind('/').map_or(0, |it| it + 1);
         let dot = path[at..].rfind('.').filter(|dot| *dot > 0).map_or(path.len(), |dot| at + dot);
-        let own = format!("{}-{}{}", &path[..dot], nth + 1, &path[dot..]);
+        let plain = |path: &str| path.trim_start_matches("./").to_owned();
+        let is_taken = |path: &str| {
+            let taken = self.plan.sinks.iter().filter_map(|sink| sink.get("path"));
+            taken.into_iter().any(|it| matches!(it, Value::Text(other) if plain(other) == plain(path)))
+        };
+        let mut names =
+            (1..).map(|n| if n == 1 { path.clone() } else { format!("{}-{n}{}", &path[..dot], &path[dot..]) });
+        let Some(own) = names.find(|it| !is_taken(it)).filter(|it| *it != path) else { return };
         let span = self.root.entry("exporters").and_then(|it| it.value.entry(id)).and_then(|it| it.key_span.clone());
         let help = "each pipeline selects for itself, and two sinks cannot write one file";
         self.findings.changed(span, format!("{id} of another pipeline writes to {own}"), help);

@@ -155,9 +155,7 @@ fn address(written: &str, port: u16, entry: &Entry, findings: &mut Findings) -> 
         host if !host.contains(':') && !host.contains('$') && port > 0 => format!("{host}:{port}"),
         other => other.to_owned(),
     };
-    if !listen.contains("${")
-        && let Err(error) = listen.parse::<Listen>()
-    {
+    if let Some(error) = look::mistake(&listen) {
         findings.dropped(look::place(entry), error, "write host:port");
         return None;
     }
@@ -168,12 +166,17 @@ fn address(written: &str, port: u16, entry: &Entry, findings: &mut Findings) -> 
 fn open(what: &str, listen: &str, one: &Entry, part: &mut Part, findings: &mut Findings) {
     let tls = look::at(&one.value, &["tls"]);
     if let Some(tls) = tls {
-        if later::has(&["sources", "*", "tls"]) {
+        let files = ["cert_file", "key_file"].iter().all(|key| look::word(&tls.value, &[key]).is_some());
+        if files && later::has(&["sources", "*", "tls"]) {
             part.set("tls", Value::Map(server_tls(what, &tls.value, findings)), "tls");
             return;
         }
+        let message = match files {
+            true => format!("{what}: this version of logboom has no TLS on listeners"),
+            false => format!("{what}: there is no TLS without cert_file and key_file"),
+        };
         let help = "bind it to loopback, or let the mesh encrypt: the listener is plaintext now";
-        findings.dropped(look::place(tls), format!("{what}: this version of logboom has no TLS on listeners"), help);
+        findings.dropped(look::place(tls), message, help);
     }
     let is_local = listen.parse::<Listen>().is_ok_and(|it| it.is_local());
     if is_local {

@@ -68,6 +68,28 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(is_name_letter)
 }
 
+/// A text with a digit in the place of each substitution: what it looks like when it is filled.
+pub fn filled(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        match after.find('}').filter(|_| !before.ends_with('$')) {
+            Some(end) => {
+                out.push('1');
+                rest = &after[end + 1..];
+            }
+            None => {
+                out.push_str("${");
+                rest = &after[2..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// The variables that must be set for a text of logboom: those without a default, in order, each once.
 pub fn needed(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -108,6 +130,12 @@ mod tests {
         check("${yaml:a}", "$${yaml:a}", Some("${yaml:a}"));
         check("${env:A:-${env:B}}", "$${env:A:-${env:B}}", Some("${env:A:-${env:B}"));
         check("é$é", "é$é", None);
+    }
+
+    #[test]
+    fn stand_ins() {
+        assert_eq!(filled("${env:A}:${env:B:-x}"), "1:1");
+        assert_eq!(filled("a $${b} ${c"), "a $${b} ${c");
     }
 
     #[test]
