@@ -158,6 +158,21 @@ fn disks_that_are_too_small() {
     check(dir.path(), &yaml, "journal", "fail", &["`max` is 1000000GiB"]);
 }
 
+/// Guarantee: what fits alone and not together is seen.
+#[test]
+fn a_disk_that_is_shared() {
+    let dir = TempDir::new().unwrap();
+    let sizes = rustix::fs::statvfs(dir.path()).unwrap();
+    let share = sizes.f_bavail * sizes.f_frsize / 10 * 6;
+    let place = dir.path().display();
+    let sink = |name: &str, bytes: u64| {
+        format!("{name}: {{type: file, path: '{place}/{name}.log', keep: {{bytes: {bytes}}}, rotate: {{size: 1MiB}}}}")
+    };
+    let yaml = |bytes: u64| format!("{LINES}sinks: {{{}, {}}}\n", sink("one", bytes), sink("two", bytes));
+    check(dir.path(), &yaml(share), "disk", "fail", &["sinks.one, sinks.two", "on one disk"]);
+    check(dir.path(), &yaml(share / 100), "disk", "ok", &["sinks.one, sinks.two"]);
+}
+
 #[test]
 fn upstreams() {
     let dir = TempDir::new().unwrap();

@@ -43,7 +43,7 @@ fn one(name: &str, file: &FileConfig) -> Vec<Finding> {
 }
 
 /// The directory that is the same for all files of a path, and how their names begin there.
-fn fixed(path: &str) -> (PathBuf, String) {
+pub(super) fn fixed(path: &str) -> (PathBuf, String) {
     let before = path.split('{').next().unwrap_or_default();
     let (directory, beginning) = before.rsplit_once('/').unwrap_or(("", before));
     let directory = if before.starts_with('/') && directory.is_empty() { "/" } else { directory };
@@ -72,7 +72,7 @@ fn existing(subject: &str, path: &Path) -> Option<Finding> {
 }
 
 /// The most that the files of a path may take; `None` where nothing limits them.
-fn wanted(file: &FileConfig) -> Option<u64> {
+pub(super) fn wanted(file: &FileConfig) -> Option<u64> {
     let size = file.rotate.size.map(|it| it.0);
     let by_count = file.keep.files.zip(size).map(|(files, size)| u64::from(files).saturating_mul(size));
     let kept = file.keep.bytes.map(|it| it.0).into_iter().chain(by_count).min()?;

@@ -13,6 +13,7 @@ use crate::config::Checked;
 
 mod certificate;
 mod clock;
+mod disks;
 mod files;
 mod journal;
 mod limits;
@@ -110,16 +111,20 @@ impl Surroundings {
     }
 }
 
+/// A check that may block.
+type Check = fn(&Checked, &Surroundings) -> Vec<Finding>;
+
 /// Runs all checks: within [`CHECK_MAX`], whatever hangs. In the order of the table: the kinds, then as the configuration
 /// has them.
 pub async fn examine(checked: &Checked, around: &Surroundings) -> Vec<Finding> {
     let mut tasks = JoinSet::new();
     let mut started: Vec<(&'static str, tokio::task::AbortHandle)> = Vec::new();
-    let blocking: &[(&'static str, fn(&Checked, &Surroundings) -> Vec<Finding>)] = &[
+    let blocking: &[(&'static str, Check)] = &[
         ("config", warnings),
         ("listen", listeners::check),
         ("file", files::check),
         ("journal", journal::check),
+        ("disk", disks::check),
         ("limits", limits::check),
         ("mesh", mesh::check),
         ("clock", clock::check),

@@ -103,7 +103,7 @@ pub fn size(text: &str) -> Option<ByteSize> {
         _ => return None,
     };
     let bytes = digits.parse::<f64>().ok()? * factor;
-    (1.0..1e15).contains(&bytes).then(|| ByteSize(bytes as u64))
+    (1.0..1e15).contains(&bytes).then_some(ByteSize(bytes as u64))
 }
 
 #[cfg(test)]
