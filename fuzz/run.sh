@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 seconds=${1:-10}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(framing otlp als json_line format config)
+[ ${#targets[@]} -gt 0 ] || targets=(framing otlp otlp_json als json_line format config)
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-../target}/fuzz
@@ -40,6 +40,7 @@ fixtures=../tests/fixtures
 seed framing "$fixtures"/lines/*
 seed json_line "$fixtures"/lines/*
 seed otlp "$fixtures"/otlp/*.binpb
+seed otlp_json seeds/otlp.json
 seed config ../config/*.yaml
 
 for target in "${targets[@]}"; do

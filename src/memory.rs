@@ -7,6 +7,7 @@ use crate::intake;
 use crate::journal::catch_up::CHUNK_BYTES;
 use crate::sink::SinkKind;
 use crate::source::SourceConfig;
+use crate::source::body::UNSIZED_BYTES_MAX;
 use crate::source::flow::UNREAD_BYTES;
 use crate::source::inflate::INFLATE_BYTES_MAX;
 use crate::source::lines::READ_MAX;
@@ -62,7 +63,7 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
     ];
     sum.push(("reading formats".to_owned(), threads * format::SCRATCH_BYTES_MAX as u64));
     if let Some(message_max) = message_max(config) {
-        sum.push(("inflating".to_owned(), INFLATE_BYTES_MAX as u64));
+        sum.push(("inflating".to_owned(), (INFLATE_BYTES_MAX + UNSIZED_BYTES_MAX) as u64));
         sum.push(("repairing".to_owned(), threads * message_max));
     }
     if config.journal.is_some() {

@@ -78,6 +78,20 @@ impl Visitor for AllEncodings {
     }
 }
 
+/// Writes every record it sees in one encoding.
+pub struct Write(pub Encoder);
+
+impl Visitor for Write {
+    fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
+        self.0.envelope(envelope);
+    }
+
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
+        self.0.record(record);
+        ControlFlow::Continue(())
+    }
+}
+
 fn is_json(text: &str) {
     let parsed = serde_json::from_str::<&serde_json::value::RawValue>(text);
     assert!(parsed.is_ok(), "{parsed:?} in {text}");

@@ -9,6 +9,7 @@ pub mod format;
 pub mod json;
 pub mod line;
 pub mod otlp;
+pub mod otlp_json;
 pub mod reader;
 pub mod reason;
 pub mod wire;

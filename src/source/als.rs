@@ -15,9 +15,11 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tonic::Code;
 
+use super::body::{MessageSettings, arrives_by, next_data};
+use super::grpc_call;
 use super::inflate::{Inflate, expected_bytes};
 use super::logs_service::{LogsService, Refusal, overloaded};
-use super::message::{HEADER_BYTES, MessageSettings, arrives_by, header, next_data, too_short};
+use super::message::{HEADER_BYTES, header, too_short};
 use super::stop::Stop;
 use crate::budget::Reservation;
 use crate::decode::als;
@@ -55,7 +57,7 @@ impl LogsService {
         stop: &Stop,
     ) -> Result<(), Refusal> {
         let Ok(_permit) = self.streams.try_acquire() else { return Err(overloaded("too many streams are open")) };
-        let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
+        let inflate = grpc_call::encoding(request.headers().get("grpc-encoding"))?;
         let mut messages = Messages { body: request.into_body(), rest: BytesMut::new() };
         let mut stream = als::Stream::default();
         let mut until = None;
@@ -84,7 +86,7 @@ impl LogsService {
         peer: Option<SocketAddr>,
     ) -> Result<(), Refusal> {
         let stage = self.live().load().await;
-        let settings = MessageSettings { message_max: stage.message_max, work_bytes: stage.intake.work_bytes() };
+        let settings = stage.message_settings(1);
         let (compressed, length) = header(&messages.rest, settings.message_max)?;
         let inflated = if compressed { expected_bytes(length, settings.message_max) } else { 0 };
         // The parts beside the message: at most so much, and of a small message a part is small.

@@ -5,13 +5,12 @@ use std::io::{self, Read};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
-use http::HeaderValue;
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use tokio::sync::Semaphore;
-use tonic::{Code, Status};
+use tonic::Code;
 
+use super::body::MessageSettings;
 use super::logs_service::{Refusal, overloaded};
-use super::message::MessageSettings;
 use crate::budget::{Reservation, Shares};
 use crate::telemetry::RejectReason;
 
@@ -34,27 +33,12 @@ pub enum Inflate {
     Gzip,
     /// Zstandard.
     Zstd,
+    /// zlib, which HTTP calls deflate (RFC 9110, section 8.4.1.2), or deflate alone, which some clients
+    /// send under that name.
+    Deflate,
 }
 
 impl Inflate {
-    /// What the `grpc-encoding` header asks for; `None` for no compression.
-    pub fn from_header(header: Option<&HeaderValue>) -> Result<Option<Inflate>, Refusal> {
-        match header.map(HeaderValue::as_bytes) {
-            None | Some(b"identity") => Ok(None),
-            Some(b"gzip") => Ok(Some(Inflate::Gzip)),
-            Some(b"zstd") => Ok(Some(Inflate::Zstd)),
-            Some(other) => {
-                let other = String::from_utf8_lossy(&other[..other.len().min(32)]).escape_debug().to_string();
-                let mut status =
-                    Status::unimplemented(format!("grpc-encoding {other} is not among identity, gzip, zstd"));
-                status
-                    .metadata_mut()
-                    .insert("grpc-accept-encoding", tonic::metadata::MetadataValue::from_static("identity,gzip,zstd"));
-                Err(Refusal { status, reason: RejectReason::Malformed, records: 1 })
-            }
-        }
-    }
-
     /// Inflates a message. `held` has room for it, for [`expected_bytes`] and for the work. A message
     /// that turns out larger is first measured, without keeping it: one over the limit is refused
     /// having cost time and no memory, another exchanges `held` for what it needs, waiting until
@@ -67,7 +51,7 @@ impl Inflate {
         held: &mut Reservation,
         hold_until: Instant,
     ) -> Result<Bytes, Refusal> {
-        let MessageSettings { message_max, work_bytes } = settings;
+        let message_max = settings.message_max;
         let _turn = tokio::time::timeout_at(hold_until.into(), TURNS.acquire())
             .await
             .map_err(|_| overloaded("other messages are being inflated"))?;
@@ -81,7 +65,7 @@ impl Inflate {
         };
         // Given back first: who holds a part and waits for more can wait for itself.
         *held = Reservation::default();
-        let reserve = shares.for_request(length).reserve(bytes.len() + length + work_bytes);
+        let reserve = shares.for_request(length).reserve(settings.needed(bytes.len(), Some(length)));
         *held = tokio::time::timeout_at(hold_until.into(), reserve)
             .await
             .map_err(|_| overloaded("the memory for requests is in use"))?;
@@ -94,6 +78,8 @@ impl Inflate {
     fn decoder(self, bytes: &Bytes) -> Result<Box<dyn Read + Send + '_>, Refusal> {
         Ok(match self {
             Inflate::Gzip => Box::new(MultiGzDecoder::new(&bytes[..])),
+            Inflate::Deflate if is_zlib(bytes) => Box::new(ZlibDecoder::new(&bytes[..])),
+            Inflate::Deflate => Box::new(DeflateDecoder::new(&bytes[..])),
             Inflate::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(&bytes[..]).and_then(|mut decoder| {
                     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
@@ -103,6 +89,12 @@ impl Inflate {
             }
         })
     }
+}
+
+/// True for the two bytes that zlib begins with (RFC 1950, section 2.2). As the beginning of deflate
+/// alone they would be a block that no encoder writes.
+fn is_zlib(bytes: &[u8]) -> bool {
+    matches!(bytes, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
 /// What a compressed message of so many bytes usually becomes, and no more than it may: access logs

@@ -1,10 +1,5 @@
-//! The gRPC method `LogsService/Export`, and how its requests are answered.
-//!
-//! The framing is done here and not by tonic's codec, for three reasons: memory is reserved
-//! while a message arrives and not after it has; a message over the limit is answered
-//! RESOURCE_EXHAUSTED, which clients must not retry (OTLP specification, "Failures"), where
-//! tonic says OUT_OF_RANGE, which they do; and inflating stops at the limit and at the budget.
-//! A message that came in one HTTP/2 frame is never copied.
+//! What becomes of a request, whichever protocol it came by: the protocols frame and answer, see
+//! `grpc_call` and `http_call`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,35 +7,35 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::als::{STREAM_ACCESS_LOGS, STREAMS_MAX, is_access_logs};
-use super::inflate::Inflate;
+use super::als::STREAMS_MAX;
+use super::body::MessageSettings;
 use super::lines::unix_nano_now;
 use super::live::{Live, Stage};
-use super::message::{Message, MessageSettings, receive};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
 use super::stop::Stop;
+use super::{grpc_call, http_call};
 use crate::batch::Origin;
 use crate::budget::{Reservation, Shares};
 use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
 use crate::intake::{Intake, Receipt};
 use crate::telemetry::{GrpcCode, Quiet, RejectReason, RepairReason, SourceStats};
 
-/// The method, as HTTP/2 spells it.
+/// The gRPC method, as HTTP/2 spells it.
 pub const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// Requests handled at a time, all connections together. Each waiting one costs a few KiB.
 const REQUESTS_MAX: usize = 4096;
 /// What a client is told to wait when there is no room.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Answers `Export`.
+/// Takes the requests of a source.
 #[derive(Debug)]
 pub struct LogsService {
     stats: Arc<SourceStats>,
@@ -57,11 +52,11 @@ pub struct LogsService {
 /// What a reload replaces: each request looks it up when it begins.
 #[derive(Debug)]
 pub struct OtlpStage {
-    pub(super) intake: Intake,
+    intake: Intake,
     pub(super) shares: Shares,
-    pub(super) message_max: usize,
+    message_max: usize,
     limits: Limits,
-    hold_max: Duration,
+    pub(super) hold_max: Duration,
 }
 
 impl OtlpStage {
@@ -75,6 +70,11 @@ impl OtlpStage {
             limits: Limits { records_max: settings.records_max, ..Limits::default() },
             hold_max: settings.hold_max.0,
         }
+    }
+
+    /// How messages are received of which so many copies are in memory at a time.
+    pub(super) fn message_settings(&self, copies: usize) -> MessageSettings {
+        MessageSettings { message_max: self.message_max, work_bytes: self.intake.work_bytes(), copies }
     }
 }
 
@@ -127,25 +127,27 @@ impl LogsService {
     /// Answers one request. A stream ends when `stop` says so, a request when it is answered. Cancel-safe: what
     /// has been received goes on to the sinks.
     pub async fn call(&self, request: Request<Incoming>, peer: Option<SocketAddr>, stop: &Stop) -> Response<Reply> {
-        if let Some(wrong) = wrong_request(&request) {
-            return wrong;
+        match grpc_call::is_grpc(&request) {
+            true => grpc_call::answer(self, request, peer, stop).await,
+            false => http_call::answer(self, request, peer).await,
         }
-        let answer = if is_access_logs(request.uri().path()) {
-            self.access_logs(request, peer, stop).await.map(|()| Rejected::default())
-        } else {
-            self.export(request, peer).await
-        };
-        match answer {
-            Ok(rejected) => {
-                self.stats().count_request(GrpcCode::Ok);
-                Reply::message(&rejected)
-            }
-            Err(refusal) => {
-                let status = self.refused(refusal, peer);
-                self.stats().count_request(GrpcCode::from_number(status.code() as i32));
-                status.into_http()
-            }
-        }
+    }
+
+    /// A place among the requests that are handled, if there is one.
+    pub(super) fn admit(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.free.try_acquire().map_err(|_| overloaded("too many requests are waiting"))
+    }
+
+    /// Counts what became of a request.
+    pub(super) fn settle(
+        &self,
+        outcome: Result<Rejected, Refusal>,
+        peer: Option<SocketAddr>,
+    ) -> Result<Rejected, Status> {
+        let outcome = outcome.map_err(|refusal| self.refused(refusal, peer));
+        let code = outcome.as_ref().map_or_else(|it| GrpcCode::from_number(it.code() as i32), |_| GrpcCode::Ok);
+        self.stats().count_request(code);
+        outcome
     }
 
     /// Counts and logs what was not taken.
@@ -154,26 +156,6 @@ impl LogsService {
         self.stats().count_rejected(reason, records);
         self.log(&status, peer);
         status
-    }
-
-    async fn export(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Result<Rejected, Refusal> {
-        let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded("too many requests are waiting")) };
-        let inflate = Inflate::from_header(request.headers().get("grpc-encoding"))?;
-        let stage = self.live.load().await;
-        let patience = Patience::new(&request, stage.hold_max);
-        let settings = MessageSettings { message_max: stage.message_max, work_bytes: stage.intake.work_bytes() };
-        let message = receive(request.into_body(), settings, &stage.shares, self.stats(), patience.until());
-        let Message { bytes, compressed, mut held, waited } = message.await?;
-        let hold_until = patience.less(waited).until();
-        let payload = match (compressed, inflate) {
-            (false, _) => bytes,
-            (true, Some(inflate)) => inflate.run(&bytes, settings, &stage.shares, &mut held, hold_until).await?,
-            (true, None) => {
-                let why = "the message says it is compressed and grpc-encoding does not say how";
-                return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
-            }
-        };
-        self.taken(payload, peer, stage, held, Some(hold_until)).await
     }
 
     /// Hands a payload on to the sinks, whatever protocol brought it. `held` has room for it and for the work on it;
@@ -304,56 +286,26 @@ pub fn overloaded(why: &str) -> Refusal {
 
 /// How long a client may be held.
 #[derive(Clone, Copy, Debug)]
-struct Patience {
+pub(super) struct Patience {
     hold_max: Duration,
     client_until: Option<Instant>,
 }
 
 impl Patience {
-    fn new(request: &Request<Incoming>, hold_max: Duration) -> Patience {
-        let timeout = request.headers().get("grpc-timeout").and_then(|it| grpc_timeout(it.to_str().ok()?));
+    /// For a client that waits for `timeout`, if it says so.
+    pub(super) fn new(timeout: Option<Duration>, hold_max: Duration) -> Patience {
         // A little before the client gives up, so that it hears the answer.
         Patience { hold_max, client_until: timeout.map(|timeout| Instant::now() + timeout.mul_f32(0.9)) }
     }
 
     /// What is left after a wait.
-    fn less(self, waited: Duration) -> Patience {
+    pub(super) fn less(self, waited: Duration) -> Patience {
         Patience { hold_max: self.hold_max.saturating_sub(waited), ..self }
     }
 
     /// Until when a wait that begins now may last.
-    fn until(self) -> Instant {
+    pub(super) fn until(self) -> Instant {
         let until = Instant::now() + self.hold_max;
         self.client_until.map_or(until, |client_until| client_until.min(until))
     }
-}
-
-/// The answer to what is not an `Export` call.
-fn wrong_request(request: &Request<Incoming>) -> Option<Response<Reply>> {
-    let header = |name| request.headers().get(name).map_or(&[][..], http::HeaderValue::as_bytes);
-    if request.method() != Method::POST || !header("content-type").starts_with(b"application/grpc") {
-        let mut response = Response::new(Reply::default());
-        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Some(response);
-    }
-    let path = request.uri().path();
-    if path != EXPORT && !is_access_logs(path) {
-        return Some(Status::unimplemented(format!("logboom takes logs: {EXPORT}, {STREAM_ACCESS_LOGS}")).into_http());
-    }
-    None
-}
-
-/// The client's timeout (gRPC over HTTP/2, "Timeout"): up to eight digits and a unit.
-fn grpc_timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
-    Some(match unit {
-        "H" => Duration::from_secs(number * 3600),
-        "M" => Duration::from_secs(number * 60),
-        "S" => Duration::from_secs(number),
-        "m" => Duration::from_millis(number),
-        "u" => Duration::from_micros(number),
-        "n" => Duration::from_nanos(number),
-        _ => return None,
-    })
 }

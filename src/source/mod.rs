@@ -8,8 +8,11 @@ use crate::telemetry::SourceKind;
 
 pub mod accept;
 mod als;
+pub mod body;
 pub mod flow;
 pub mod framing;
+mod grpc_call;
+pub mod http_call;
 pub mod inflate;
 pub mod lines;
 pub mod listen;

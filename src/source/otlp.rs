@@ -1,11 +1,17 @@
-//! Source `otlp`: OTLP logs over gRPC.
+//! Source `otlp`: OTLP logs over gRPC and over HTTP.
+//!
+//! Each listener takes both, and HTTP/1.1 as well as HTTP/2: how a connection begins and what a request
+//! says decide, so that a client that has the wrong port is served all the same.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http2;
+use bytes::Bytes;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,8 +31,14 @@ use crate::telemetry::{OpenConnection, Quiet, SourceStats};
 
 /// How every HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// A connection that has not sent its preface by then is closed.
-const PREFACE_MAX: Duration = Duration::from_secs(10);
+/// A connection that has not said by then what it speaks is closed.
+const START_MAX: Duration = Duration::from_secs(10);
+/// An HTTP/1.1 connection on which no whole head of a request has come for so long is closed. It is
+/// more than clients pause that send every minute: a connection that is closed while they send
+/// costs them a retry.
+const HEAD_MAX: Duration = Duration::from_secs(120);
+/// What HTTP/1.1 reads at a time, and the largest head of a request.
+const HTTP1_BUFFER: usize = 64 << 10;
 /// Requests of one connection at a time. Envoy has had 134 in flight from one worker; what it
 /// cannot send at once it sends a little later.
 const STREAMS_MAX: u32 = 256;
@@ -39,7 +51,7 @@ pub struct OtlpSource {
     acceptor: Acceptor,
     service: Arc<LogsService>,
     wide: Wide,
-    not_http2: Quiet,
+    not_http: Quiet,
 }
 
 impl OtlpSource {
@@ -48,7 +60,7 @@ impl OtlpSource {
     pub fn new(listeners: Listeners, connections_max: u32, stats: Arc<SourceStats>, stage: OtlpStage) -> OtlpSource {
         let acceptor = Acceptor::new(listeners, connections_max, Arc::clone(&stats));
         let service = Arc::new(LogsService::new(stats, stage));
-        OtlpSource { acceptor, service, wide: Wide::default(), not_http2: Quiet::default() }
+        OtlpSource { acceptor, service, wide: Wide::default(), not_http: Quiet::default() }
     }
 
     /// Where connections come from.
@@ -89,14 +101,19 @@ impl OtlpSource {
     }
 
     async fn serve(self: Arc<Self>, mut stream: Stream, peer: Option<SocketAddr>, _open: OpenConnection, stop: Stop) {
-        let mut preface = [0; PREFACE.len()];
+        let mut buffer = [0; PREFACE.len()];
         let arrived = tokio::select! {
-            arrived = tokio::time::timeout(PREFACE_MAX, stream.read_exact(&mut preface)) => arrived,
+            arrived = tokio::time::timeout(START_MAX, start(&mut stream, &mut buffer)) => arrived,
             () = stop.told() => return,
         };
-        if !matches!(arrived, Ok(Ok(_))) || preface != *PREFACE {
-            self.refuse(peer, &preface, arrived.is_err());
-            return;
+        let start = match &arrived {
+            Ok(Ok(length)) => &buffer[..*length],
+            // A peer that hangs up at once is no error: so do checks of health.
+            Ok(Err(_)) => return,
+            Err(_late) => return self.refuse(peer, "it did not say what it speaks"),
+        };
+        if !start.first().is_none_or(u8::is_ascii_uppercase) {
+            return self.refuse(peer, hint(start));
         }
         let service = Arc::clone(&self.service);
         let told = stop.clone();
@@ -104,44 +121,82 @@ impl OtlpSource {
             let (service, stop) = (Arc::clone(&service), told.clone());
             async move { Ok::<_, Infallible>(service.call(request, peer, &stop).await) }
         });
-        let stream = Prefixed::new(PREFACE, stream);
-        let allowed = self.wide.allow(self.acceptor.connections_max());
-        let Flow { window, frame } = allowed.flow;
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(window)
-            .initial_connection_window_size(window)
-            .max_frame_size(frame)
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(16 << 10)
-            .keep_alive_interval(KEEP_ALIVE.0)
-            .keep_alive_timeout(KEEP_ALIVE.1)
-            .serve_connection(TokioIo::new(stream), serve);
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = stop.told() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        let io = TokioIo::new(Prefixed::new(Bytes::copy_from_slice(start), stream));
+        let ended = if start == PREFACE {
+            let allowed = self.wide.allow(self.acceptor.connections_max());
+            let Flow { window, frame } = allowed.flow;
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .initial_stream_window_size(window)
+                .initial_connection_window_size(window)
+                .max_frame_size(frame)
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(16 << 10)
+                .keep_alive_interval(KEEP_ALIVE.0)
+                .keep_alive_timeout(KEEP_ALIVE.1)
+                .serve_connection(io, serve);
+            until_stopped(connection, &stop, |it| it.graceful_shutdown()).await
+        } else {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_MAX)
+                .max_buf_size(HTTP1_BUFFER)
+                .serve_connection(io, serve);
+            until_stopped(connection, &stop, |it| it.graceful_shutdown()).await
         };
-        if let Err(error) = ended {
+        match ended {
+            Ok(()) => {}
+            Err(error) if error.is_parse() => self.refuse(peer, NOT_HTTP),
             // A peer that hangs up is no error; a broken one ends its own connection only.
-            tracing::debug!(source = %self.service.stats().name(), ?peer, %error, "connection ended");
+            Err(error) => {
+                tracing::debug!(source = %self.service.stats().name(), ?peer, %error, "connection ended");
+            }
         }
     }
 
-    fn refuse(&self, peer: Option<SocketAddr>, start: &[u8], late: bool) {
+    fn refuse(&self, peer: Option<SocketAddr>, hint: &str) {
         self.service.stats().count_accept_error();
-        let hint = if late {
-            "nothing was sent"
-        } else if start.starts_with(b"POST ") || start.starts_with(b"GET ") {
-            "it speaks HTTP/1: this port takes OTLP over gRPC"
-        } else {
-            "it does not speak HTTP/2: access-log lines go to a lines source"
-        };
-        if let Some(suppressed) = self.not_http2.allow() {
+        if let Some(suppressed) = self.not_http.allow() {
             tracing::warn!(source = %self.service.stats().name(), ?peer, hint, suppressed, "connection closed");
+        }
+    }
+}
+
+const NOT_HTTP: &str = "it does not speak HTTP: access-log lines go to a lines source";
+
+/// What a connection speaks that begins so.
+fn hint(start: &[u8]) -> &'static str {
+    match start {
+        // A record of a TLS handshake (RFC 8446, section 5.1).
+        [0x16, 0x03, ..] | [0x16] => {
+            "it begins with TLS, and this listener takes plaintext: write http:// in the client"
+        }
+        _ => NOT_HTTP,
+    }
+}
+
+/// Reads until it shows whether this is HTTP/2, and returns how much that was: the whole preface, or
+/// less of something else. Nothing at all is a peer that has hung up.
+async fn start(stream: &mut Stream, buffer: &mut [u8; PREFACE.len()]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() && buffer[..length] == PREFACE[..length] {
+        match stream.read(&mut buffer[length..]).await? {
+            0 if length == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok(length)
+}
+
+/// Serves a connection to its end. Once `stop` is told, what is in flight is finished.
+async fn until_stopped<C: Future>(connection: C, stop: &Stop, leave_off: impl FnOnce(Pin<&mut C>)) -> C::Output {
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.told() => {
+            leave_off(connection.as_mut());
+            connection.await
         }
     }
 }

@@ -4,18 +4,19 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Yields `prefix` first, then what the stream yields.
 #[derive(Debug)]
 pub struct Prefixed<S> {
-    prefix: &'static [u8],
+    prefix: Bytes,
     stream: S,
 }
 
 impl<S> Prefixed<S> {
     /// A stream that begins with `prefix`.
-    pub fn new(prefix: &'static [u8], stream: S) -> Prefixed<S> {
+    pub fn new(prefix: Bytes, stream: S) -> Prefixed<S> {
         Prefixed { prefix, stream }
     }
 }
@@ -29,9 +30,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
         if self.prefix.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, buffer);
         }
-        let (now, later) = self.prefix.split_at(self.prefix.len().min(buffer.remaining()));
-        buffer.put_slice(now);
-        self.prefix = later;
+        let length = self.prefix.len().min(buffer.remaining());
+        buffer.put_slice(&self.prefix.split_to(length));
         Poll::Ready(Ok(()))
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a gRPC answer: at most one message, then the status as a trailer.
+//! The body of an answer. Over gRPC it is at most one message, then the status as a trailer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 
 use super::logs_service::Rejected;
 use crate::decode::wire;
 
-/// The body of an answer. Empty for errors, whose status stands in the headers ("trailers-only",
-/// which clients understand best).
+/// The body of an answer. Over gRPC it is empty for errors, whose status stands in the headers
+/// ("trailers-only", which clients understand best).
 #[derive(Debug, Default)]
 pub struct Reply {
     message: Option<Bytes>,
@@ -20,7 +20,12 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// OK with an `ExportLogsServiceResponse`; partial success is set only when records were
+    /// These bytes, of which the length is told.
+    pub(super) fn whole(bytes: Bytes) -> Reply {
+        Reply { message: Some(bytes), trailers: None }
+    }
+
+    /// OK over gRPC with an `ExportLogsServiceResponse`; partial success is set only when records were
     /// refused for good (OTLP specification, "Partial Success").
     #[must_use]
     pub fn message(rejected: &Rejected) -> Response<Reply> {
@@ -44,7 +49,7 @@ impl Reply {
 }
 
 /// `ExportLogsServiceResponse { partial_success: { rejected_log_records, error_message } }`.
-fn partial_success(records: u64, why: &str) -> Vec<u8> {
+pub(super) fn partial_success(records: u64, why: &str) -> Vec<u8> {
     let mut partial = Vec::new();
     wire::put_tag_varint(&mut partial, 1);
     wire::put_varint(&mut partial, records);
@@ -71,5 +76,12 @@ impl Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         self.message.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.message, &self.trailers) {
+            (Some(whole), None) => SizeHint::with_exact(whole.len() as u64),
+            _ => SizeHint::default(),
+        }
     }
 }

@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub mod grpc;
+pub mod http;
 pub mod otlp;
 
 /// After so long a test has failed. No test passes by it.

@@ -45,11 +45,11 @@ pub(crate) mod resource {
 }
 
 /// Field numbers of `EntityRef`.
-mod entity_ref {
-    pub(super) const SCHEMA_URL: u32 = 1;
-    pub(super) const TYPE: u32 = 2;
-    pub(super) const ID_KEYS: u32 = 3;
-    pub(super) const DESCRIPTION_KEYS: u32 = 4;
+pub(crate) mod entity_ref {
+    pub(crate) const SCHEMA_URL: u32 = 1;
+    pub(crate) const TYPE: u32 = 2;
+    pub(crate) const ID_KEYS: u32 = 3;
+    pub(crate) const DESCRIPTION_KEYS: u32 = 4;
 }
 
 /// Field numbers of `InstrumentationScope`.
@@ -65,7 +65,7 @@ pub(crate) mod key_value {
     pub(crate) const KEY: u32 = 1;
     pub(crate) const VALUE: u32 = 2;
     /// An index into a table that only profiles have.
-    pub(super) const KEY_STRINDEX: u32 = 3;
+    pub(crate) const KEY_STRINDEX: u32 = 3;
 }
 
 /// Field numbers of `AnyValue`, all members of one oneof.
@@ -78,7 +78,7 @@ pub(crate) mod any_value {
     pub(crate) const KVLIST: u32 = 6;
     pub(crate) const BYTES: u32 = 7;
     /// An index into a table that only profiles have.
-    pub(super) const STRING_STRINDEX: u32 = 8;
+    pub(crate) const STRING_STRINDEX: u32 = 8;
 }
 
 /// Field number of the children of `ArrayValue` and of `KeyValueList`.
@@ -86,7 +86,7 @@ pub(crate) const LIST_VALUES: u32 = 1;
 
 /// The messages of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub(crate) enum Message {
     Request,
     ResourceLogs,
     ScopeLogs,

@@ -5,7 +5,10 @@ use opentelemetry_proto::tonic::common::v1::{
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
+use prost::Message as _;
+
 use super::*;
+use crate::decode::otlp_json::to_protobuf;
 
 #[test]
 fn one_request_a_batch() {
@@ -104,7 +107,7 @@ fn resource_logs(sample: &Sample, records: usize) -> ResourceLogs {
 
 proptest! {
     /// Scenario: any batch. Guarantee: an independent OTLP/JSON decoder reads the protobuf
-    /// message that says the same.
+    /// message that says the same, and so does ours.
     #[test]
     fn an_independent_decoder_reads_the_same_message(
         groups in proptest::collection::vec((any_sample(), 1usize..3), 1..3)
@@ -113,6 +116,10 @@ proptest! {
         prop_assert_eq!(out.iter().position(|byte| *byte == b'\n'), Some(out.len() - 1));
         let read: ExportLogsServiceRequest = serde_json::from_slice(&out).unwrap();
         let resource_logs = groups.iter().map(|(sample, records)| resource_logs(sample, *records)).collect();
-        prop_assert_eq!(read, ExportLogsServiceRequest { resource_logs });
+        let expected = ExportLogsServiceRequest { resource_logs };
+        prop_assert_eq!(&read, &expected);
+        let bytes = to_protobuf(&out).unwrap();
+        prop_assert!(bytes.len() <= out.len());
+        prop_assert_eq!(ExportLogsServiceRequest::decode(&bytes[..]).unwrap(), expected);
     }
 }
