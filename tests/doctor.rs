@@ -189,6 +189,11 @@ fn upstreams() {
     check(dir.path(), &sink("http://name.invalid:4317"), "upstream", "fail", &["name.invalid"]);
     // TLS is not spoken there.
     check(dir.path(), &sink(&format!("https://{}", mock.address)), "upstream", "fail", &["plaintext write http://"]);
+    let http = Server::start("sources: {otlp: {type: otlp, http: '127.0.0.1:0'}}\nsinks: {one: {type: 'null'}}");
+    let sink = |endpoint: &str| with_sink(&format!("{{type: otlp, protocol: http, endpoint: '{endpoint}'}}"));
+    check(dir.path(), &sink(&format!("http://{}", http.address("otlp"))), "upstream", "ok", &["takes requests"]);
+    let elsewhere = format!("http://{}/elsewhere", http.address("otlp"));
+    check(dir.path(), &sink(&elsewhere), "upstream", "fail", &["answers, and refuses"]);
     // Of several each is asked.
     let both = with_sink(&format!("{{type: otlp, endpoint: ['{}', 'http://{}']}}", mock.uri(), dead.address));
     check(dir.path(), &both, "upstream", "ok", &["takes requests"]);
@@ -216,6 +221,24 @@ fn upstream_with_tls(dir: &Path, name: &str, days: i64) -> (Mock, String) {
     let certificate = own.signed_by(&key, &issuer).unwrap();
     let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate.pem(), key.serialize_pem()));
     (Mock::at("127.0.0.1:0", Some(tls), |_, _| Reply::Ok), ca.display().to_string())
+}
+
+/// Guarantee: an upstream whose clock says something else is told.
+#[test]
+fn clocks_that_differ() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]);
+            let answer = "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let dir = TempDir::new().unwrap();
+    let yaml = with_sink(&format!("{{type: otlp, protocol: http, endpoint: 'http://{address}/v1/logs'}}"));
+    check(dir.path(), &yaml, "upstream", "warn", &["ahead of that of the upstream"]);
 }
 
 #[test]

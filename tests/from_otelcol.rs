@@ -229,6 +229,7 @@ fn guide_of_a_mesh() {
     let run = Run::start(&converted("mesh-guide", 0));
     run.send();
     assert_eq!(run.sent("otlp-logs", 4), ALL);
+    assert_eq!(run.sent("otlphttp-loki", 4), ALL);
     run.end();
 }
 

@@ -13,6 +13,7 @@ use crate::config::Checked;
 
 mod certificate;
 mod clock;
+mod date;
 mod disks;
 mod files;
 mod journal;

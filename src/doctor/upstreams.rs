@@ -8,10 +8,10 @@ use tokio::time::timeout;
 use crate::config::Checked;
 use crate::sink::SinkKind;
 use crate::sink::otlp::probe::{Answered, probe};
-use crate::sink::otlp::{Endpoints, OtlpConfig};
+use crate::sink::otlp::{Endpoints, OtlpConfig, Protocol};
 
-use super::certificate;
 use super::{Finding, STEP_MAX};
+use super::{certificate, date};
 
 const CHECK: &str = "upstream";
 /// A certificate that ends within that time should be renewed.
@@ -51,6 +51,9 @@ pub async fn check(name: &str, otlp: &OtlpConfig) -> Vec<Finding> {
     if is_https {
         let server_name = otlp.tls.as_ref().and_then(|tls| tls.server_name.clone()).unwrap_or_else(|| host.clone());
         found.extend(expiry(&subject, certificate::end(&host, port, &server_name, STEP_MAX).await));
+    }
+    if !is_https && otlp.protocol == Protocol::Http {
+        found.extend(clock(&subject, date::ahead(&uri, STEP_MAX).await));
     }
     found.push(match probe(otlp, STEP_MAX).await {
         Err(error) => {
@@ -116,9 +119,26 @@ fn advice(why: &str, is_https: bool) -> (String, &'static str) {
     } else if is_https {
         "does it speak TLS on this port? for plaintext write http://"
     } else {
-        "does it speak OTLP over gRPC on this port (most often 4317)? for TLS write https://"
+        "does it speak OTLP on this port (gRPC most often 4317, HTTP 4318)? for TLS write https://"
     };
     (message, help)
+}
+
+/// Beyond that the clocks of two machines are not the same any more.
+const APART_MAX_SECONDS: u64 = 5;
+
+fn clock(subject: &str, ahead: Option<i64>) -> Option<Finding> {
+    let ahead = ahead?;
+    (ahead.unsigned_abs() > APART_MAX_SECONDS).then(|| {
+        let word = if ahead > 0 { "ahead of" } else { "behind" };
+        let message = format!("the clock here is {}s {word} that of the upstream", ahead.unsigned_abs());
+        Finding::warn(
+            CHECK,
+            subject,
+            message,
+            "set the clock of either (NTP, chrony): records carry the time of this one",
+        )
+    })
 }
 
 fn expiry(subject: &str, end: Option<i64>) -> Option<Finding> {

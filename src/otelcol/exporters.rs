@@ -2,7 +2,6 @@
 
 use http::Uri;
 
-use crate::config::later;
 use crate::config::tree::{Entry, Node};
 use crate::config::units::{ByteSize, Period};
 
@@ -129,12 +128,6 @@ fn grpc(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
 }
 
 fn http(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option<Sink> {
-    if !later::has(&["sinks", "*", "protocol"]) {
-        let help = "use the OTLP/gRPC endpoint of the upstream where it has one, most often port 4317";
-        let message = format!("exporters.{id}: this version of logboom sends OTLP over gRPC only");
-        findings.dropped(entry.key_span.clone(), message, help);
-        return None;
-    }
     let mut part = Part::default();
     part.set("type", Value::word("otlp"), "");
     let settings = &entry.value;

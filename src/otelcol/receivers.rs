@@ -58,11 +58,6 @@ fn otlp(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
     for (protocol, key, port) in [("grpc", "grpc", 4317), ("http", "http", 4318)] {
         let Some(one) = protocols.and_then(|it| it.entry(protocol)) else { continue };
         let what = format!("receivers.{id}.protocols.{protocol}");
-        if protocol == "http" && !later::has(&["sources", "*", "http"]) {
-            let help = "let senders use gRPC: OTEL_EXPORTER_OTLP_PROTOCOL=grpc";
-            findings.dropped(one.key_span.clone(), "this version of logboom takes OTLP over gRPC only", help);
-            continue;
-        }
         let written = look::word(&one.value, &["endpoint"]);
         if written.is_some_and(|it| it.starts_with("unix:") || it.starts_with('/'))
             || look::word(&one.value, &["transport"]).is_some_and(|it| it.starts_with("unix"))

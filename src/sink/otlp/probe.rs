@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::OtlpConfig;
 use super::client::{Answer, export};
-use super::upstream::{Upstream, chain};
+use super::upstream::Upstream;
 use super::verdict::Verdict;
 use crate::grpc::Segments;
 
@@ -20,7 +20,7 @@ pub enum Answered {
 }
 
 /// Asks each endpoint in turn, as the sink would: with its TLS, its headers and its compression. At most `patience`
-/// for the connection and as much for the answer, each.
+/// for the connection and the answer, each.
 ///
 /// # Errors
 /// When a file of `tls` cannot be read, or a setting is wrong; the text says which.
@@ -29,17 +29,12 @@ pub async fn probe(config: &OtlpConfig, patience: Duration) -> anyhow::Result<Ve
     upstream.timeout = upstream.timeout.min(patience);
     let mut answers = Vec::new();
     for endpoint in upstream.endpoints.clone() {
-        let connected = tokio::time::timeout(patience, endpoint.connect()).await;
-        let answer = match connected {
-            Err(_elapsed) => Answered::Silent(format!("no connection within {patience:?}")),
-            Ok(Err(error)) => Answered::Silent(chain(&error)),
-            Ok(Ok(channel)) => match export(&upstream, channel, Segments::default()).await {
-                Answer::Accepted { .. } => Answered::Takes,
-                Answer::Failed(failure) if matches!(failure.verdict, Verdict::Again { elsewhere: true, .. }) => {
-                    Answered::Silent(failure.text)
-                }
-                Answer::Failed(failure) => Answered::Refuses(format!("{}: {}", failure.reason.as_str(), failure.text)),
-            },
+        let answer = match export(&upstream, endpoint.connect_lazy(), Segments::default()).await {
+            Answer::Accepted { .. } => Answered::Takes,
+            Answer::Failed(failure) if matches!(failure.verdict, Verdict::Again { elsewhere: true, .. }) => {
+                Answered::Silent(failure.text)
+            }
+            Answer::Failed(failure) => Answered::Refuses(format!("{}: {}", failure.reason.as_str(), failure.text)),
         };
         answers.push(answer);
     }
