@@ -27,6 +27,7 @@
 //! | which of them a sink takes | [`select`] |
 //! | where they wait | [`batch`], [`inbox`], [`gap`] |
 //! | where they go | [`sink`]: `file`, `stdout`, `otlp`, `null` |
+//! | who is let in | [`tls`], [`auth`], [`source::door`] |
 //! | how much memory it takes | [`budget`], [`memory`] |
 //! | how the next process takes over | [`handover`], [`server`] |
 //! | what can be seen of it | [`telemetry`], [`admin`] |
@@ -61,6 +62,7 @@
 //!   delivered, failed, abandoned, shed or in flight. At any moment, or it is a bug.
 
 pub mod admin;
+pub mod auth;
 pub mod batch;
 pub mod block;
 pub mod budget;
@@ -91,3 +93,4 @@ pub mod sink;
 pub mod source;
 pub mod telemetry;
 pub mod template;
+pub mod tls;

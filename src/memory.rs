@@ -1,5 +1,6 @@
 //! The memory bound: a sum of numbers that can be read aloud, printed at start.
 
+use crate::admin;
 use crate::budget::Shares;
 use crate::config::Config;
 use crate::decode::format;
@@ -11,6 +12,8 @@ use crate::source::body::UNSIZED_BYTES_MAX;
 use crate::source::flow::UNREAD_BYTES;
 use crate::source::inflate::INFLATE_BYTES_MAX;
 use crate::source::lines::READ_MAX;
+use crate::tls;
+use crate::tls::handshake::HANDSHAKES_MAX;
 
 /// What the program itself takes: code, runtime, tables, metrics (measured, rounded up).
 const BASE_BYTES: u64 = 24 << 20;
@@ -74,7 +77,15 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
             SourceConfig::Lines(lines) => (lines.connections_max, CONNECTION_BYTES),
             SourceConfig::Otlp(otlp) => (otlp.connections_max, CONNECTION_BYTES + u64::from(UNREAD_BYTES)),
         };
-        sum.push((format!("connections of {name}"), u64::from(connections) * each));
+        let tls = if source.tls().is_some() { tls::CONNECTION_BYTES } else { 0 };
+        sum.push((format!("connections of {name}"), u64::from(connections) * (each + tls)));
+    }
+    let admin = config.admin.tls.is_some() && config.admin.listen != "off";
+    if admin {
+        sum.push(("connections of admin".to_owned(), admin::CONNECTIONS_MAX as u64 * tls::CONNECTION_BYTES));
+    }
+    if admin || config.sources.values().any(|source| source.tls().is_some()) {
+        sum.push(("handshakes".to_owned(), HANDSHAKES_MAX as u64 * tls::HANDSHAKE_BYTES));
     }
     for (name, sink) in &config.sinks {
         let bytes = match sink.kind {

@@ -14,8 +14,8 @@ use logboom::config::units::WaitMax;
 use logboom::inbox::{Inbox, InboxSettings, Outcome};
 use logboom::journal::JournalStats;
 use logboom::telemetry::{
-    GrpcCode, Health, Inflow, Inflows, LineResult, RejectReason, RepairReason, SinkMetric, SinkSample, SinkView,
-    SourceKind, SourceStats, Telemetry, TelemetrySettings,
+    DeniedReason, GrpcCode, HandshakeFailure, Health, Inflow, Inflows, LineResult, RejectReason, RepairReason,
+    SinkMetric, SinkSample, SinkView, SourceKind, SourceStats, Telemetry, TelemetrySettings,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -94,7 +94,7 @@ fn world_with(journal: Option<Arc<JournalStats>>) -> World {
 async fn serve(telemetry: &Arc<Telemetry>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), CancellationToken::new()));
+    tokio::spawn(logboom::admin::serve(listener, Arc::clone(telemetry), Arc::default(), CancellationToken::new()));
     address
 }
 
@@ -163,6 +163,10 @@ const NAMES: &str = "
     logboom_connections_accepted_total source
     logboom_connections_refused_total source
     logboom_accept_errors_total source
+    logboom_connections_denied_total reason,source
+    logboom_tls_handshake_failures_total reason,source
+    logboom_tls_reloads_total result
+    logboom_admin_refused_total reason
     logboom_lines_total result,source
     logboom_otlp_requests_total code,source
     logboom_rejected_records_total reason,source
@@ -245,6 +249,8 @@ async fn label_values_are_closed_sets_and_configured_names() {
         "max",
         "disk",
     ];
+    let reasons = reasons.chain(DeniedReason::ALL.iter().map(|it| it.as_str()));
+    let reasons = reasons.chain(HandshakeFailure::ALL.iter().map(|it| it.as_str())).chain(["tls"]);
     allowed.insert("reason", reasons.chain(of_sinks).collect());
     for (name, labels, _) in parse(&answer.body).1 {
         for (key, value) in &labels {

@@ -343,7 +343,7 @@ async fn in_a_mesh() {
     );
     let seen = found(&yaml, &[("proc/net/tcp", &proxy)], true).await;
     expect(&seen, "transparent proxy", Verdict::Warn, "traffic.kuma.io/exclude-outbound-ports: \"4317\"");
-    expect(&seen, "probes", Verdict::Warn, "admin: {listen: 0.0.0.0:9464}");
+    expect(&seen, "probes", Verdict::Warn, "admin: {listen: 0.0.0.0:9464, allow_plaintext: true}");
     expect(&seen, "ending", Verdict::Warn, "terminationGracePeriodSeconds: 65");
     let seen = found(&yaml, &[("proc/net/tcp", header)], false).await;
     expect(&seen, "mesh", Verdict::Ok, "no transparent proxy");

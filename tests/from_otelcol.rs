@@ -28,7 +28,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("COLLECTOR_HOST", "127.0.0.1"),
     ("COLLECTOR_PORT", "4317"),
     ("VENDOR_KEY", "k"),
-    ("GATEWAY_TOKEN", "g"),
+    ("GATEWAY_TOKEN", "0123456789abcdef"),
     ("UPSTREAM_TOKEN", "u"),
 ];
 
@@ -328,7 +328,8 @@ fn any_text() {
         converted.reports.iter().for_each(|report| drop(report.render(false)));
         let Some(mut yaml) = converted.yaml else { continue };
         for name in &converted.variables {
-            yaml = yaml.replace(&format!("${{env:{name}}}"), if name.ends_with("PORT") { "4317" } else { "127.0.0.1" });
+            let value = VARIABLES.iter().find(|(it, _)| it == name).map_or("127.0.0.1", |(_, value)| value);
+            yaml = yaml.replace(&format!("${{env:{name}}}"), value);
         }
         match Config::from_text("made.yaml", &yaml) {
             Ok(_) => made += 1,

@@ -509,18 +509,76 @@ mod tls {
         }
     }
 
-    /// Scenario: the server speaks plaintext. Guarantee: it sees a TLS hello and no record, no
+    /// Scenario: the server's certificate has expired. Guarantee: nothing is sent, and everything is kept.
+    #[tokio::test]
+    async fn sends_nothing_to_a_server_whose_certificate_has_expired() {
+        let authority = Authority::new();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        let cert = params.signed_by(&key, &authority.issuer).unwrap().pem();
+        let server = ServerTlsConfig::new().identity(Identity::from_pem(cert, key.serialize_pem()));
+        let mock = Mock::at("127.0.0.1:0", Some(server), |_, _| Reply::Ok);
+        let sink = sink(&mock, &format!("ca: '{}'", authority.ca()));
+        sink.put(batch(0..10)).await;
+        sink.retries(3).await;
+        let error = sink.stats.last_error().unwrap();
+        assert!(error.contains("expired"), "{error}");
+        assert_eq!(sink.stop(Duration::from_secs(3600)).await.left, 10);
+        assert_eq!(mock.got().requests.len(), 0);
+    }
+
+    /// Scenario: the authority under the same path becomes another one, then something broken. Guarantee: once it
+    /// is read again it counts, what waited is delivered, and the broken one changes nothing.
+    #[tokio::test]
+    async fn certificates_are_read_again() {
+        use logboom::tls::Renew as _;
+        let (authority, stranger) = (Authority::new(), Authority::new());
+        let mock = Mock::at("127.0.0.1:0", Some(authority.server("127.0.0.1")), |_, _| Reply::Ok);
+        let ca = authority.file("upstream.crt", &stranger.pem);
+        let sink = sink(&mock, &format!("ca: '{ca}'"));
+        sink.put(batch(0..10)).await;
+        sink.retries(2).await;
+        let certificates = sink.certificates.clone().unwrap();
+        assert!(!certificates.renew().unwrap(), "nothing has changed");
+        authority.file("upstream.crt", &authority.pem);
+        assert_ne!(certificates.stamps_now(), certificates.stamps_read());
+        assert!(certificates.renew().unwrap());
+        within(async {
+            while sink.inbox.tally().delivered < 10 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        authority.file("upstream.crt", "broken");
+        assert!(certificates.renew().is_err());
+        sink.put(batch(10..20)).await;
+        assert_eq!(sink.finish().await.delivered, 20);
+    }
+
+    /// Scenario: the server speaks plaintext, or wants TLS 1.1. Guarantee: it sees a TLS hello and no record, no
     /// header, on any attempt.
     #[tokio::test]
     async fn never_falls_back_to_plaintext() {
+        // The hello of a server that has chosen TLS 1.1, and RSA with AES-128-CBC-SHA.
+        let hello = [&[22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2][..], &[0x5a; 32], &[0, 0x00, 0x2f, 0]].concat();
+        for protocol in ["grpc", "http"] {
+            // An HTTP/2 server's first words, in the clear.
+            never_sends_to(protocol, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
+            never_sends_to(protocol, b"HTTP/1.1 301 Moved Permanently\r\nlocation: http://127.0.0.1:1/\r\n\r\n").await;
+            never_sends_to(protocol, &hello).await;
+        }
+    }
+
+    async fn never_sends_to(protocol: &str, first_words: &[u8]) {
+        let first_words = first_words.to_vec();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
             (0..3)
                 .map(|_| {
                     let (mut stream, _) = listener.accept().unwrap();
-                    // An HTTP/2 server's first words, in the clear.
-                    std::io::Write::write_all(&mut stream, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+                    std::io::Write::write_all(&mut stream, &first_words).unwrap();
                     let mut seen = Vec::new();
                     let _ = stream.read_to_end(&mut seen);
                     seen
@@ -529,7 +587,7 @@ mod tls {
         });
         let authority = Authority::new();
         let yaml = format!(
-            "endpoint: https://{address}\ntls: {{ca: '{}'}}\nheaders: {{authorization: canary}}",
+            "endpoint: https://{address}\nprotocol: {protocol}\ntls: {{ca: '{}'}}\nheaders: {{authorization: canary}}",
             authority.ca()
         );
         let sink = Sink::new(inbox(1 << 20, WaitMax::Forever), &yaml);

@@ -5,22 +5,26 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
+use super::access::{Access, authenticate};
 use super::status::Status;
 use crate::telemetry::{Readiness, SinkState, Telemetry};
 
 /// The pages of one process.
-pub fn router(telemetry: Arc<Telemetry>) -> Router {
+pub fn router(telemetry: Arc<Telemetry>, access: Arc<Access>) -> Router {
+    let authenticated = from_fn_with_state((access, Arc::clone(&telemetry)), authenticate);
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
         .fallback(nothing_here)
+        .layer(authenticated)
         .with_state(telemetry)
 }
 

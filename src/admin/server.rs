@@ -9,16 +9,18 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::pages;
+use super::{Access, pages};
 use crate::telemetry::{Quiet, Telemetry};
+use crate::tls::{Handshake, handshake, is_client_hello};
 
 /// Connections at a time; more wait in the backlog of the listener.
-const CONNECTIONS_MAX: usize = 64;
+pub const CONNECTIONS_MAX: usize = 64;
 /// From accept to the last byte of the answer. One deadline covers a slow header, a slow reader
 /// and an idle connection alike, and is the longest that all connections together can keep
 /// another one waiting.
@@ -32,9 +34,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on `listener` until `shutdown`; then lets the requests that have arrived finish and
 /// returns, at the latest after five seconds. Dropping it stops accepting at once.
-pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, shutdown: CancellationToken) {
+pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, access: Arc<Access>, shutdown: CancellationToken) {
     let limits = Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX };
-    serve_within(limits, listener, pages::router(telemetry), shutdown).await;
+    let router = pages::router(Arc::clone(&telemetry), Arc::clone(&access));
+    let trouble = Quiet::new();
+    let site = Arc::new(Site {
+        router,
+        access,
+        tell: Box::new(move |why| {
+            telemetry.count_admin_refused(false);
+            if let Some(suppressed) = trouble.allow() {
+                tracing::warn!(why, suppressed, "TLS handshake of the admin listener failed, connection closed");
+            }
+        }),
+    });
+    serve_within(limits, listener, site, shutdown).await;
+}
+
+/// What is behind the listener.
+struct Site {
+    router: Router,
+    access: Arc<Access>,
+    /// Of a connection that could not be made.
+    tell: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +65,7 @@ struct Limits {
     conversation_max: Duration,
 }
 
-async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: CancellationToken) {
+async fn serve_within(limits: Limits, listener: TcpListener, site: Arc<Site>, shutdown: CancellationToken) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let conversations = TaskTracker::new();
     let trouble = Quiet::new();
@@ -55,9 +77,13 @@ async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shu
         };
         match accepted {
             Ok((stream, slot)) => {
-                let (router, shutdown) = (router.clone(), shutdown.clone());
+                let (site, shutdown) = (Arc::clone(&site), shutdown.clone());
                 conversations.spawn(async move {
-                    converse(limits.conversation_max, stream, router, shutdown).await;
+                    let within = limits.conversation_max;
+                    let conversation = greet(stream, &site, shutdown);
+                    if tokio::time::timeout(within, conversation).await.is_err() {
+                        tracing::debug!(?within, "a connection of the admin listener took too long");
+                    }
                     drop(slot);
                 });
             }
@@ -81,7 +107,34 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(T
     Ok((stream, slot))
 }
 
-async fn converse(within: Duration, stream: TcpStream, router: Router, shutdown: CancellationToken) {
+/// TLS first, where it is spoken; it counts for the same deadline as the request.
+async fn greet(stream: TcpStream, site: &Site, shutdown: CancellationToken) {
+    let Some(tls) = site.access.tls() else {
+        let mut start = [0; 2];
+        let begun = tokio::select! {
+            begun = stream.peek(&mut start) => begun,
+            () = shutdown.cancelled() => return,
+        };
+        if matches!(begun, Ok(bytes) if is_client_hello(&start[..bytes])) {
+            (site.tell)(
+                "the client speaks TLS, and this port does not: add `tls:` to `admin`, or write http:// in the client",
+            );
+            return;
+        }
+        return converse(stream, site.router.clone(), shutdown).await;
+    };
+    let greeted = tokio::select! {
+        greeted = handshake(stream, &tls) => greeted,
+        () = shutdown.cancelled() => return,
+    };
+    match greeted {
+        Handshake::Done(stream) => converse(stream, site.router.clone(), shutdown).await,
+        Handshake::Failed(failed) => (site.tell)(&failed.detail),
+        Handshake::Silent => {}
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, shutdown: CancellationToken) {
     let mut connection = pin!(
         http1::Builder::new()
             .keep_alive(false)
@@ -89,19 +142,15 @@ async fn converse(within: Duration, stream: TcpStream, router: Router, shutdown:
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
-    let conversation = async {
-        tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     };
-    match tokio::time::timeout(within, conversation).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection of the admin listener ended"),
-        Err(_elapsed) => tracing::debug!(?within, "a connection of the admin listener took too long"),
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the admin listener ended");
     }
 }
 
@@ -118,7 +167,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let router = Router::new().route("/", axum::routing::get(async || "here"));
-        let server = tokio::spawn(serve_within(limits, listener, router, shutdown.clone()));
+        let site = Arc::new(Site { router, access: Arc::default(), tell: Box::new(|_| {}) });
+        let server = tokio::spawn(serve_within(limits, listener, site, shutdown.clone()));
         (address, shutdown, server)
     }
 

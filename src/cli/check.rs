@@ -21,12 +21,17 @@ pub struct CheckArgs {
 
 /// Exit 0 when the configuration is right, 2 when it is not.
 pub fn check(args: &CheckArgs) -> Exit {
-    match (args.input.load(), args.json) {
-        (Ok(checked), false) => {
-            checked.warnings().iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    let inspected = args.input.load().and_then(|checked| {
+        let warnings = checked.inspect_files()?;
+        Ok((warnings, checked))
+    });
+    match (inspected, args.json) {
+        (Ok((warnings, checked)), false) => {
+            let warnings = checked.warnings().iter().chain(&warnings);
+            warnings.for_each(|warning| complain(&format!("warning: {warning}")));
             print(&lines(&checked))
         }
-        (Ok(checked), true) => print(&format!("{:#}\n", right(&checked))),
+        (Ok((warnings, checked)), true) => print(&format!("{:#}\n", right(&checked, &warnings))),
         (Err(errors), false) => refuse(&errors),
         (Err(errors), true) => match print(&format!("{:#}\n", wrong(&errors))) {
             Exit::Clean => Exit::Usage,
@@ -72,7 +77,7 @@ fn sink(sink: &SinkConfig) -> String {
     }
 }
 
-fn right(checked: &Checked) -> serde_json::Value {
+fn right(checked: &Checked, of_files: &[String]) -> serde_json::Value {
     let config = checked.config();
     let routes: Vec<_> = checked.routes().map(|(source, sinks)| json!({"source": source, "sinks": sinks})).collect();
     let bound: Vec<_> =
@@ -85,7 +90,7 @@ fn right(checked: &Checked) -> serde_json::Value {
         "sinks": config.sinks.iter().map(|(name, one)| (name.clone(), sink(one))).collect::<std::collections::BTreeMap<_, _>>(),
         "memory_bound_bytes": checked.memory_bound().iter().map(|(_, bytes)| bytes).sum::<u64>(),
         "memory_bound": bound,
-        "warnings": checked.warnings(),
+        "warnings": checked.warnings().iter().chain(of_files).collect::<Vec<_>>(),
     })
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::config::{Checked, ConfigErrors, Draft};
 
 #[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("by_flag").args(["listen", "admin"]).multiple(true))]
 pub struct InputArgs {
     /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317 and 4318, records on stdout (`pretty` on a terminal, else `json`)
     #[arg(short, long, value_name = "FILE")]
@@ -21,6 +22,9 @@ pub struct InputArgs {
     /// Address of /metrics, /livez, /readyz and /status, or `off`; overrides the file
     #[arg(long, value_name = "HOST:PORT|off")]
     admin: Option<String>,
+    /// Listen without TLS where other machines reach it: for the addresses of -l and --admin
+    #[arg(long, requires = "by_flag")]
+    allow_plaintext: bool,
 }
 
 impl InputArgs {
@@ -44,10 +48,16 @@ impl InputArgs {
         if self.config.is_none() && std::io::stdout().is_terminal() {
             draft.set(&["sinks", "console", "encoding"], "pretty");
         }
-        set_all(&mut draft, "sources", "-l", &self.listen, source)?;
+        let sources = set_all(&mut draft, "sources", "-l", &self.listen, source)?;
         set_all(&mut draft, "sinks", "-o", &self.output, sink)?;
         if let Some(address) = &self.admin {
             draft.set(&["admin", "listen"], address);
+        }
+        if self.allow_plaintext {
+            sources.iter().for_each(|name| draft.set(&["sources", name, "allow_plaintext"], "true"));
+            if self.admin.is_some() {
+                draft.set(&["admin", "allow_plaintext"], "true");
+            }
         }
         draft.finish()
     }
@@ -68,16 +78,16 @@ pub fn with_sinks(path: Option<&Path>, output: &[String]) -> Result<Checked, Con
 /// Keys and values of one source or sink; the first is its type.
 type Settings = Vec<(String, String)>;
 
-/// Puts each flag under a name of its own: the type, then `type-2`, `type-3`, …
+/// Puts each flag under a name of its own: the type, then `type-2`, `type-3`, … The names, in their order.
 fn set_all(
     draft: &mut Draft,
     part: &str,
     flag: &str,
     values: &[String],
     read: fn(&str) -> Option<Settings>,
-) -> Result<(), ConfigErrors> {
+) -> Result<Vec<String>, ConfigErrors> {
     if values.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     draft.clear(part);
     let mut names: Vec<String> = Vec::new();
@@ -99,7 +109,7 @@ fn set_all(
         }
         names.push(name);
     }
-    Ok(())
+    Ok(names)
 }
 
 fn help(flag: &str) -> &'static str {

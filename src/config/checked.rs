@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Config;
 use super::check::{journal_least, working_bytes};
 use super::units::{ByteSize, WaitMax};
+use super::{Config, ConfigErrors};
 use crate::sink::{SinkConfig, SinkKind};
+use crate::tls;
 
 /// A checked configuration. There is no other way to one than [`super::Draft::finish`], so who
 /// holds it need not check again.
 #[derive(Clone, Debug)]
 pub struct Checked {
+    /// The file as the user named it.
+    name: String,
     config: Config,
     warnings: Vec<String>,
     /// Sinks whose inbox is not written.
@@ -25,7 +28,12 @@ pub struct Checked {
 }
 
 impl Checked {
-    pub(super) fn new(mut config: Config, warnings: Vec<String>, sink_places: BTreeMap<String, String>) -> Checked {
+    pub(super) fn new(
+        name: String,
+        mut config: Config,
+        warnings: Vec<String>,
+        sink_places: BTreeMap<String, String>,
+    ) -> Checked {
         let chosen = |is_chosen: fn(&SinkConfig) -> bool| {
             config.sinks.iter().filter(|(_, sink)| is_chosen(sink)).map(|(name, _)| name.clone()).collect()
         };
@@ -36,7 +44,7 @@ impl Checked {
             sink.wait_max.get_or_insert(default_wait_max(&sink.kind, config.journal.is_some()));
             sink.inbox.get_or_insert(inbox);
         }
-        Checked { config, warnings, chosen_inboxes, chosen_waits, sink_places, needs_restart: Vec::new() }
+        Checked { name, config, warnings, chosen_inboxes, chosen_waits, sink_places, needs_restart: Vec::new() }
     }
 
     /// The same, to take the place of a configuration that runs: what needs a restart is as it runs
@@ -48,7 +56,10 @@ impl Checked {
     pub fn beside(mut self, running: &Checked) -> Result<Checked, String> {
         let mut config = self.config.clone();
         self.needs_restart = needs_restart(&running.config, &config);
-        config.admin = running.config.admin.clone();
+        if config.admin.listen != running.config.admin.listen {
+            // All of it: what was written for one address is not for the other.
+            config.admin = running.config.admin.clone();
+        }
         config.journal = running.config.journal.clone();
         config.takeover = running.config.takeover.clone();
         for name in &self.chosen_waits {
@@ -111,6 +122,24 @@ impl Checked {
         &self.warnings
     }
 
+    /// Reads the certificates of listeners as a start would: what should be known about them.
+    ///
+    /// # Errors
+    /// Everything that a start would be refused for.
+    pub fn inspect_files(&self) -> Result<Vec<String>, ConfigErrors> {
+        let sources = self.config.sources.iter().map(|(name, source)| (format!("sources.{name}"), source.tls()));
+        let admin = Some(&self.config.admin).filter(|it| it.listen != "off");
+        let listeners = sources.chain(admin.map(|admin| ("admin".to_owned(), admin.tls.as_ref())));
+        let (mut warnings, mut mistakes) = (Vec::new(), Vec::new());
+        for (place, settings) in listeners.filter_map(|(place, tls)| Some((place, tls?))) {
+            match tls::listener::inspect(settings) {
+                Ok(some) => warnings.extend(some.into_iter().map(|it| format!("{place}.{it}"))),
+                Err(mistake) => mistakes.push((place, mistake)),
+            }
+        }
+        if mistakes.is_empty() { Ok(warnings) } else { Err(ConfigErrors::of_files(&self.name, mistakes)) }
+    }
+
     /// How long a full sink may hold the sources back: what is written, or the default of its
     /// type. 0s for a name that is no sink.
     #[must_use]
@@ -156,7 +185,7 @@ impl Checked {
 /// What differs and cannot be changed while it runs, by key.
 fn needs_restart(running: &Config, written: &Config) -> Vec<&'static str> {
     let differs = [
-        ("admin", running.admin != written.admin),
+        ("admin", running.admin.listen != written.admin.listen),
         ("journal", running.journal != written.journal),
         ("takeover", running.takeover != written.takeover),
     ];

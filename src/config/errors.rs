@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::problem::{Located, Problem, Report};
+use crate::tls::files::Mistake;
 
 /// Everything that is wrong with one configuration, and with the policies it is derived from.
 #[derive(Clone, Debug)]
@@ -20,6 +21,15 @@ impl ConfigErrors {
     #[must_use]
     pub fn plain(name: &str, message: &str, help: &str) -> ConfigErrors {
         ConfigErrors::new(Report::new(name, "", &[], vec![Problem::at(None, message).help(help)]), Vec::new())
+    }
+
+    /// Problems with files that are named below these places of the configuration `name`.
+    pub(super) fn of_files(name: &str, mistakes: Vec<(String, Mistake)>) -> ConfigErrors {
+        let problem = |(place, Mistake { key, message, help }): (String, Mistake)| {
+            Problem::at(None, format!("{place}.tls.{key}: {message}")).help(help)
+        };
+        let problems = mistakes.into_iter().map(problem).collect();
+        ConfigErrors::new(Report::new(name, "", &[], problems), Vec::new())
     }
 
     /// The file as the user named it.

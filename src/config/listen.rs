@@ -85,7 +85,7 @@ impl Listen {
         match self {
             Listen::Unix(_) | Listen::Systemd(_) => true,
             Listen::Tcp { host, .. } => {
-                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
             }
         }
     }

@@ -15,7 +15,7 @@ use super::problem::{Problem, Report, shown};
 use super::substitute::{Environment, substitute};
 use super::tree::{Entry, Kind, Node, Span, parse};
 use super::units::{ByteSize, WaitMax};
-use super::{Config, later, memory_default, policies, suggest};
+use super::{Config, memory_default, policies, suggest};
 use crate::select::Sample;
 use crate::sink::{SinkConfig, SinkKind};
 use crate::source::SourceConfig;
@@ -117,7 +117,6 @@ impl Draft {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn finish(mut self) -> Result<Checked, ConfigErrors> {
-        later::refuse(&mut self.root, &mut self.problems);
         let told = policies::merge(&mut self.root, &mut self.problems);
         let (config, scope) = read_config(&self.root, &mut self.problems);
         let scope = Scope { complete: scope.complete && self.problems.is_empty() && told.errors.is_empty(), ..scope };
@@ -125,7 +124,7 @@ impl Draft {
         warnings.extend(check(&config, &scope, &self.root, &mut self.problems));
         if self.problems.is_empty() && told.errors.is_empty() {
             let places = places(self.root.entry("sinks"), &self.name, &self.text);
-            return Ok(Checked::new(config, warnings, places));
+            return Ok(Checked::new(self.name, config, warnings, places));
         }
         let report = Report::new(&self.name, &self.text, std::slice::from_ref(&self.root), self.problems);
         Err(ConfigErrors::new(report, told.errors))

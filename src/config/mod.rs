@@ -1,7 +1,7 @@
 //! What the user wrote, checked.
 //!
 //! A text becomes a tree of spanned nodes (`tree`), `${…}` is put into its values (`substitute`),
-//! what is not built yet is refused (`later`), the tree is read into the types that stand beside
+//! the tree is read into the types that stand beside
 //! the components (`load`, `de`), and what types cannot say is checked (`check`). Every step
 //! reports into one list, so a user sees all mistakes at once, each with its line.
 
@@ -15,7 +15,7 @@ mod check;
 mod checked;
 pub(crate) mod de;
 mod errors;
-pub(crate) mod later;
+pub mod exposure;
 pub mod listen;
 mod load;
 mod policies;

@@ -107,12 +107,12 @@ fn kubernetes(checked: &Checked) -> Vec<Finding> {
     let mut found = Vec::new();
     let listen = config.admin.listen.parse::<Listen>();
     if config.admin.listen == "off" {
-        let help = "write `admin: {listen: 0.0.0.0:9464}` for /livez and /readyz";
+        let help = "write `admin: {listen: 0.0.0.0:9464, allow_plaintext: true}` for /livez and /readyz";
         found.push(Finding::warn(CHECK, "probes", "`admin` is off, so no probe can ask how it is", help));
     } else if listen.is_ok_and(|it| it.is_local()) {
         let message =
             format!("`admin` listens on {}, where the kubelet's HTTP probes do not arrive", config.admin.listen);
-        let help = "write `admin: {listen: 0.0.0.0:9464}` when the pod has probes of type httpGet: they go to the pod's address";
+        let help = "write `admin: {listen: 0.0.0.0:9464, allow_plaintext: true}` when the pod has probes of type httpGet: they go to the pod's address";
         found.push(Finding::warn(CHECK, "probes", message, help));
     }
     if config.shutdown.grace.0.as_secs() > GRACE_MAX_SECONDS {

@@ -1,6 +1,5 @@
 //! Extensions and the Collector's own telemetry: health, storage, tokens.
 
-use crate::config::later;
 use crate::config::listen::Listen;
 use crate::config::tree::{Entry, Node};
 
@@ -129,7 +128,7 @@ pub fn service(root: &Node, rest: &mut Part, findings: &mut Findings) {
 fn admin(address: &str) -> Value {
     let mut entries = vec![("listen".to_owned(), Value::text(address))];
     let is_local = address.parse::<Listen>().is_ok_and(|it| it.is_local());
-    if !is_local && later::has(&["sources", "*", "tls"]) {
+    if !is_local {
         entries.push(("allow_plaintext".to_owned(), Value::word("true")));
     }
     Value::Map(entries)

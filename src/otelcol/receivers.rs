@@ -1,6 +1,5 @@
 //! Receivers become sources.
 
-use crate::config::later;
 use crate::config::listen::Listen;
 use crate::config::tree::{Entry, Node};
 use crate::config::units::ByteSize;
@@ -105,7 +104,7 @@ fn otlp(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option
     if let Some((bytes, protocol, size)) = message_max {
         limited("message_max", bytes, &format!("protocols.{protocol}.{}", size.key), size, &mut part, findings);
     }
-    authenticate(id, tokens, entry, &mut part, findings);
+    authenticate(tokens, &mut part);
     findings.kept(entry.key_span.clone(), format!("receivers.{id} is a source of type otlp"));
     Some(part)
 }
@@ -162,14 +161,11 @@ fn open(what: &str, listen: &str, one: &Entry, part: &mut Part, findings: &mut F
     let tls = look::at(&one.value, &["tls"]);
     if let Some(tls) = tls {
         let files = ["cert_file", "key_file"].iter().all(|key| look::word(&tls.value, &[key]).is_some());
-        if files && later::has(&["sources", "*", "tls"]) {
+        if files {
             part.set("tls", Value::Map(server_tls(what, &tls.value, findings)), "tls");
             return;
         }
-        let message = match files {
-            true => format!("{what}: this version of logboom has no TLS on listeners"),
-            false => format!("{what}: there is no TLS without cert_file and key_file"),
-        };
+        let message = format!("{what}: there is no TLS without cert_file and key_file");
         let help = "bind it to loopback, or let the mesh encrypt: the listener is plaintext now";
         findings.dropped(look::place(tls), message, help);
     }
@@ -177,9 +173,7 @@ fn open(what: &str, listen: &str, one: &Entry, part: &mut Part, findings: &mut F
     if is_local {
         return;
     }
-    if later::has(&["sources", "*", "tls"]) {
-        part.set("allow_plaintext", Value::word("true"), "there is no tls");
-    }
+    part.set("allow_plaintext", Value::word("true"), "there is no tls");
     let verb = if listen.contains("${") { "may be" } else { "is" };
     let place =
         look::at(&one.value, &["endpoint"]).or_else(|| look::at(&one.value, &["listen_address"])).unwrap_or(one);
@@ -209,17 +203,8 @@ fn limited(key: &'static str, bytes: ByteSize, from: &str, entry: &Entry, part: 
     part.set(key, Value::word(bytes.clamp(ByteSize(1 << 10), BYTES_MAX)), from);
 }
 
-fn authenticate(id: &str, tokens: Option<Bearer>, entry: &Entry, part: &mut Part, findings: &mut Findings) {
+fn authenticate(tokens: Option<Bearer>, part: &mut Part) {
     let Some(bearer) = tokens else { return };
-    if later::has(&["sources", "*", "auth"]) {
-        let list = bearer.tokens.into_iter().map(Value::Text).collect();
-        part.set("auth", Value::Map(vec![("bearer".to_owned(), Value::List(list))]), bearer.from);
-        return;
-    }
-    let help = "bind it to loopback, or let the mesh say who may connect: anybody who reaches the port may send now";
-    findings.dropped(
-        entry.key_span.clone(),
-        format!("receivers.{id}: this version of logboom asks senders for no token"),
-        help,
-    );
+    let list = bearer.tokens.into_iter().map(Value::Text).collect();
+    part.set("auth", Value::Map(vec![("bearer".to_owned(), Value::List(list))]), bearer.from);
 }

@@ -14,6 +14,9 @@ const SOURCES_MAX: usize = 256;
 /// Places that a comment names.
 const ORIGINS_MAX: usize = 8;
 
+/// The key without which nothing is listened on for other machines.
+pub const ALLOW_PLAINTEXT: &str = "allow_plaintext";
+
 /// What a source takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
@@ -56,7 +59,13 @@ impl Source {
     pub(crate) fn node(&self) -> Node {
         let kind = if self.kind == SourceKind::Lines { "lines" } else { "otlp" };
         let address = quoted(&self.listen.to_string());
-        mapping(vec![("type", word(kind)), (self.key, address), ("format", self.format.clone())])
+        let mut entries = vec![("type", word(kind)), (self.key, address)];
+        if !self.listen.is_local() {
+            // Somebody has said that proxies of other machines send here, and those of a mesh speak no TLS to a collector.
+            entries.push((ALLOW_PLAINTEXT, word("true")));
+        }
+        entries.push(("format", self.format.clone()));
+        mapping(entries)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sources as a text of YAML that people go on editing.
 
-use super::gather::Source;
+use super::gather::{ALLOW_PLAINTEXT, Source};
 use crate::config::tree::{Kind, Node};
 
 /// A whole configuration.
@@ -15,6 +15,9 @@ pub fn configuration(sources: &[Source]) -> String {
         }
         out.push_str(&format!("  {}:\n", source.name));
         for entry in source.node().entries() {
+            if entry.key == ALLOW_PLAINTEXT {
+                out.push_str("    # Proxies of other machines send here, and nothing is encrypted: docs/security.md\n");
+            }
             match &entry.value.kind {
                 Kind::Sequence(items) => {
                     out.push_str(&format!("    {}:\n", entry.key));

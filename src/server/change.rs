@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Checked;
+use crate::config::{Checked, Config};
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 
@@ -30,7 +30,7 @@ pub struct Change {
     /// Added or replacing sinks that write where one of before still writes: that one has to
     /// end first.
     pub sinks_waiting: BTreeSet<String>,
-    /// `redact`, `memory` or `shutdown`.
+    /// `redact`, `memory`, `shutdown`, or who may read what `admin` shows.
     pub rest: bool,
     /// What is written otherwise and stays as it is until a restart, by key.
     pub needs_restart: Vec<&'static str>,
@@ -43,7 +43,8 @@ impl Change {
         let (old, new) = (old.config(), new.config());
         change.sources(&old.sources, &new.sources);
         change.sinks(&old.sinks, &new.sinks);
-        change.rest = (&old.redact, old.memory, old.shutdown) != (&new.redact, new.memory, new.shutdown);
+        let rest = |it: &Config| (it.redact.clone(), it.memory, it.shutdown, it.admin.clone());
+        change.rest = rest(old) != rest(new);
         change
     }
 
@@ -114,7 +115,6 @@ fn is_same_sink(before: &SinkConfig, now: &SinkConfig) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     const BEFORE: &str = "\
 sources:
@@ -171,6 +171,9 @@ sinks:
         check("sinks:", "sinks:\n  more: {type: stdout}", &["+sink more"]);
         check("sources:", "memory: 128MiB\nredact: {mask_ip: true}\nsources:", &["rest"]);
         check("sources:", "admin: {listen: off}\nsources:", &["restart admin"]);
+        check("sources:", "admin: {auth: {bearer: [sixteen-letters-at-least]}}\nsources:", &["rest"]);
+        check("sources:", "admin: {listen: off, allow_plaintext: true}\nsources:", &["restart admin"]);
+        check("5000}", "5000, allow: [127.0.0.1]}", &["~source mesh"]);
         check("sources:", "takeover: {socket: /run/x}\nsources:", &["restart takeover"]);
         // The upstream would wait for ever with a journal; there is none yet.
         check("sources:", "journal: {dir: data}\nsources:", &["restart journal"]);

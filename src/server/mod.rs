@@ -2,6 +2,7 @@
 //! The only place that knows both sources and sinks.
 
 mod change;
+mod doors;
 mod drain;
 mod handover;
 mod journal;
@@ -20,12 +21,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::CatchUps;
+use crate::admin::Access;
 use crate::config::{Checked, ConfigErrors};
 use crate::handover::{Successor, Wanted};
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::source::stream::Stream;
 use crate::telemetry::{Ledger, Telemetry};
+use crate::tls::Watch;
 use drain::stop_again;
 use handover::{Failure, HandedOver};
 pub use handover::{TakenOver, take_over};
@@ -86,6 +89,10 @@ pub struct Server {
     sources: BTreeMap<String, SourceUnit>,
     sinks: Sinks,
     admin: Option<Listener>,
+    /// Who may read its pages.
+    access: Arc<Access>,
+    /// Files that are read again when they change.
+    certificates: Arc<Watch>,
     takeover: Option<Listener>,
     /// A process that wants to take over.
     meeting: JoinSet<anyhow::Result<(Successor, Wanted)>>,
@@ -181,8 +188,10 @@ impl Server {
         self.stop_admin = CancellationToken::new();
         if let Some(listener) = self.admin.as_ref().and_then(|it| it.try_clone().ok()?.into_tcp()) {
             // Not among the sources: it answers until the very end.
-            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.telemetry), self.stop_admin.clone()));
+            let (telemetry, access) = (Arc::clone(&self.telemetry), Arc::clone(&self.access));
+            tokio::spawn(crate::admin::serve(listener, telemetry, access, self.stop_admin.clone()));
         }
+        tokio::spawn(Arc::clone(&self.certificates).run(self.stop_admin.clone()));
         self.telemetry.set_ready();
     }
 

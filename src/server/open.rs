@@ -9,13 +9,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::{Retired, open_all};
+use super::sinks::SinkUnit;
 use super::sources::{SourceUnit, Wiring};
-use super::{ADMIN, Server, TAKEOVER, journal, owner_of_source};
+use super::{ADMIN, Server, TAKEOVER, doors, journal, owner_of_source};
+use crate::admin::Access;
 use crate::config::Checked;
 use crate::source::Place;
+use crate::source::accept::Listeners;
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::telemetry::{SourceStats, Telemetry, TelemetrySettings};
+use crate::tls::{Renew, Watch};
 
 impl Server {
     /// Binds and opens everything, or says what could not be and what to do about it. Listeners are
@@ -29,12 +33,16 @@ impl Server {
             let listeners = source.places().into_iter().map(|Place { key, address }| {
                 Ok((key, Arc::new(sockets.listen(&owner_of_source(name, key), address)?)))
             });
-            let listeners = listeners.collect::<anyhow::Result<_>>().with_context(|| format!("source {name}"))?;
+            let listeners: Listeners =
+                listeners.collect::<anyhow::Result<_>>().with_context(|| format!("source {name}"))?;
+            let door = doors::of_source(name, source, &listeners, None)?;
             let stats = SourceStats::new(name.as_str(), source.kind());
-            Ok((name.clone(), SourceUnit::new(source, stats, listeners, &wiring, &sinks)?))
+            Ok((name.clone(), SourceUnit::new(source, stats, listeners, door, &wiring, &sinks)?))
         });
         let sources = sources.collect::<anyhow::Result<_>>()?;
         let admin = open_admin(&config.admin.listen, &mut sockets)?;
+        let access = Arc::new(Access::default());
+        access.replace(&config.admin, doors::of_admin(&config.admin, admin.as_ref(), None)?);
         let takeover = open_takeover(&checked, &mut sockets)?;
         // Telemetry is about what there is, so it comes last, and once more after each reload.
         let telemetry = Telemetry::new(TelemetrySettings {
@@ -45,6 +53,7 @@ impl Server {
             journal: None,
         });
         let server = Server {
+            certificates: Watch::new(Arc::clone(&telemetry)),
             checked,
             sockets,
             telemetry,
@@ -52,6 +61,7 @@ impl Server {
             sources,
             sinks,
             admin,
+            access,
             takeover,
             meeting: JoinSet::new(),
             catch_ups: None,
@@ -79,8 +89,12 @@ impl Server {
         Ok(())
     }
 
-    /// Shows what there is now.
+    /// Shows what there is now, and watches its certificates.
     pub(super) fn publish(&self) {
+        let listeners = self.sources.values().filter_map(SourceUnit::tls).chain(self.access.tls());
+        let listeners = listeners.map(|tls| tls as Arc<dyn Renew>);
+        let sinks = self.sinks.values().filter_map(SinkUnit::certificates);
+        self.certificates.replace(listeners.chain(sinks).collect());
         self.telemetry.replace(TelemetrySettings {
             sources: self.sources.values().map(|source| Arc::clone(source.stats())).collect(),
             sinks: self.sinks.values().map(|sink| Arc::clone(sink.view())).collect(),

@@ -18,12 +18,14 @@ use super::change::Change;
 use super::journal::CatchUps;
 use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
-use super::{Load, SOURCES_SHARE, Server, owner_of_source};
+use super::{Load, SOURCES_SHARE, Server, doors, owner_of_source};
 use crate::config::Checked;
 use crate::source::Place;
 use crate::source::accept::Listeners;
+use crate::source::door::DoorSettings;
 use crate::source::listen::Listener;
 use crate::telemetry::{SinkView, Telemetry};
+use crate::tls::ListenerTls;
 
 /// Why there is no other configuration now.
 enum Failure {
@@ -45,6 +47,13 @@ impl Server {
     pub(super) async fn reload_from(&mut self, load: Option<&Load>) -> anyhow::Result<()> {
         tracing::info!("reopening output files");
         self.sinks.values().for_each(SinkUnit::reopen);
+        let done = self.load_and_reload(load).await;
+        // Also those that a configuration without a change names.
+        self.certificates.renew().await;
+        done
+    }
+
+    async fn load_and_reload(&mut self, load: Option<&Load>) -> anyhow::Result<()> {
         let Some(load) = load else { return Ok(()) };
         let done = match load() {
             Err(errors) => Err(Failure::Refused(anyhow!("{errors}"))),
@@ -83,6 +92,7 @@ impl Server {
             return Err(Failure::Refused(anyhow!(needs_cursors(&change, &next))));
         }
         let listeners = self.bind(&change, &next)?;
+        let doors = self.doors(&change, &next, &listeners)?;
         let new = change.sinks_added.union(&change.sinks_replaced);
         let mut sinks = open_all(new.filter(|name| !change.sinks_waiting.contains(*name)), &next)?;
         let mut retired = Retired::default();
@@ -96,7 +106,7 @@ impl Server {
                 }
             }
         }
-        self.put_into_force(&change, next, listeners, sinks, &mut retired).map_err(Failure::Lost)?;
+        self.put_into_force(&change, next, (listeners, doors), sinks, &mut retired).map_err(Failure::Lost)?;
         if let Some(catch_ups) = self.catch_ups.take() {
             catch_ups.stop().await;
         }
@@ -122,6 +132,21 @@ impl Server {
             bound.insert(name.clone(), listeners);
         }
         Ok(bound)
+    }
+
+    /// What clients have to pass from then on. Reads certificates that were not used before.
+    fn doors(&self, change: &Change, next: &Checked, listeners: &BTreeMap<String, Listeners>) -> anyhow::Result<Doors> {
+        let config = next.config();
+        let mut sources = BTreeMap::new();
+        for name in change.sources_changed.union(&change.sources_added) {
+            let Some(source) = config.sources.get(name) else { continue };
+            let there = self.sources.get(name).filter(|_| change.sources_changed.contains(name));
+            let own = there.map(|it| it.listeners());
+            let Some(listeners) = listeners.get(name).or(own.as_deref()) else { continue };
+            let door = doors::of_source(name, source, listeners, there.and_then(SourceUnit::tls))?;
+            sources.insert(name.clone(), door);
+        }
+        Ok(Doors { sources, admin: doors::of_admin(&config.admin, self.admin.as_ref(), self.access.tls())? })
     }
 
     /// A listener that another source has under this address, or this one under another key, is
@@ -191,7 +216,7 @@ impl Server {
         &mut self,
         change: &Change,
         next: Checked,
-        mut listeners: BTreeMap<String, Listeners>,
+        (mut listeners, mut doors): (BTreeMap<String, Listeners>, Doors),
         mut sinks: Sinks,
         retired: &mut Retired,
     ) -> anyhow::Result<()> {
@@ -209,15 +234,21 @@ impl Server {
         self.wiring = Wiring::new(config, self.wiring.lanes.take());
         let removed: Vec<SourceUnit> = change.sources_removed.iter().filter_map(|it| self.sources.remove(it)).collect();
         for name in &change.sources_changed {
-            if let (Some(source), Some(config)) = (self.sources.get_mut(name), config.sources.get(name)) {
-                source.configure(config, listeners.remove(name));
+            let source = self.sources.get_mut(name);
+            if let (Some(source), Some(config), Some(door)) =
+                (source, config.sources.get(name), doors.sources.remove(name))
+            {
+                source.configure(config, listeners.remove(name), door);
             }
         }
         let mut added = Vec::new();
         for name in &change.sources_added {
-            if let (Some(listeners), Some(config)) = (listeners.remove(name), config.sources.get(name)) {
+            let listeners = listeners.remove(name);
+            if let (Some(listeners), Some(config), Some(door)) =
+                (listeners, config.sources.get(name), doors.sources.remove(name))
+            {
                 let stats = self.telemetry.source(name, config.kind());
-                added.push((name, SourceUnit::new(config, stats, listeners, &self.wiring, &self.sinks)?));
+                added.push((name, SourceUnit::new(config, stats, listeners, door, &self.wiring, &self.sinks)?));
             }
         }
         self.rewire(retired)?;
@@ -232,6 +263,7 @@ impl Server {
             self.running.spawn(source.run());
             self.sources.insert(name.clone(), source);
         }
+        self.access.replace(&config.admin, doors.admin);
         self.checked = next;
         self.publish();
         Ok(())
@@ -251,6 +283,13 @@ impl Server {
         let views = self.sinks.values().map(|sink| Arc::clone(sink.view())).collect();
         self.ending.spawn(retired.end(until, views, Arc::clone(&self.telemetry)));
     }
+}
+
+/// What clients have to pass from then on.
+struct Doors {
+    /// Of sources that change, by name.
+    sources: BTreeMap<String, DoorSettings>,
+    admin: Option<Arc<ListenerTls>>,
 }
 
 /// What a reload has replaced.
@@ -327,7 +366,7 @@ fn tell(change: &Change) {
     let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
     let mut said: Vec<String> = parts.map(|(what, names)| format!("{what}: {}", list(names))).collect();
     if change.rest {
-        said.push("redact, memory or shutdown changed".to_owned());
+        said.push("redact, memory, shutdown or admin changed".to_owned());
     }
     if said.is_empty() {
         said.push("all that has changed needs a restart".to_owned());

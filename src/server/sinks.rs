@@ -15,6 +15,7 @@ use crate::select::{Condition, Selection};
 use crate::sink::{self, OpenSink, Running, SinkConfig};
 use crate::telemetry::SinkView;
 use crate::template::Template;
+use crate::tls::Renew;
 
 /// A sink, what waits for it, and what it takes.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub struct SinkUnit {
     template: Option<Template>,
     selection: Option<Arc<Selection>>,
     state: State,
+    certificates: Option<Arc<dyn Renew>>,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl SinkUnit {
         Ok(SinkUnit {
             view: Arc::new(sink.view(Arc::clone(&inbox), Arc::default())),
             template: sink.template(),
+            certificates: sink.certificates(),
             state: State::Open(sink),
             config,
             inbox,
@@ -63,6 +66,11 @@ impl SinkUnit {
     /// Its settings.
     pub fn config(&self) -> &SinkConfig {
         &self.config
+    }
+
+    /// Its certificates, where it has some.
+    pub fn certificates(&self) -> Option<Arc<dyn Renew>> {
+        self.certificates.clone()
     }
 
     /// Where its records wait.

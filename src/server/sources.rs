@@ -17,15 +17,16 @@ use crate::journal::lanes::Lanes;
 use crate::memory;
 use crate::redact::Redactor;
 use crate::source::accept::{Acceptor, Listeners};
+use crate::source::door::DoorSettings;
 use crate::source::lines::{Connection, LinesSource, LinesStage, Parked, Unfinished};
 use crate::source::live::Gone;
 use crate::source::logs_service::OtlpStage;
 use crate::source::otlp::OtlpSource;
-use crate::source::sockets::SYSTEMD;
 use crate::source::stop::Stop;
 use crate::source::stream::Stream;
-use crate::source::{self, Place, SourceConfig};
+use crate::source::{self, SourceConfig};
 use crate::telemetry::{Inflow, SourceStats};
+use crate::tls::ListenerTls;
 
 /// What all sources share.
 #[derive(Debug)]
@@ -127,14 +128,10 @@ impl SourceUnit {
         config: &SourceConfig,
         stats: Arc<SourceStats>,
         listeners: Listeners,
+        door: DoorSettings,
         wiring: &Wiring,
         sinks: &Sinks,
     ) -> anyhow::Result<SourceUnit> {
-        for Place { key, .. } in config.places().into_iter().filter(|it| it.address.starts_with(SYSTEMD)) {
-            let Some(listener) = listeners.get(key).filter(|it| it.is_open()) else { continue };
-            let (source, address) = (stats.name(), listener.address());
-            tracing::warn!(%source, address, "reachable from other machines, in plaintext and without authentication");
-        }
         let inflow = Inflow::new(Arc::clone(&stats));
         let own = Arc::clone(&stats);
         let kind = match wiring.stage(config, &inflow, sinks)? {
@@ -145,7 +142,10 @@ impl SourceUnit {
                 Kind::Otlp(Arc::new(OtlpSource::new(listeners, config.connections_max(), own, stage)))
             }
         };
-        Ok(SourceUnit { config: config.clone(), stats, inflow, kind, stop: Stop::new(), parked: Parked::default() })
+        let unit =
+            SourceUnit { config: config.clone(), stats, inflow, kind, stop: Stop::new(), parked: Parked::default() };
+        unit.acceptor().guard(door);
+        Ok(unit)
     }
 
     /// Its settings.
@@ -163,6 +163,11 @@ impl SourceUnit {
         source::label(&self.config, self.listeners().iter().map(|(key, listener)| (*key, listener.address())))
     }
 
+    /// Its TLS, where it is spoken.
+    pub fn tls(&self) -> Option<Arc<ListenerTls>> {
+        self.acceptor().door().tls().cloned()
+    }
+
     /// What it listens on.
     pub fn listeners(&self) -> Arc<Listeners> {
         self.acceptor().listeners()
@@ -170,8 +175,9 @@ impl SourceUnit {
 
     /// Other settings for connections that are open and those to come. Listeners, if there are
     /// any, take the place of those before.
-    pub fn configure(&mut self, config: &SourceConfig, listeners: Option<Listeners>) {
+    pub fn configure(&mut self, config: &SourceConfig, listeners: Option<Listeners>, door: DoorSettings) {
         self.config = config.clone();
+        self.acceptor().guard(door);
         self.acceptor().limit(config.connections_max());
         if let Some(listeners) = listeners {
             self.acceptor().listen_on(listeners);

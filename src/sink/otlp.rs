@@ -17,6 +17,7 @@
 //! kept; several are in flight only to catch up, and only until the first of them fails. OTLP
 //! itself promises no order.
 
+mod certificates;
 mod client;
 mod endpoint;
 mod http;
@@ -30,6 +31,7 @@ mod stats;
 mod upstream;
 mod verdict;
 
+pub use certificates::Certificates;
 pub use run::{REQUEST_BYTES_MAX, REQUESTS_MAX, run};
 pub use settings::{Mistake, Settings};
 pub use stats::{Reason, UpstreamStats};

@@ -11,6 +11,7 @@ use super::{SinkConfig, SinkKind, file, null, otlp, stdout};
 use crate::inbox::Inbox;
 use crate::telemetry::{Health, Inflows, SinkMetric, SinkSample, SinkView};
 use crate::template::Template;
+use crate::tls::Renew;
 
 /// A sink whose files, keys and addresses were found in order; it has not started yet.
 #[derive(Debug)]
@@ -46,6 +47,15 @@ impl OpenSink {
     pub fn template(&self) -> Option<Template> {
         match self {
             OpenSink::File(_, template) => template.clone(),
+            _ => None,
+        }
+    }
+
+    /// Its certificates, for a sink that reads some.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Arc<dyn Renew>> {
+        match self {
+            OpenSink::Otlp(upstream, _) => upstream.certificates().map(|it| it as Arc<dyn Renew>),
             _ => None,
         }
     }

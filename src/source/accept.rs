@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::door::{Door, DoorSettings};
 use super::listen::Listener;
 use super::stream::Stream;
 use crate::telemetry::{OpenConnection, Quiet, SourceStats};
@@ -28,6 +29,7 @@ pub type Listeners = BTreeMap<&'static str, Arc<Listener>>;
 pub struct Acceptor {
     listeners: watch::Sender<Arc<Listeners>>,
     connections_max: AtomicU32,
+    door: RwLock<Arc<Door>>,
     stats: Arc<SourceStats>,
     exhausted: Quiet,
     refused: Quiet,
@@ -40,6 +42,7 @@ impl Acceptor {
         Acceptor {
             listeners: watch::Sender::new(Arc::new(listeners)),
             connections_max: AtomicU32::new(connections_max),
+            door: RwLock::new(Arc::new(Door::new(DoorSettings::default(), Arc::clone(&stats)))),
             stats,
             exhausted: Quiet::default(),
             refused: Quiet::default(),
@@ -58,6 +61,18 @@ impl Acceptor {
         self.listeners.send_replace(Arc::new(listeners));
     }
 
+    /// What connections have to pass.
+    #[must_use]
+    pub fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another door, for connections to come.
+    pub fn guard(&self, settings: DoorSettings) {
+        let door = Arc::new(Door::new(settings, Arc::clone(&self.stats)));
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
     /// The limit of connections.
     #[must_use]
     pub fn connections_max(&self) -> u32 {
@@ -69,8 +84,8 @@ impl Acceptor {
         self.connections_max.store(connections_max, Ordering::Relaxed);
     }
 
-    /// The next connection within the limit. Never fails: what goes wrong is counted, logged
-    /// seldom, and waited out. Cancel-safe. For one task at a time.
+    /// The next connection within the limit, of a peer that may connect. Never fails: what goes wrong is
+    /// counted, logged seldom, and waited out. Cancel-safe. For one task at a time.
     pub async fn next(&self) -> (Stream, Option<SocketAddr>, OpenConnection) {
         let mut changes = self.listeners.subscribe();
         loop {
@@ -80,6 +95,7 @@ impl Acceptor {
                 Ok(()) = changes.changed() => continue,
             };
             match accepted {
+                Ok((_, peer)) if !self.door().lets_in(peer) => {}
                 Ok((stream, peer)) => {
                     // Nobody else opens connections of this source, so none comes in between.
                     if self.stats.connections_open() < u64::from(self.connections_max()) {

@@ -65,6 +65,12 @@ impl Framer {
         }
     }
 
+    /// Drops what was appended: it is no text.
+    pub fn forget(&mut self) {
+        self.buffer = BytesMut::new();
+        self.searched = 0;
+    }
+
     /// The lines that were finished by what was appended since the last call.
     pub fn frame(&mut self) -> Frame {
         if self.skipping && !self.skip() {

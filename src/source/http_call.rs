@@ -40,7 +40,7 @@ const RETRY_SECONDS: u64 = 1;
 
 /// How a body is written. The answer is written in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// `application/x-protobuf`, or the name it was registered under later.
     Protobuf(&'static str),
     Json,
@@ -99,7 +99,7 @@ async fn export(
 
 impl Form {
     /// What the content type says, parameters aside.
-    fn of(headers: &HeaderMap) -> Option<Form> {
+    pub(super) fn of(headers: &HeaderMap) -> Option<Form> {
         let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
         let name = text.split(';').next().unwrap_or_default().trim();
         let protobuf = ["application/x-protobuf", "application/protobuf"];
@@ -177,7 +177,7 @@ fn accepted(form: Form, rejected: &Rejected) -> Response<Reply> {
 }
 
 /// `google.rpc.Status`, in JSON where the request had no encoding that we know.
-fn refused(form: Option<Form>, status: &Status) -> Response<Reply> {
+pub(super) fn refused(form: Option<Form>, status: &Status) -> Response<Reply> {
     let form = form.unwrap_or(Form::Json);
     let body = match form {
         // With details it is there already.
@@ -199,6 +199,7 @@ fn refused(form: Option<Form>, status: &Status) -> Response<Reply> {
         Code::InvalidArgument | Code::Cancelled => StatusCode::BAD_REQUEST,
         Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unimplemented => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::Unavailable | Code::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -10,11 +10,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BufMut;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::accept::{Acceptor, Listeners};
+use super::allow::Network;
 use super::framing::Framer;
 use super::live::Live;
 use super::stop::Stop;
@@ -26,6 +28,7 @@ use crate::decode::line::Frame;
 use crate::decode::reader::FormatSetting;
 use crate::intake::Intake;
 use crate::telemetry::{LineResult, OpenConnection, Quiet, SourceStats};
+use crate::tls::{ListenerTlsConfig, is_client_hello};
 
 /// First read of a connection. It grows while reads fill it and shrinks while they do not: a
 /// mesh proxy sends one record per write, a load test sends megabytes.
@@ -36,6 +39,9 @@ pub const READ_MAX: usize = 256 << 10;
 /// Once shutdown begins, a connection from which nothing has come for so long has nothing left in
 /// its socket buffer.
 const QUIET: Duration = Duration::from_millis(50);
+/// How long saying goodbye may take, where the protocol has a word for it: a client that never reads does not hear
+/// it.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A `lines` source, bound and ready.
 #[derive(Debug)]
@@ -107,7 +113,7 @@ impl LinesSource {
                     connections.spawn(late.run(stop.clone()));
                 },
                 (stream, peer, open) = self.acceptor.next() => {
-                    connections.spawn(Connection::new(&self, stream, peer, open).run(stop.clone()));
+                    connections.spawn(Arc::clone(&self).welcome(stream, peer, open, stop.clone()));
                 }
             }
         }
@@ -130,6 +136,18 @@ impl LinesSource {
             }
         }
         Parked { connections: parked, late: connections }
+    }
+
+    /// A new connection, from the door to its end, or until it is parked.
+    async fn welcome(
+        self: Arc<Self>,
+        stream: Stream,
+        peer: Option<SocketAddr>,
+        open: OpenConnection,
+        stop: Stop,
+    ) -> Option<Connection> {
+        let (stream, peer) = self.acceptor.door().pass(stream, peer, &stop).await?;
+        Connection::new(&self, stream, peer, open).run(stop).await
     }
 
     /// Goes on with a connection that another process had.
@@ -235,8 +253,9 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = stop.told() => match stop.park_until() {
-                    Some(_) => return Some(self),
-                    None => break self.drain().await,
+                    // The state of TLS is in this process and cannot leave it.
+                    Some(_) if !self.stream.is_tls() => return Some(self),
+                    _ => break self.drain().await,
                 },
                 ready = self.stream.readable() => match ready {
                     Ok(()) => {}
@@ -250,6 +269,10 @@ impl Connection {
         let last = self.framer.finish();
         let stage = self.source.live.load().await;
         self.take(last, Reservation::default(), &stage).await;
+        if self.stream.is_tls() {
+            // Without this the client could not tell an end from an attack.
+            let _ = tokio::time::timeout(GOODBYE, self.stream.shutdown()).await;
+        }
         let Account { bytes, lines, blank, truncated, partial } = self.account;
         let source = self.source.stats.name();
         let peer = peer_name(self.peer);
@@ -278,6 +301,11 @@ impl Connection {
             // A peer that resets is no error of ours; what came before it counts.
             Err(error) => return Some(error.to_string()),
         };
+        if self.account.bytes == 0 && is_client_hello(self.framer.unfinished()) && !self.stream.is_tls() {
+            self.framer.forget();
+            self.source.acceptor.door().tell_tls(self.peer);
+            return Some("the client speaks TLS".to_owned());
+        }
         self.account.bytes += length as u64;
         self.source.stats.count_bytes(length as u64);
         if length == self.read_bytes {
@@ -381,6 +409,18 @@ pub struct LinesConfig {
     /// Further connections are closed at once and counted.
     #[serde(default = "connections_max_default")]
     pub connections_max: u32,
+    /// TLS, and whose clients are let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTlsConfig>,
+    /// Only peers of these networks may connect; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Network>,
+    /// Other machines may send without TLS.
+    #[serde(default)]
+    pub allow_plaintext: bool,
+    /// A load balancer puts a PROXY header in front of each connection.
+    #[serde(default)]
+    pub proxy_protocol: bool,
 }
 
 fn line_max_default() -> ByteSize {

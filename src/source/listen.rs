@@ -108,9 +108,15 @@ impl Listener {
     #[must_use]
     pub fn is_open(&self) -> bool {
         match &self.socket {
-            Socket::Tcp(listener) => listener.local_addr().is_ok_and(|it| !it.ip().is_loopback()),
+            Socket::Tcp(listener) => listener.local_addr().is_ok_and(|it| !it.ip().to_canonical().is_loopback()),
             Socket::Unix(_) => false,
         }
+    }
+
+    /// True for a unix socket.
+    #[must_use]
+    pub fn is_unix(&self) -> bool {
+        matches!(self.socket, Socket::Unix(_))
     }
 
     /// The path that is removed with the socket.

@@ -3,12 +3,19 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::auth::AuthConfig;
+use crate::config::exposure::Exposure;
 use crate::decode::reader::{self, Reader, SettingError};
 use crate::telemetry::SourceKind;
+use crate::tls::ListenerTlsConfig;
+use allow::Network;
 
 pub mod accept;
+mod admit;
+pub mod allow;
 mod als;
 pub mod body;
+pub mod door;
 pub mod flow;
 pub mod framing;
 mod grpc_call;
@@ -21,6 +28,7 @@ pub mod logs_service;
 pub mod message;
 pub mod otlp;
 pub mod prefixed;
+pub mod proxy_protocol;
 pub mod reply;
 pub mod sockets;
 pub mod stop;
@@ -64,6 +72,64 @@ impl SourceConfig {
         match self {
             SourceConfig::Lines(lines) => lines.connections_max,
             SourceConfig::Otlp(otlp) => otlp.connections_max,
+        }
+    }
+
+    /// TLS, where it is spoken.
+    #[must_use]
+    pub fn tls(&self) -> Option<&ListenerTlsConfig> {
+        match self {
+            SourceConfig::Lines(lines) => lines.tls.as_ref(),
+            SourceConfig::Otlp(otlp) => otlp.tls.as_ref(),
+        }
+    }
+
+    /// Whose requests are taken; all where nothing is said.
+    #[must_use]
+    pub fn auth(&self) -> Option<&AuthConfig> {
+        match self {
+            SourceConfig::Lines(_) => None,
+            SourceConfig::Otlp(otlp) => otlp.auth.as_ref(),
+        }
+    }
+
+    /// Whose connections are accepted; all when empty.
+    #[must_use]
+    pub fn allow(&self) -> &[Network] {
+        match self {
+            SourceConfig::Lines(lines) => &lines.allow,
+            SourceConfig::Otlp(otlp) => &otlp.allow,
+        }
+    }
+
+    /// True when each connection begins with a PROXY header.
+    #[must_use]
+    pub fn proxy_protocol(&self) -> bool {
+        matches!(self, SourceConfig::Lines(lines) if lines.proxy_protocol)
+    }
+
+    /// What stands between it and those who reach it.
+    #[must_use]
+    pub fn exposure(&self) -> Exposure {
+        let (auth, allow_plaintext) = match self {
+            SourceConfig::Lines(lines) => (None, lines.allow_plaintext),
+            SourceConfig::Otlp(otlp) => (Some(otlp.auth.is_some()), otlp.allow_plaintext),
+        };
+        Exposure {
+            tls: self.tls().is_some(),
+            client_ca: self.tls().is_some_and(|it| it.client_ca.is_some()),
+            auth,
+            allow: Some(!self.allow().is_empty()),
+            allow_plaintext,
+        }
+    }
+
+    /// What TLS offers to speak, best first.
+    #[must_use]
+    pub fn protocols(&self) -> &'static [&'static [u8]] {
+        match self {
+            SourceConfig::Lines(_) => &[],
+            SourceConfig::Otlp(_) => &[b"h2", b"http/1.1"],
         }
     }
 

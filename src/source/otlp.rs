@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
@@ -19,15 +21,20 @@ use tokio::io::AsyncReadExt;
 use tokio_util::task::TaskTracker;
 
 use super::accept::{Acceptor, Listeners};
+use super::admit::refusal;
+use super::allow::Network;
 use super::flow::{Flow, Wide};
 use super::live::Live;
 use super::logs_service::{LogsService, OtlpStage};
 use super::prefixed::Prefixed;
+use super::reply::Reply;
 use super::stop::Stop;
 use super::stream::Stream;
+use crate::auth::AuthConfig;
 use crate::config::units::{ByteSize, Period};
 use crate::decode::reader::FormatSetting;
 use crate::telemetry::{OpenConnection, Quiet, SourceStats};
+use crate::tls::{FIRST_BYTE, ListenerTlsConfig};
 
 /// How every HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -100,7 +107,8 @@ impl OtlpSource {
         }
     }
 
-    async fn serve(self: Arc<Self>, mut stream: Stream, peer: Option<SocketAddr>, _open: OpenConnection, stop: Stop) {
+    async fn serve(self: Arc<Self>, stream: Stream, peer: Option<SocketAddr>, _open: OpenConnection, stop: Stop) {
+        let Some((mut stream, peer)) = self.acceptor.door().pass(stream, peer, &stop).await else { return };
         let mut buffer = [0; PREFACE.len()];
         let arrived = tokio::select! {
             arrived = tokio::time::timeout(START_MAX, start(&mut stream, &mut buffer)) => arrived,
@@ -112,14 +120,16 @@ impl OtlpSource {
             Ok(Err(_)) => return,
             Err(_late) => return self.refuse(peer, "it did not say what it speaks"),
         };
-        if !start.first().is_none_or(u8::is_ascii_uppercase) {
-            return self.refuse(peer, hint(start));
+        if start.first() == Some(&FIRST_BYTE) && !stream.is_tls() {
+            return self.acceptor.door().tell_tls(peer);
         }
-        let service = Arc::clone(&self.service);
-        let told = stop.clone();
+        if !start.first().is_none_or(u8::is_ascii_uppercase) {
+            return self.refuse(peer, NOT_HTTP);
+        }
+        let (source, told) = (Arc::clone(&self), stop.clone());
         let serve = hyper::service::service_fn(move |request| {
-            let (service, stop) = (Arc::clone(&service), told.clone());
-            async move { Ok::<_, Infallible>(service.call(request, peer, &stop).await) }
+            let (source, stop) = (Arc::clone(&source), told.clone());
+            async move { Ok::<_, Infallible>(source.answer(request, peer, &stop).await) }
         });
         let io = TokioIo::new(Prefixed::new(Bytes::copy_from_slice(start), stream));
         let ended = if start == PREFACE {
@@ -154,6 +164,14 @@ impl OtlpSource {
         }
     }
 
+    /// Answers a request, if it is let in.
+    async fn answer(&self, request: Request<Incoming>, peer: Option<SocketAddr>, stop: &Stop) -> Response<Reply> {
+        match refusal(self.acceptor.door().bearer(), &request, self.service.stats()) {
+            Some(refused) => refused,
+            None => self.service.call(request, peer, stop).await,
+        }
+    }
+
     fn refuse(&self, peer: Option<SocketAddr>, hint: &str) {
         self.service.stats().count_accept_error();
         if let Some(suppressed) = self.not_http.allow() {
@@ -163,17 +181,6 @@ impl OtlpSource {
 }
 
 const NOT_HTTP: &str = "it does not speak HTTP: access-log lines go to a lines source";
-
-/// What a connection speaks that begins so.
-fn hint(start: &[u8]) -> &'static str {
-    match start {
-        // A record of a TLS handshake (RFC 8446, section 5.1).
-        [0x16, 0x03, ..] | [0x16] => {
-            "it begins with TLS, and this listener takes plaintext: write http:// in the client"
-        }
-        _ => NOT_HTTP,
-    }
-}
 
 /// Reads until it shows whether this is HTTP/2, and returns how much that was: the whole preface, or
 /// less of something else. Nothing at all is a peer that has hung up.
@@ -227,6 +234,18 @@ pub struct OtlpConfig {
     /// Further connections are closed at once and counted.
     #[serde(default = "connections_max_default")]
     pub connections_max: u32,
+    /// TLS, and whose clients are let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTlsConfig>,
+    /// Only requests with one of these tokens are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthConfig>,
+    /// Only peers of these networks may connect; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Network>,
+    /// Other machines may send without TLS.
+    #[serde(default)]
+    pub allow_plaintext: bool,
 }
 
 fn message_max_default() -> ByteSize {

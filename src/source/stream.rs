@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// A dead peer is noticed after a minute, for connections may be silent for hours; answers go out
 /// at once.
@@ -29,6 +30,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A unix socket.
     Unix(UnixStream),
+    /// TLS over TCP, past its handshake.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
@@ -44,9 +47,15 @@ impl Stream {
     /// The unix socket, if it is one, for a thread that may block.
     pub fn into_std_unix(self) -> Option<io::Result<std::os::unix::net::UnixStream>> {
         match self {
-            Stream::Tcp(_) => None,
+            Stream::Tcp(_) | Stream::Tls(_) => None,
             Stream::Unix(stream) => Some(stream.into_std()),
         }
+    }
+
+    /// True when it is encrypted: then the socket alone is not the connection.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Stream::Tls(_))
     }
 
     /// Waits until there is something to read. Cancel-safe.
@@ -54,6 +63,14 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.readable().await,
             Stream::Unix(stream) => stream.readable().await,
+            Stream::Tls(stream) => {
+                let (socket, session) = stream.get_ref();
+                // It wants no more while there is plaintext to be taken, or after the end was announced.
+                if !session.wants_read() {
+                    return Ok(());
+                }
+                socket.readable().await
+            }
         }
     }
 }
@@ -63,6 +80,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -72,6 +90,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -79,6 +98,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -86,6 +106,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }
@@ -95,6 +116,7 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.get_ref().0.as_fd(),
         }
     }
 }

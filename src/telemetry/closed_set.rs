@@ -70,6 +70,42 @@ closed_set! {
 }
 
 closed_set! {
+    /// Why a connection was closed before it was a connection of the source.
+    DeniedReason {
+        /// The peer is in no network of `allow`.
+        NotAllowed = "not_allowed",
+        /// The PROXY header is missing, broken, or late.
+        ProxyHeader = "proxy_header",
+    }
+}
+
+closed_set! {
+    /// Why a TLS handshake came to nothing.
+    HandshakeFailure {
+        /// The client said nothing, or was too slow.
+        Timeout = "timeout",
+        /// Too many others were under way.
+        Busy = "busy",
+        /// The client does not speak TLS.
+        Plaintext = "plaintext",
+        /// The client speaks TLS to a port without.
+        UnexpectedTls = "unexpected_tls",
+        /// Nothing in common: TLS 1.1 or older, or only ciphers and protocols that are not spoken here.
+        Incompatible = "incompatible",
+        /// A certificate is needed, and the client has shown none.
+        NoCertificate = "no_certificate",
+        /// The certificate of the client is of an unknown authority, has expired, or is no client's.
+        BadCertificate = "bad_certificate",
+        /// The client has refused our certificate, or something else.
+        Alert = "alert",
+        /// The client does not keep to the protocol.
+        Malformed = "malformed",
+        /// The client hung up.
+        Closed = "closed",
+    }
+}
+
+closed_set! {
     /// What had to be changed in a record so that it could be passed on.
     RepairReason {
         /// Bytes that are not UTF-8 became U+FFFD.
@@ -162,6 +198,8 @@ mod tests {
     fn position_is_discriminant() {
         assert!(LineResult::ALL.iter().enumerate().all(|(i, it)| *it as usize == i));
         assert!(RejectReason::ALL.iter().enumerate().all(|(i, it)| *it as usize == i));
+        assert!(DeniedReason::ALL.iter().enumerate().all(|(i, it)| *it as usize == i));
+        assert!(HandshakeFailure::ALL.iter().enumerate().all(|(i, it)| *it as usize == i));
         assert!(RepairReason::ALL.iter().enumerate().all(|(i, it)| *it as usize == i));
         assert!(GrpcCode::ALL.iter().enumerate().all(|(i, it)| *it as usize == i));
     }

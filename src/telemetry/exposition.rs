@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
+use super::closed_set::{DeniedReason, GrpcCode, HandshakeFailure, LineResult, RejectReason, RepairReason};
 use super::process::Usage;
 use super::registry::Telemetry;
 use super::sink::{SinkMetric, SinkTotals};
@@ -23,6 +23,8 @@ pub const METRICS: &[(&str, &str)] = &[
     (CONNECTIONS_ACCEPTED, "Connections accepted."),
     (CONNECTIONS_REFUSED, "Connections turned away because there were too many."),
     (ACCEPT_ERRORS, "Failures to accept a connection."),
+    (CONNECTIONS_DENIED, "Connections closed because of their address, or for want of a PROXY header."),
+    (HANDSHAKE_FAILURES, "TLS handshakes of clients that came to nothing."),
     (LINES, "Lines by how they were read."),
     (OTLP_REQUESTS, "OTLP requests by how they were answered."),
     (REJECTED_RECORDS, "Records refused."),
@@ -48,6 +50,8 @@ pub const METRICS: &[(&str, &str)] = &[
     (JOURNAL_MISSING, "Entries that should be in the journal and are not."),
     (MEMORY_RESERVED, "Bytes of the memory budget in use."),
     (MEMORY_BOUND, "Bytes of memory the process can need at most, by its configuration."),
+    (TLS_RELOADS, "Certificates read again because their files had changed, by whether they could be used."),
+    (ADMIN_REFUSED, "Connections and requests to the admin listener that were refused."),
     (RELOADS, "Configurations read again, by whether they were taken."),
     (LEDGER_IMBALANCE, "Records unaccounted for; always 0, or there is a bug."),
     (BUILD_INFO, "Always 1; the label says which version runs."),
@@ -62,6 +66,8 @@ const CONNECTIONS: &str = "logboom_connections";
 const CONNECTIONS_ACCEPTED: &str = "logboom_connections_accepted_total";
 const CONNECTIONS_REFUSED: &str = "logboom_connections_refused_total";
 const ACCEPT_ERRORS: &str = "logboom_accept_errors_total";
+const CONNECTIONS_DENIED: &str = "logboom_connections_denied_total";
+const HANDSHAKE_FAILURES: &str = "logboom_tls_handshake_failures_total";
 const LINES: &str = "logboom_lines_total";
 const OTLP_REQUESTS: &str = "logboom_otlp_requests_total";
 const REJECTED_RECORDS: &str = "logboom_rejected_records_total";
@@ -87,6 +93,8 @@ const JOURNAL_CORRUPT: &str = "logboom_journal_corrupt_ranges_total";
 const JOURNAL_MISSING: &str = "logboom_journal_missing_entries_total";
 const MEMORY_RESERVED: &str = "logboom_memory_reserved_bytes";
 const MEMORY_BOUND: &str = "logboom_memory_bound_bytes";
+const TLS_RELOADS: &str = "logboom_tls_reloads_total";
+const ADMIN_REFUSED: &str = "logboom_admin_refused_total";
 const RELOADS: &str = "logboom_reloads_total";
 const LEDGER_IMBALANCE: &str = "logboom_ledger_imbalance_records";
 const BUILD_INFO: &str = "logboom_build_info";
@@ -144,6 +152,12 @@ impl Exposition {
         self.counter(CONNECTIONS_ACCEPTED, only(), stats.connections_accepted());
         self.counter(CONNECTIONS_REFUSED, only(), stats.connections_refused());
         self.counter(ACCEPT_ERRORS, only(), stats.accept_errors());
+        for reason in DeniedReason::ALL {
+            self.counter(CONNECTIONS_DENIED, with("reason", reason.as_str()), stats.denied(*reason));
+        }
+        for reason in HandshakeFailure::ALL {
+            self.counter(HANDSHAKE_FAILURES, with("reason", reason.as_str()), stats.handshake_failures(*reason));
+        }
         match stats.kind() {
             SourceKind::Lines => {
                 for result in LineResult::ALL {
@@ -218,6 +232,11 @@ impl Exposition {
         self.gauge(MEMORY_BOUND, vec![], telemetry.memory_bound_bytes() as f64);
         for (result, ok) in [("ok", true), ("failed", false)] {
             self.counter(RELOADS, vec![Label::new("result", result)], telemetry.reloads(ok));
+            self.counter(TLS_RELOADS, vec![Label::new("result", result)], telemetry.tls_reloads(ok));
+        }
+        for (reason, unauthenticated) in [("tls", false), ("unauthenticated", true)] {
+            let refused = telemetry.admin_refused(unauthenticated);
+            self.counter(ADMIN_REFUSED, vec![Label::new("reason", reason)], refused);
         }
         self.gauge(LEDGER_IMBALANCE, vec![], telemetry.ledger().imbalance() as f64);
         let since_epoch = telemetry.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -14,7 +14,7 @@ mod registry;
 mod sink;
 mod source;
 
-pub use closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
+pub use closed_set::{DeniedReason, GrpcCode, HandshakeFailure, LineResult, RejectReason, RepairReason};
 pub use exposition::METRICS;
 pub use inflow::{Inflow, Inflows};
 pub use ledger::{Ledger, SinkLedger, SourceLedger};

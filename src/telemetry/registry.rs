@@ -36,6 +36,8 @@ pub struct Telemetry {
     ready: AtomicBool,
     stopping: AtomicBool,
     reloads: [AtomicU64; 2],
+    tls_reloads: [AtomicU64; 2],
+    admin_refused: [AtomicU64; 2],
     exposition: Exposition,
 }
 
@@ -81,6 +83,8 @@ impl Telemetry {
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             reloads: Default::default(),
+            tls_reloads: Default::default(),
+            admin_refused: Default::default(),
             exposition: Exposition::new(),
         })
     }
@@ -154,6 +158,28 @@ impl Telemetry {
     #[must_use]
     pub fn reloads(&self, ok: bool) -> u64 {
         self.reloads[usize::from(ok)].load(Ordering::Relaxed)
+    }
+
+    /// Certificates were read again; `ok` when they are used.
+    pub fn count_tls_reload(&self, ok: bool) {
+        self.tls_reloads[usize::from(ok)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often certificates were read again and used, or could not be.
+    #[must_use]
+    pub fn tls_reloads(&self, ok: bool) -> u64 {
+        self.tls_reloads[usize::from(ok)].load(Ordering::Relaxed)
+    }
+
+    /// The admin listener has refused a request without a valid token, or a connection without valid TLS.
+    pub fn count_admin_refused(&self, unauthenticated: bool) {
+        self.admin_refused[usize::from(unauthenticated)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has.
+    #[must_use]
+    pub fn admin_refused(&self, unauthenticated: bool) -> u64 {
+        self.admin_refused[usize::from(unauthenticated)].load(Ordering::Relaxed)
     }
 
     /// The budget of the process.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::closed_set::{GrpcCode, LineResult, RejectReason, RepairReason};
+use super::closed_set::{DeniedReason, GrpcCode, HandshakeFailure, LineResult, RejectReason, RepairReason};
 use super::inflow::Inflow;
 
 /// What kind of source it is, which decides the metrics that make sense for it.
@@ -42,6 +42,8 @@ pub struct SourceStats {
     connections_accepted: AtomicU64,
     connections_refused: AtomicU64,
     accept_errors: AtomicU64,
+    denied: [AtomicU64; DeniedReason::ALL.len()],
+    handshake_failures: [AtomicU64; HandshakeFailure::ALL.len()],
 }
 
 impl SourceStats {
@@ -62,6 +64,8 @@ impl SourceStats {
             connections_accepted: AtomicU64::default(),
             connections_refused: AtomicU64::default(),
             accept_errors: AtomicU64::default(),
+            denied: Default::default(),
+            handshake_failures: Default::default(),
         })
     }
 
@@ -130,9 +134,19 @@ impl SourceStats {
         add(&self.connections_refused, 1);
     }
 
-    /// The system refused to hand over a connection, or a handshake failed.
+    /// The system refused to hand over a connection, or what it begins with is not the protocol.
     pub fn count_accept_error(&self) {
         add(&self.accept_errors, 1);
+    }
+
+    /// A connection that may not be, or does not say whose it is.
+    pub fn count_denied(&self, reason: DeniedReason) {
+        add(&self.denied[reason as usize], 1);
+    }
+
+    /// A TLS handshake that came to nothing.
+    pub fn count_handshake_failure(&self, reason: HandshakeFailure) {
+        add(&self.handshake_failures[reason as usize], 1);
     }
 
     /// Records received so far. Whoever sees a record here sees it in the intake or beyond.
@@ -199,6 +213,18 @@ impl SourceStats {
     #[must_use]
     pub fn connections_refused(&self) -> u64 {
         get(&self.connections_refused)
+    }
+
+    /// Connections denied for this reason, so far.
+    #[must_use]
+    pub fn denied(&self, reason: DeniedReason) -> u64 {
+        get(&self.denied[reason as usize])
+    }
+
+    /// TLS handshakes that came to nothing for this reason, so far.
+    #[must_use]
+    pub fn handshake_failures(&self, reason: HandshakeFailure) -> u64 {
+        get(&self.handshake_failures[reason as usize])
     }
 
     /// Failures to accept so far.

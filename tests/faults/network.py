@@ -32,7 +32,8 @@ def half_open(environment, verdict):
     path = environment.directory / "all.log"
     config = {
         "sources": {
-            "mesh": {"type": "lines", "listen": f"0.0.0.0:{lines}"}, "otlp": {"type": "otlp", "grpc": f"0.0.0.0:{otlp}"},
+            "mesh": {"type": "lines", "listen": f"0.0.0.0:{lines}", "allow_plaintext": True},
+            "otlp": {"type": "otlp", "grpc": f"0.0.0.0:{otlp}", "allow_plaintext": True},
         },
         "sinks": {"files": file_sink(path)},
     }

@@ -15,7 +15,7 @@ use logboom::batch::{Batch, Origin};
 use logboom::config::units::WaitMax;
 use logboom::grpc::RawCodec;
 use logboom::inbox::{Inbox, InboxSettings, Put};
-use logboom::sink::otlp::{Upstream, UpstreamStats, run};
+use logboom::sink::otlp::{Certificates, Upstream, UpstreamStats, run};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
@@ -281,6 +281,7 @@ pub fn inbox(capacity_bytes: usize, wait_max: WaitMax) -> Arc<Inbox> {
 pub struct Sink {
     pub inbox: Arc<Inbox>,
     pub stats: Arc<UpstreamStats>,
+    pub certificates: Option<Arc<Certificates>>,
     stop: watch::Sender<Option<Instant>>,
     task: tokio::task::JoinHandle<u64>,
 }
@@ -293,8 +294,9 @@ impl Sink {
         let stats = Arc::new(UpstreamStats::default());
         let (stop, stopped) = watch::channel(None);
         let upstream = Upstream::new(&config).unwrap();
+        let certificates = upstream.certificates();
         let task = tokio::spawn(run(Arc::clone(&inbox), upstream, Arc::clone(&stats), stopped));
-        Sink { inbox, stats, stop, task }
+        Sink { inbox, stats, certificates, stop, task }
     }
 
     pub fn to(mock: &Mock) -> Sink {

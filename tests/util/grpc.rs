@@ -15,7 +15,7 @@ use prost::Message as _;
 use tokio::runtime::Runtime;
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::Service as _;
@@ -36,6 +36,14 @@ impl Client {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let channel = runtime.block_on(within(endpoint.connect())).unwrap();
         Client { runtime, channel }
+    }
+
+    /// Connects with TLS; the error is why that does not work.
+    pub fn connect_tls(address: &str, tls: ClientTlsConfig) -> Result<Client, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap().tls_config(tls).unwrap();
+        let channel = runtime.block_on(within(endpoint.connect())).map_err(|error| format!("{error:?}"))?;
+        Ok(Client { runtime, channel })
     }
 
     /// Exports a request.

@@ -224,6 +224,11 @@ impl Server {
         self.child.stdout.take().unwrap()
     }
 
+    /// Where the admin listener is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// A page of the admin listener.
     pub fn page(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).unwrap();
@@ -396,7 +401,8 @@ fn write_config(dir: &TempDir, yaml: &str) -> PathBuf {
     let yaml = yaml.replace("{dir}", dir.path().to_str().unwrap());
     // In one step: it may be read at any moment.
     let next = dir.path().join("next.yaml");
-    std::fs::write(&next, format!("{yaml}\nadmin: {{listen: 127.0.0.1:0}}\n")).unwrap();
+    let admin = if yaml.contains("\nadmin:") { "" } else { "admin: {listen: 127.0.0.1:0}\n" };
+    std::fs::write(&next, format!("{yaml}\n{admin}")).unwrap();
     std::fs::rename(next, &config).unwrap();
     config
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::de::visible;
+use super::exposure::{Exposure, Verdict};
 use super::listen::{Listen, UNIX_PATH_BYTES_MAX};
 use super::load::COMPONENTS_MAX;
 use super::problem::{Problem, shown};
@@ -15,6 +16,7 @@ use crate::handover::TakeoverConfig;
 use crate::redact::{RedactConfig, is_rewritten};
 use crate::source::Place;
 
+mod access;
 mod sinks;
 mod sources;
 mod tests;
@@ -51,6 +53,7 @@ pub fn check(config: &Config, scope: &Scope, root: &Node, problems: &mut Vec<Pro
     }
     sources::check(config, &mut findings);
     sinks::check(config, scope, &mut findings);
+    access::check(config, &mut findings);
     tests::check(config, scope, &mut findings);
     redact(&config.redact, &mut findings);
     listeners(config, &mut findings);
@@ -130,25 +133,26 @@ fn redact(redact: &RedactConfig, findings: &mut Findings<'_>) {
     }
 }
 
-/// No two listeners on one address, and a warning for each that others than this machine reach.
+/// No two listeners on one address, and none that others than this machine reach unless that is meant.
 fn listeners(config: &Config, findings: &mut Findings<'_>) {
-    let mut places: Vec<(Vec<&str>, &str)> = Vec::new();
+    let mut places: Vec<(Vec<&str>, &str, Exposure)> = Vec::new();
     for (name, source) in &config.sources {
-        let own = source.places().into_iter().map(|Place { key, address }| (vec!["sources", name, key], address));
-        places.extend(own);
+        let exposure = source.exposure();
+        let own = source.places().into_iter();
+        places.extend(own.map(|Place { key, address }| (vec!["sources", name, key], address, exposure)));
     }
     if config.admin.listen != "off" {
-        places.push((vec!["admin", "listen"], &config.admin.listen));
+        places.push((vec!["admin", "listen"], &config.admin.listen, config.admin.exposure()));
     }
     let takeover = config.takeover.as_ref().map(TakeoverConfig::address).unwrap_or_default();
     if let Some(TakeoverConfig { socket }) = &config.takeover {
         match takeover_socket(&socket.display().to_string()) {
-            Ok(()) => places.push((vec!["takeover", "socket"], &takeover)),
+            Ok(()) => places.push((vec!["takeover", "socket"], &takeover, Exposure::default())),
             Err((message, help)) => findings.refuse(&["takeover", "socket"], message, help),
         }
     }
     let mut bound: Vec<(&[&str], Listen)> = Vec::new();
-    for (path, address) in &places {
+    for (path, address, exposure) in &places {
         let listen = match address.parse::<Listen>() {
             Ok(Listen::Unix(_)) if !["listen", "socket"].contains(path.last().unwrap_or(&"")) || path[0] == "admin" => {
                 findings.refuse(
@@ -174,10 +178,11 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
             findings.refuse(path, message, "give each listener an address of its own");
         }
         if !listen.is_local() {
-            findings.warn(
-                path,
-                format!("{address} is reachable from other machines, in plaintext and without authentication"),
-            );
+            match exposure.judge(address) {
+                Verdict::Fine => {}
+                Verdict::Warn(warning) => findings.warn(path, warning),
+                Verdict::Refuse { message, help } => findings.refuse(path, message, help),
+            }
         }
         bound.push((path, listen));
     }

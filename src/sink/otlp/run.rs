@@ -75,6 +75,8 @@ struct Sender {
     sink: Arc<str>,
     upstream: Upstream,
     channels: Vec<Channel>,
+    /// Endpoints with other certificates.
+    renewed: Option<watch::Receiver<Vec<Endpoint>>>,
     route: Route,
     stats: Arc<UpstreamStats>,
     stop: watch::Receiver<Option<Instant>>,
@@ -99,6 +101,7 @@ impl Sender {
             sink: Arc::clone(inbox.sink()),
             channels: upstream.endpoints.iter().map(Endpoint::connect_lazy).collect(),
             route: Route::new(upstream.endpoints.len()),
+            renewed: upstream.certificates().map(|it| it.renewed()),
             upstream,
             stats,
             stop,
@@ -169,16 +172,24 @@ impl Sender {
         Ok(failed.into_iter().map(|(_, group, failure)| (group, failure)).collect())
     }
 
-    fn launch(&self, flying: &mut Flying, deliveries: Vec<Delivery>) {
+    fn launch(&mut self, flying: &mut Flying, deliveries: Vec<Delivery>) {
         let group = Group::new(deliveries);
         let id = flying.tasks.spawn(self.export(group.request())).id();
         flying.groups.push((id, flying.launched, group));
         flying.launched += 1;
     }
 
-    fn export(&self, request: Segments) -> impl Future<Output = Answer> + Send + use<> {
+    fn export(&mut self, request: Segments) -> impl Future<Output = Answer> + Send + use<> {
         self.stats.add_request();
+        self.renew();
         export(&self.upstream, self.channels[self.route.current()].clone(), request)
+    }
+
+    /// Connects anew when there are other certificates.
+    fn renew(&mut self) {
+        let Some(renewed) = self.renewed.as_mut().filter(|it| it.has_changed().unwrap_or(false)) else { return };
+        self.upstream.endpoints = renewed.borrow_and_update().clone();
+        self.channels = self.upstream.endpoints.iter().map(Endpoint::connect_lazy).collect();
     }
 
     /// Delivers a group, whatever it takes. `known` is what has become of it so far.

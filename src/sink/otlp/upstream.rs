@@ -1,6 +1,7 @@
 //! An upstream ready to be connected to: settings that keep the rules, TLS files read.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -9,6 +10,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{self, Certificate, ClientTlsConfig, Identity};
 
+use super::certificates::Certificates;
 use super::endpoint::Endpoint;
 use super::http::{ClientTls, HttpEndpoint, tls_of};
 use super::settings::Settings;
@@ -31,6 +33,7 @@ pub struct Upstream {
     pub(super) compression: Option<CompressionEncoding>,
     pub(super) timeout: Duration,
     pub(super) retry: RetryConfig,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl std::fmt::Debug for Upstream {
@@ -46,10 +49,8 @@ impl Upstream {
     /// # Errors
     /// The text says which key or file, and what to do; a header's value is never in it.
     pub fn new(config: &OtlpConfig) -> anyhow::Result<Upstream> {
-        let Settings { uris, headers } = Settings::read(config).map_err(|mistakes| {
-            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            anyhow::Error::msg(mistakes.join("; "))
-        })?;
+        let certificates = Certificates::of(config);
+        let Settings { uris, headers } = read(config)?;
         Ok(Upstream {
             endpoints: connectable(uris, config.protocol, config.tls.as_ref())?,
             headers,
@@ -60,8 +61,27 @@ impl Upstream {
             },
             timeout: config.timeout.0,
             retry: config.retry,
+            certificates,
         })
     }
+
+    /// Its certificates, if it reads some from files.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        self.certificates.clone()
+    }
+}
+
+/// The endpoints of `config`, with TLS as its files say it now.
+pub(super) fn endpoints(config: &OtlpConfig) -> anyhow::Result<Vec<Endpoint>> {
+    connectable(read(config)?.uris, config.protocol, config.tls.as_ref())
+}
+
+fn read(config: &OtlpConfig) -> anyhow::Result<Settings> {
+    Settings::read(config).map_err(|mistakes| {
+        let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow::Error::msg(mistakes.join("; "))
+    })
 }
 
 fn connectable(uris: Vec<Uri>, protocol: Protocol, tls: Option<&TlsConfig>) -> anyhow::Result<Vec<Endpoint>> {

@@ -1,0 +1,205 @@
+//! The certificate of a listener, and whose clients it lets in.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+
+use super::ListenerTlsConfig;
+use super::files::{Mistake, Stamps, certificates, is_readable_by_others, private_key, validity};
+use super::renew::Renew;
+
+/// The TLS of one listener; each handshake uses what the files said last. Holds a key: not to be printed.
+pub struct ListenerTls {
+    /// Who listens: `source mesh`, `admin`.
+    name: String,
+    settings: ListenerTlsConfig,
+    protocols: &'static [&'static [u8]],
+    current: RwLock<Arc<ServerConfig>>,
+    read: Mutex<Read>,
+}
+
+/// What was read last.
+struct Read {
+    stamps: Stamps,
+    material: Material,
+}
+
+#[derive(PartialEq)]
+struct Material {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    authorities: Vec<CertificateDer<'static>>,
+}
+
+impl ListenerTls {
+    /// Reads the files. `protocols` is what ALPN offers, best first; none when empty.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with them.
+    pub fn open(
+        name: &str,
+        settings: &ListenerTlsConfig,
+        protocols: &'static [&'static [u8]],
+    ) -> Result<Arc<ListenerTls>, Mistake> {
+        let stamps = Stamps::of(paths(settings));
+        let material = Material::read(settings)?;
+        let config = material.config(settings, protocols)?;
+        Ok(Arc::new(ListenerTls {
+            name: name.to_owned(),
+            settings: settings.clone(),
+            protocols,
+            current: RwLock::new(config),
+            read: Mutex::new(Read { stamps, material }),
+        }))
+    }
+
+    /// Whose settings these are.
+    #[must_use]
+    pub fn settings(&self) -> &ListenerTlsConfig {
+        &self.settings
+    }
+
+    /// What the next handshake is to use.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for ListenerTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListenerTls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Renew for ListenerTls {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn stamps_now(&self) -> Stamps {
+        Stamps::of(paths(&self.settings))
+    }
+
+    fn stamps_read(&self) -> Stamps {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).stamps.clone()
+    }
+
+    fn renew(&self) -> anyhow::Result<bool> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the files, and also when they are broken: they are tried again when they change again.
+        read.stamps = self.stamps_now();
+        let material = Material::read(&self.settings)?;
+        if material == read.material {
+            return Ok(false);
+        }
+        let config = material.config(&self.settings, self.protocols)?;
+        for warning in material.warnings(&self.settings) {
+            tracing::warn!(listener = self.name, "{warning}");
+        }
+        read.material = material;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(true)
+    }
+}
+
+/// Looks at the files of a listener as a start would, and uses nothing of them: what should be known about them.
+///
+/// # Errors
+/// The first thing that is wrong with them.
+pub fn inspect(settings: &ListenerTlsConfig) -> Result<Vec<String>, Mistake> {
+    let material = Material::read(settings)?;
+    material.config(settings, &[])?;
+    Ok(material.warnings(settings))
+}
+
+impl Material {
+    fn read(settings: &ListenerTlsConfig) -> Result<Material, Mistake> {
+        let authorities = settings.client_ca.as_deref().map(|path| certificates("client_ca", path)).transpose()?;
+        Ok(Material {
+            chain: certificates("cert", &settings.cert)?,
+            key: private_key("key", &settings.key)?,
+            authorities: authorities.unwrap_or_default(),
+        })
+    }
+
+    fn config(&self, settings: &ListenerTlsConfig, protocols: &[&'static [u8]]) -> Result<Arc<ServerConfig>, Mistake> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| Mistake::new("cert", error.to_string(), "this is a bug, please report it"))?;
+        let builder = match &settings.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => builder.with_client_cert_verifier(self.verifier(path, provider)?),
+        };
+        let mut config = builder
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .map_err(|error| self.does_not_fit(settings, &error))?;
+        config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    }
+
+    fn verifier(
+        &self,
+        path: &str,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, Mistake> {
+        let refused = |error: &dyn std::fmt::Display| {
+            let help = "it is to hold the certificates of authorities, not of clients";
+            Mistake::new("client_ca", format!("{path} cannot be used: {error}"), help)
+        };
+        let mut roots = RootCertStore::empty();
+        for authority in &self.authorities {
+            roots.add(authority.clone()).map_err(|error| refused(&error))?;
+        }
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|error| refused(&error))
+    }
+
+    fn does_not_fit(&self, settings: &ListenerTlsConfig, error: &rustls::Error) -> Mistake {
+        let ListenerTlsConfig { cert, key, .. } = settings;
+        match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Mistake::new(
+                "key",
+                format!("the key in {key} is not that of the first certificate in {cert}"),
+                "write the key the certificate was made with; in the file the server's own certificate comes first",
+            ),
+            rustls::Error::General(_) => Mistake::new(
+                "key",
+                format!("the key in {key} is of a kind that cannot be used"),
+                "RSA of 2048 to 8192 bits, ECDSA with P-256 or P-384, and Ed25519 can",
+            ),
+            error => Mistake::new("cert", format!("{cert} cannot be used: {error}"), "write another certificate"),
+        }
+    }
+
+    fn warnings(&self, settings: &ListenerTlsConfig) -> Vec<String> {
+        let ListenerTlsConfig { cert, key, client_ca } = settings;
+        let own = self.chain.first().and_then(validity);
+        let mut warnings: Vec<String> = own
+            .map(|what| {
+                format!("tls.cert: {cert}: {what}; clients will refuse it: write a new one, it is read at once")
+            })
+            .into_iter()
+            .collect();
+        // One of several may be on its way out.
+        if let (Some(path), true) = (client_ca, !self.authorities.is_empty()) {
+            let past: Vec<String> = self.authorities.iter().filter_map(validity).collect();
+            if past.len() == self.authorities.len() {
+                warnings.push(format!("tls.client_ca: {path}: {}; no client will be let in", past.join(", ")));
+            }
+        }
+        if is_readable_by_others(key) {
+            warnings.push(format!("tls.key: {key} can be read by every user of this machine: chmod o-r {key}"));
+        }
+        warnings
+    }
+}
+
+fn paths(settings: &ListenerTlsConfig) -> impl Iterator<Item = &str> {
+    [settings.cert.as_str(), settings.key.as_str()].into_iter().chain(settings.client_ca.as_deref())
+}
