@@ -32,7 +32,9 @@
 //! | how the next process takes over | [`handover`], [`server`] |
 //! | what can be seen of it | [`telemetry`], [`monitor`], [`admin`] |
 //! | how a running one is asked and told | [`control`] |
+//! | what keeps a configuration from working here | [`doctor`] |
 //! | what mesh policies ask for | [`policy`] |
+//! | what an OpenTelemetry Collector was told to do | [`otelcol`] |
 //! | what a line or a flag means, for people | [`explain`], [`learn`] |
 //! | realistic load | [`generate`] |
 //!
@@ -69,6 +71,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod decode;
+pub mod doctor;
 pub mod encode;
 pub mod explain;
 pub mod gap;
@@ -81,6 +84,7 @@ pub mod journal;
 pub mod learn;
 pub mod memory;
 pub mod monitor;
+pub mod otelcol;
 pub mod policy;
 pub mod quotes;
 pub mod record;

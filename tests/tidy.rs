@@ -62,6 +62,7 @@ fn rooms_know_only_what_is_below_them() {
     // It may ask the configuration how suggestions are made.
     let forbidden: Vec<&str> = forbidden.into_iter().filter(|it| *it != "crate::config").collect();
     check(&["select"], &forbidden);
+    check(&["otelcol"], &["tokio", "std::fs", "std::net", "crate::sink", "crate::source", "crate::server"]);
     check(&["source"], &["crate::sink", "crate::server", "crate::cli"]);
     check(&["sink"], &["crate::source", "crate::intake", "crate::server", "crate::cli"]);
     check(

@@ -94,6 +94,7 @@ fn right(checked: &Checked, of_files: &[String]) -> serde_json::Value {
     })
 }
 
-fn wrong(errors: &ConfigErrors) -> serde_json::Value {
+/// All that is wrong, as one object.
+pub(super) fn wrong(errors: &ConfigErrors) -> serde_json::Value {
     json!({"valid": false, "file": errors.name(), "errors": errors.problems().collect::<Vec<_>>()})
 }

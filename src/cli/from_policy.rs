@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, complain, print};
-use crate::policy::{Listener, PolicyFile, derive};
+use super::{Exit, complain, read_files, write_made};
+use crate::policy::{Listener, derive};
 
 #[derive(Args, Debug)]
 pub struct FromPolicyArgs {
@@ -25,17 +25,10 @@ pub struct FromPolicyArgs {
 /// Prints the configuration, and what there is to say about the policies on standard error. Exit 2
 /// when a backend had to be left out, or when no policy sends anything.
 pub fn from_policy(args: &FromPolicyArgs) -> Exit {
-    let mut files = Vec::new();
-    for path in &args.files {
-        let stdin = path.as_os_str() == "-";
-        match if stdin { PolicyFile::stdin() } else { PolicyFile::read(path) } {
-            Ok(file) => files.push(file),
-            Err(error) => {
-                complain(&format!("error: {error}\nhelp: {}", error.help));
-                return Exit::Usage;
-            }
-        }
-    }
+    let files = match read_files(&args.files, "name readable YAML files with mesh policies alone") {
+        Ok(files) => files,
+        Err(exit) => return exit,
+    };
     let derived = derive(&files, &args.listen);
     let colour = std::io::stderr().is_terminal();
     derived.reports.iter().for_each(|report| complain(&format!("{}\n", report.render(colour))));
@@ -46,18 +39,7 @@ pub fn from_policy(args: &FromPolicyArgs) -> Exit {
         });
         return Exit::Usage;
     }
-    let yaml = derived.to_yaml();
-    let written = match &args.output {
-        None => print(&yaml),
-        Some(path) => match std::fs::write(path, yaml) {
-            Ok(()) => Exit::Clean,
-            Err(error) => {
-                complain(&format!("error: cannot write {}: {error}", path.display()));
-                Exit::Failure
-            }
-        },
-    };
-    match written {
+    match write_made(&derived.to_yaml(), args.output.as_deref()) {
         Exit::Clean if derived.has_errors() => Exit::Usage,
         written => written,
     }

@@ -33,6 +33,11 @@ impl InputArgs {
         self.config.is_some()
     }
 
+    /// The file it is read from.
+    pub fn path(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Reads and checks.
     pub fn load(&self) -> Result<Checked, ConfigErrors> {
         let mut draft = match &self.config {

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -8,12 +9,15 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::config::ConfigErrors;
 use crate::explain::tame;
 use crate::generate::GenArgs;
+use crate::policy::PolicyFile;
 
 mod check;
 mod columns;
 mod completion;
+mod doctor;
 mod drain;
 mod explain;
+mod from_otelcol;
 mod from_policy;
 mod input;
 mod instance;
@@ -79,10 +83,14 @@ enum Command {
     Drain(drain::DrainArgs),
     /// Validate the configuration and print the line from sources to sinks
     Check(check::CheckArgs),
+    /// Look for what keeps the configuration from working here: ports, disks, limits, upstreams, the mesh
+    Doctor(doctor::DoctorArgs),
     /// Print the whole effective configuration as YAML, defaults filled in, secrets hidden
     Show(input::InputArgs),
     /// Make a configuration of mesh policies: MeshAccessLog, MeshOpenTelemetryBackend, TrafficLog, Mesh
     FromPolicy(from_policy::FromPolicyArgs),
+    /// Make a configuration of that of an OpenTelemetry Collector, and list what has no counterpart
+    FromOtelcol(from_otelcol::FromOtelcolArgs),
     /// Run the tests in the configuration: lines, and what must become of them
     Test(test::TestArgs),
     /// Say what response flags mean, or how a line is read, field by field
@@ -132,8 +140,10 @@ pub fn main() -> Exit {
         Command::Reload(args) => reload::reload(&args),
         Command::Drain(args) => drain::drain(&args),
         Command::Check(args) => check::check(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Show(args) => show::show(&args),
         Command::FromPolicy(args) => from_policy::from_policy(&args),
+        Command::FromOtelcol(args) => from_otelcol::from_otelcol(&args),
         Command::Test(args) => test::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Learn(args) => learn::learn(&args),
@@ -163,6 +173,28 @@ fn print(text: &str) -> Exit {
         Ok(()) => Exit::Clean,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Clean,
         Err(_) => Exit::Failure,
+    }
+}
+
+/// Files to make a configuration of; `-` is standard input. `Err` when one cannot be read, which has been said.
+fn read_files(paths: &[PathBuf], help: &str) -> Result<Vec<PolicyFile>, Exit> {
+    let read = |path: &PathBuf| if path.as_os_str() == "-" { PolicyFile::stdin() } else { PolicyFile::read(path) };
+    let files: Result<Vec<PolicyFile>, _> = paths.iter().map(read).collect();
+    files.map_err(|error| {
+        complain(&format!("error: {error}\nhelp: {help}"));
+        Exit::Usage
+    })
+}
+
+/// Writes a configuration that was made, to a file or to standard output.
+fn write_made(yaml: &str, output: Option<&Path>) -> Exit {
+    let Some(path) = output else { return print(yaml) };
+    match std::fs::write(path, yaml) {
+        Ok(()) => Exit::Clean,
+        Err(error) => {
+            complain(&format!("error: cannot write {}: {error}", path.display()));
+            Exit::Failure
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Problem {
     }
 
     /// Keeps the text of `value` out of the snippet.
-    pub(super) fn hide(mut self, value: &Node) -> Problem {
+    pub(crate) fn hide(mut self, value: &Node) -> Problem {
         scalars(value, &mut |node| self.hidden.extend(node.span.clone()));
         self
     }

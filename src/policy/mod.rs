@@ -21,7 +21,7 @@ mod format;
 mod gather;
 mod telemetry_backend;
 mod traffic_log;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use crate::config::problem::Report;
 pub use address::{Arrival, Listener};

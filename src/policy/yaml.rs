@@ -32,7 +32,7 @@ pub fn configuration(sources: &[Source]) -> String {
 }
 
 /// A comment ends with its line.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
 }
 
@@ -72,9 +72,13 @@ fn write(node: &Node, out: &mut String) {
 }
 
 fn scalar_text(text: &str) -> String {
-    let text = text.replace("${", "$${");
-    if is_plain(&text) {
-        return text;
+    scalar(&text.replace("${", "$${"))
+}
+
+/// A text as a scalar, quoted where YAML would take it for something else. `${` stays as it is.
+pub(crate) fn scalar(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
     }
     // Single quotes know no escapes; what is not printable needs some.
     if text.chars().all(|c| !c.is_control() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')) {

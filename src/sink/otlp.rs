@@ -22,6 +22,7 @@ mod client;
 mod endpoint;
 mod http;
 mod isolate;
+pub mod probe;
 mod route;
 mod run;
 mod settings;

@@ -185,14 +185,30 @@ pub fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
 
 fn bind_address(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bind = || {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
+        let socket = bound(address)?;
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
-    bind().map_err(|error: io::Error| match error.kind() {
+    bind().map_err(|error| refusal(address, &error))
+}
+
+/// Whether `host:port` could be listened on now: nothing listens, so that nobody can connect meanwhile. The
+/// error is that of [`Listener::bind`].
+pub fn probe(address: &str) -> anyhow::Result<()> {
+    let address = resolve(address)?;
+    bound(address).map(drop).map_err(|error| refusal(address, &error))
+}
+
+fn bound(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn refusal(address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
         io::ErrorKind::AddrInUse => anyhow::anyhow!(
             "cannot listen on {address}: the port is in use{}; stop that program or choose another address",
             culprit(address.port())
@@ -201,10 +217,12 @@ fn bind_address(address: SocketAddr) -> anyhow::Result<TcpListener> {
             "cannot listen on {address}: ports below 1024 need privileges; choose a higher one or grant CAP_NET_BIND_SERVICE"
         ),
         io::ErrorKind::AddrNotAvailable => {
-            anyhow::anyhow!("cannot listen on {address}: this machine has no such address; 127.0.0.1 or 0.0.0.0 always exist")
+            anyhow::anyhow!(
+                "cannot listen on {address}: this machine has no such address; 127.0.0.1 or 0.0.0.0 always exist"
+            )
         }
         _ => anyhow::anyhow!("cannot listen on {address}: {error}"),
-    })
+    }
 }
 
 fn bind_unix(path: &Path) -> anyhow::Result<Listener> {
@@ -232,8 +250,8 @@ fn bind_unix(path: &Path) -> anyhow::Result<Listener> {
 
 /// Who listens on a port, as far as this process may know, else who usually does.
 fn culprit(port: u16) -> String {
-    if let Some(process) = listening_process(port) {
-        return format!(" by {process}");
+    if let Some((name, process)) = listening_process(port) {
+        return format!(" by {name} (process {process})");
     }
     match port {
         5000 => " (often AirPlay on macOS, a container registry, or another logboom)".to_owned(),
@@ -242,8 +260,9 @@ fn culprit(port: u16) -> String {
     }
 }
 
-/// Finds the listening socket's inode in /proc/net and the process that holds it.
-fn listening_process(port: u16) -> Option<String> {
+/// The name and the number of the process that listens on a port, as far as this process may know: the
+/// socket's inode in /proc/net, and who holds it.
+pub fn listening_process(port: u16) -> Option<(String, u32)> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let text = std::fs::read_to_string(table).ok()?;
         text.lines().skip(1).find_map(|line| {
@@ -261,6 +280,7 @@ fn listening_process(port: u16) -> Option<String> {
             .flatten()
             .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == inode.as_str()));
         let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
-        holds.then(|| format!("{} (process {})", name.trim(), process.file_name().to_string_lossy()))
+        let number = process.file_name().to_str()?.parse().ok()?;
+        holds.then(|| (name.trim().to_owned(), number))
     })
 }

@@ -1,10 +1,9 @@
 //! Why a journal cannot be opened, and what to do about it.
 
 use std::io::{self, ErrorKind};
-use std::os::linux::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::journal::OpenError;
+use crate::journal::{OpenError, holder};
 
 /// The directory itself cannot be used.
 pub fn of_directory(dir: &Path, error: &io::Error) -> anyhow::Error {
@@ -28,7 +27,7 @@ pub fn of_opening(dir: &Path, error: &OpenError) -> anyhow::Error {
     let name = dir.display();
     match error {
         OpenError::Locked => {
-            let holder = holder(dir).map(|holder| format!(", {holder}")).unwrap_or_default();
+            let holder = holder(dir).map(|(name, process)| format!(", {name} (process {process})")).unwrap_or_default();
             anyhow::anyhow!(
                 "journal {name}: it is in use by another process{holder}; stop that one, take over from it with `--take-over`, or name \
                  another `journal.dir`"
@@ -48,20 +47,4 @@ fn advice(error: &io::Error) -> &'static str {
         ErrorKind::ReadOnlyFilesystem => "name a `journal.dir` on a file system that can be written",
         _ => "mend that, or name another `journal.dir`",
     }
-}
-
-/// Who has the journal, as far as this process may know.
-fn holder(dir: &Path) -> Option<String> {
-    let file = std::fs::metadata(dir.join("lock")).ok()?;
-    let device = file.st_dev();
-    let inode = format!("{:02x}:{:02x}:{}", rustix::fs::major(device), rustix::fs::minor(device), file.st_ino());
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    // `1: FLOCK  ADVISORY  WRITE 23894 fe:00:9988319 0 EOF`; a process that cannot be seen is 0.
-    let process = locks.lines().find_map(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(4);
-        let process = fields.next()?;
-        (fields.next()? == inode && process != "0").then_some(process)
-    })?;
-    let command = std::fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
-    Some(format!("{} (process {process})", command.trim()))
 }
