@@ -103,7 +103,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $daemonset := eq .Values.mode "daemonset" }}
 metadata:
   labels:
-    {{- include "logboom.labels" . | nindent 4 }}
+    # Without the version of the chart: another chart with the same pod is no reason to replace it.
+    {{- include "logboom.selector" . | nindent 4 }}
+    app.kubernetes.io/component: {{ .Values.mode }}
     # No proxy here: it would log what logboom sends, to logboom.
     kuma.io/sidecar-injection: disabled
     {{- with .Values.podLabels }}
