@@ -78,7 +78,7 @@ def _load(results, logboom, binary, beside, limit):
                 delivered = wait_for(lambda: _delivered(logboom) >= STEADY or None, f"{STEADY} records at the gateway")
                 results.add(f"{STEADY} records at {RATE} a second reach the gateway", [] if delivered else ["they do not"])
         status = json.loads(_page(logboom, "/status"))
-        imbalance = re.search(r"logboom_ledger_imbalance_records (\S+)", _page(logboom, "/metrics"))[1]
+        imbalance = re.search(r"^logboom_ledger_imbalance_records (\S+)", _page(logboom, "/metrics"), re.M)[1]
         results.add("every record is accounted for", [] if imbalance == "0" else [f"imbalance {imbalance}"])
         peak, bound = int(logboom.status()["VmHWM"].split()[0]) << 10, status["memory_bound_bytes"]
         by = "a cgroup limits it" if logboom.limited else "no cgroup can be made here, its peak is looked at"

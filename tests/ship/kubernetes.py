@@ -70,9 +70,9 @@ def helm(results, binary):
 
 def policies(results, binary):
     """Policies become sources, on the ports that the manifests have."""
-    for policy in sorted((ROOT / "deploy/kuma").glob("*.yaml")):
+    for policy in sorted((ROOT / "deploy/kuma").rglob("*.yaml")):
         done = run([binary, "from-policy", policy])
-        results.add(f"from-policy {policy.name}", of(done, "listen:" if "type: lines" in done.stdout else "grpc:"))
+        results.add(f"from-policy {policy.relative_to(ROOT)}", of(done, "listen:" if "type: lines" in done.stdout else "grpc:"))
 
 
 def configurations(results, binary):

@@ -5,6 +5,7 @@ nothing; logboom runs from there as that user; configuration stays at removal, a
 """
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -30,6 +31,25 @@ FILES = (
     "/usr/share/doc/logboom/examples/reference.yaml",
 )
 BUILD_S = 120
+# Where the version stands beside Cargo.toml.
+VERSIONS = {
+    "deploy/helm/logboom/Chart.yaml": r"^(?:version|appVersion): (\S+)$",
+    "deploy/kubernetes/overlays/node/kustomization.yaml": r"newTag: ([^\s}]+)",
+    "deploy/kubernetes/overlays/gateway/kustomization.yaml": r"newTag: ([^\s}]+)",
+    "deploy/kubernetes/overlays/sidecar/kustomization.yaml": r"newTag: ([^\s}]+)",
+    "deploy/compose.yaml": r"image: logboom:(\S+)",
+    "Dockerfile": r"^ARG VERSION=(\S+)$",
+}
+
+
+def versions(results, _binary):
+    """Everything names the version of Cargo.toml."""
+    version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    wrong = []
+    for path, pattern in VERSIONS.items():
+        found = re.findall(pattern, (ROOT / path).read_text(), re.M)
+        wrong += [f"{path} says {it}" for it in found if it != version] or ([] if found else [f"{path} names none"])
+    results.add(f"everything is of version {version}", wrong)
 
 
 def deb(results, binary):

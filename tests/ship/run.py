@@ -23,6 +23,7 @@ from results import Results  # noqa: E402
 from tools import PLACE, Unavailable, python  # noqa: E402
 
 GROUPS = {
+    "versions": packages.versions,
     "configurations": kubernetes.configurations,
     "policies": kubernetes.policies,
     "compose": kubernetes.compose,
