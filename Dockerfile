@@ -4,7 +4,7 @@
 #   docker build -t logboom .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t REGISTRY/logboom:0.1.0 --push .
 #   docker run --read-only -v "$PWD/config/node.yaml:/etc/logboom/logboom.yaml:ro" -v logs:/var/log/logboom \
-#     -p 5000:5000 -p 4317:4317 logboom run -c /etc/logboom/logboom.yaml
+#     -p 5000:5000 -p 4317:4317 -p 4318:4318 logboom run -c /etc/logboom/logboom.yaml
 #
 # Each platform is built by a builder of its own kind, emulated where there is none: the builder's native target is
 # musl on x86-64 and arm64 alike, so nothing is cross-compiled.
@@ -58,7 +58,7 @@ COPY --from=build --chown=65532:65532 /out/run/logboom /run/logboom
 USER 65532:65532
 WORKDIR /var/log/logboom
 VOLUME ["/var/log/logboom", "/var/lib/logboom"]
-# Lines, OTLP over gRPC, metrics and health. No HEALTHCHECK: /livez and /readyz are for who runs the container.
-EXPOSE 5000 4317 9464
+# Lines, OTLP over gRPC and HTTP, metrics and health. No HEALTHCHECK: /livez and /readyz are for who runs the container.
+EXPOSE 5000 4317 4318 9464
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/logboom"]

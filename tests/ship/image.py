@@ -5,7 +5,9 @@ takes a load, passes it on, and stops in order.
 """
 
 import json
+import os
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -31,8 +33,7 @@ def dockerfile(results, _binary):
 
 def sidecar(results, binary):
     need_root()
-    import yaml
-
+    yaml = tools.yaml()
     pod = yaml.safe_load((OVERLAY / "deployment.yaml").read_text())["spec"]["template"]["spec"]
     container = next(it for it in pod["initContainers"] if it["name"] == "logboom")
     limit = int(re.fullmatch(r"(\d+)Mi", container["resources"]["limits"]["memory"])[1]) << 20
@@ -42,7 +43,7 @@ def sidecar(results, binary):
         (root / "etc/logboom").mkdir(parents=True)
         (root / "etc/logboom/logboom.yaml").write_text((OVERLAY / "logboom.yaml").read_text())
         beside.write_text(GATEWAY)
-        cpus = sorted(__import__("os").sched_getaffinity(0))[:CPUS]
+        cpus = sorted(os.sched_getaffinity(0))[:CPUS]
         environment = {"LOGBOOM_GATEWAY": "127.0.0.2"}
         logboom = Contained(root, ["/logboom", *container["args"]], USER, limit, cpus=cpus, environment=environment)
         try:
@@ -66,8 +67,6 @@ def _load(results, logboom, binary, beside, limit):
     results.add("it has no privilege", [f"{key} is {status[key]}" for key, value in wanted.items() if status[key] != value])
     results.add("it is alive while the gateway is away", of(logboom.beside(["python3", "-c", PAGE, "/livez"])))
     command = ["nsenter", "--target", str(logboom.process.pid), "--net", str(binary), "run", "-c", str(beside)]
-    import subprocess
-
     gateway = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: _page(logboom, "/readyz").startswith("ready"), "the sidecar is ready, by its gateway")

@@ -4,6 +4,7 @@ Guarantee: every resource has the shape that Kubernetes takes, unknown fields re
 taken by `logboom check`, and needs no more memory than its container may have; the time to stop is enough.
 """
 
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -19,6 +20,14 @@ COPIES = {
     "dashboard.json": "deploy/grafana/logboom.json",
     "daemonset.yaml": "deploy/kubernetes/overlays/node/logboom.yaml",
     "gateway.yaml": "deploy/kubernetes/overlays/gateway/logboom.yaml",
+}
+# Comments with figures, and the configurations that they are of.
+FIGURES = {
+    "deploy/kubernetes/overlays/node/daemonset.yaml": "deploy/kubernetes/overlays/node/logboom.yaml",
+    "deploy/kubernetes/overlays/gateway/statefulset.yaml": "deploy/kubernetes/overlays/gateway/logboom.yaml",
+    "deploy/kubernetes/overlays/sidecar/deployment.yaml": "deploy/kubernetes/overlays/sidecar/logboom.yaml",
+    "deploy/systemd/logboom.service": "deploy/systemd/logboom.yaml",
+    "deploy/systemd/logboom-journal.yaml": "deploy/systemd/logboom-journal.yaml",
 }
 # Of operators, whose schemas no package has.
 FOREIGN = ("PodMonitor", "ServiceMonitor", "PrometheusRule")
@@ -81,10 +90,30 @@ def configurations(results, binary):
         results.add(f"check {path.relative_to(ROOT)}", of(run([binary, "check", "-c", path], env=_environment()), "\nok"))
 
 
+def figures(results, binary):
+    """What comments say of the memory is what `logboom check` says, to a twentieth."""
+    counts = {"one": 1, "two": 2}
+    for path, config in FIGURES.items():
+        text = " ".join((ROOT / path).read_text().replace("#", " ").split())
+        found = re.search(r"(\d+)MiB for (one|two) CPUs?, and (\d+)MiB (?:more )?for each CPU beyond", text)
+        if not found:
+            results.add(f"figures of {path}", ["there are none"])
+            continue
+        said, cpus, each = int(found[1]), counts[found[2]], int(found[3])
+        problems, bounds = [], []
+        for count in (cpus, cpus + 1):
+            more, bound = _bound(binary, (ROOT / config).read_text(), count)
+            problems += more
+            bounds.append(bound / UNITS["Mi"])
+        for name, figure, measured in (("memory", said, bounds[0]), ("for each CPU", each, bounds[1] - bounds[0])):
+            if abs(figure - measured) > measured / 20:
+                problems.append(f"{name}: {figure}MiB is said, {measured:.0f}MiB it is")
+        results.add(f"figures of {path}", problems)
+
+
 def compose(results, binary):
     """The configuration inside of the compose file is taken."""
-    import yaml
-
+    yaml = tools.yaml()
     document = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
     for name, config in document["configs"].items():
         problems, bound = _bound(binary, config["content"], 2)
@@ -110,15 +139,12 @@ def _checksum(rendered):
 
 
 def _environment():
-    import os
-
     return {**os.environ, **TOKEN}
 
 
 def _resources(results, name, text, binary):
     bin_directory = tools.python()
-    import yaml
-
+    yaml = tools.yaml()
     documents = [it for it in yaml.safe_load_all(text) if it]
     own = [it for it in documents if it["kind"] not in FOREIGN]
     with tempfile.TemporaryDirectory() as directory:
@@ -140,8 +166,7 @@ def _fits(workload, maps, binary):
     container = next(it for it in pod.get("initContainers", []) + pod["containers"] if it["name"] == "logboom")
     names = [it["configMap"]["name"] for it in pod["volumes"] if "configMap" in it]
     config = next(maps[it]["logboom.yaml"] for it in names if it in maps)
-    import yaml
-
+    yaml = tools.yaml()
     limits = container["resources"]["limits"]
     cpus = int(limits["cpu"])
     problems, bound = _bound(binary, config, cpus)
@@ -179,8 +204,6 @@ def _bound(binary, config, cpus):
         path = Path(directory) / "logboom.yaml"
         # Certificates are only there where it runs.
         path.write_text(re.sub(r"^\s*(tls|ca|cert|key|client_ca): */?etc/\S*\n", "", config, flags=re.M))
-        import os
-
         allowed = sorted(os.sched_getaffinity(0))
         if len(allowed) < 2 and cpus > 1:
             raise tools.Unavailable("with a single CPU here, the memory for more of them cannot be asked for")

@@ -35,8 +35,7 @@ def rules(results, _binary):
     promtool = tools.prometheus() / "promtool"
     results.add("promtool check rules", of(run([promtool, "check", "rules", ALERTS]), "SUCCESS"))
     results.add("promtool test rules", of(run([promtool, "test", "rules", TESTS]), "SUCCESS"))
-    import yaml
-
+    yaml = tools.yaml()
     alerts = _alerts()
     cases = yaml.safe_load(TESTS.read_text())["tests"]
     fires = {it["alertname"] for case in cases for it in case["alert_rule_test"] if it.get("exp_alerts")}
@@ -51,8 +50,7 @@ def rules(results, _binary):
 
 def dashboard(results, _binary):
     """Every expression is PromQL, every panel has a place of its own."""
-    import yaml
-
+    yaml = tools.yaml()
     promtool = tools.prometheus() / "promtool"
     expressions = _panel_expressions()
     groups = [{"name": "panels", "rules": [{"record": f"panel:{i}", "expr": it} for i, it in enumerate(expressions)]}]
@@ -134,8 +132,7 @@ shutdown: {{grace: 2s}}
 
 
 def _alerts():
-    import yaml
-
+    yaml = tools.yaml()
     return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
 

@@ -22,6 +22,7 @@ FILES = (
     "/usr/lib/systemd/system/logboom.service",
     "/usr/lib/systemd/system/logboom.socket",
     "/usr/lib/systemd/system/logboom-otlp.socket",
+    "/usr/lib/systemd/system/logboom-otlp-http.socket",
     "/usr/lib/sysusers.d/logboom.conf",
     "/usr/lib/tmpfiles.d/logboom.conf",
     "/usr/share/man/man1/logboom.1.gz",

@@ -20,12 +20,13 @@ import monitoring  # noqa: E402
 import packages  # noqa: E402
 import units  # noqa: E402
 from results import Results  # noqa: E402
-from tools import PLACE, Unavailable, python  # noqa: E402
+from tools import PLACE  # noqa: E402
 
 GROUPS = {
     "versions": packages.versions,
     "configurations": kubernetes.configurations,
     "policies": kubernetes.policies,
+    "figures": kubernetes.figures,
     "compose": kubernetes.compose,
     "kustomize": kubernetes.kustomize,
     "helm": kubernetes.helm,
@@ -48,11 +49,6 @@ def main():
     if unknown := set(options.names) - set(GROUPS):
         arguments.error(f"there is no {', '.join(sorted(unknown))}")
     PLACE.mkdir(parents=True, exist_ok=True)
-    try:
-        # A YAML reader for this process as well.
-        sys.path.append(str(next((python().parent / "lib").glob("python*/site-packages"))))
-    except Unavailable as why:
-        print(f"NOTICE: {why}")
     binary, results = options.logboom.resolve(), Results()
     for name in options.names or GROUPS:
         began = time.monotonic()

@@ -4,9 +4,11 @@ Each is looked for first, and installed only when it is missing. One that cannot
 sentence, and what needs it is skipped with that sentence.
 """
 
+import importlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -65,6 +67,14 @@ def python():
         _tried(" and ".join(PYTHON), [venv / "bin/pip", "install", "--quiet", *wanted], PIP_S)
         stamp.write_text("\n".join(wanted))
     return venv / "bin"
+
+
+def yaml():
+    """The YAML reader of those packages, for this process."""
+    place = str(next((python().parent / "lib").glob("python*/site-packages")))
+    if place not in sys.path:
+        sys.path.append(place)
+    return importlib.import_module("yaml")
 
 
 def go(name):

@@ -5,6 +5,7 @@ beside it, and its user and directories can be made.
 """
 
 import configparser
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -42,9 +43,10 @@ def systemd(results, binary):
     limit = int(service["memorymax"].rstrip("M")) * MIB
     checked = run([binary, "check", "-c", UNITS / "logboom.yaml"])
     problems += of(checked, "memory ")
-    bound = float(re.search(r"memory ([\d.]+)MiB", checked.stdout)[1]) * MIB
+    found = re.search(r"memory ([\d.]+)MiB", checked.stdout)
+    bound = float(found[1]) * MIB if found else 0
     # MemoryMax stands for two CPUs.
-    if len(__import__("os").sched_getaffinity(0)) <= 2 and bound > limit:
+    if len(os.sched_getaffinity(0)) <= 2 and bound > limit:
         problems.append(f"logboom.yaml may need {bound / MIB:.0f} MiB, MemoryMax is {limit / MIB:.0f} MiB")
     results.add("limits of logboom.service fit its configuration", problems)
     _user(results)
@@ -58,7 +60,7 @@ def _service():
 
 def _user(results):
     sysusers, tmpfiles = tools.on_path("systemd-sysusers"), tools.on_path("systemd-tmpfiles")
-    if __import__("os").getuid() != 0:
+    if os.getuid() != 0:
         raise tools.Unavailable("only root can make the user and the directories of logboom in a tree")
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
