@@ -47,18 +47,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not $config }}
 {{- $config = .Files.Get (printf "files/%s.yaml" .Values.mode) | fromYaml }}
 {{- end }}
-{{- $config = merge (deepCopy $config) (dict "admin" (dict "listen" "0.0.0.0:9464")) }}
+{{- if not (hasKey $config "admin") }}
+{{- $config = merge (dict "admin" (dict "listen" "0.0.0.0:9464")) $config }}
+{{- end }}
 {{- toYaml $config }}
 {{- end }}
 
 {{- define "logboom.adminPort" -}}
 {{- $config := include "logboom.config" . | fromYaml }}
-{{- $port := regexFind "[0-9]+$" $config.admin.listen }}
+{{- $listen := default "127.0.0.1:9464" $config.admin.listen }}
+{{- $port := regexFind "[0-9]+$" $listen }}
 {{- if not $port }}
 {{- fail "config.admin.listen: the probes need it; write 0.0.0.0:9464" }}
 {{- end }}
-{{- if or (hasPrefix "127." $config.admin.listen) (hasPrefix "localhost" $config.admin.listen) (hasPrefix "[::1]" $config.admin.listen) }}
-{{- fail (printf "config.admin.listen: %s cannot be reached by the kubelet's probes; write 0.0.0.0:%s" $config.admin.listen $port) }}
+{{- if or (hasPrefix "127." $listen) (hasPrefix "localhost" $listen) (hasPrefix "[::1]" $listen) }}
+{{- fail (printf "config.admin.listen: %s cannot be reached by the kubelet's probes; write 0.0.0.0:%s" $listen $port) }}
 {{- end }}
 {{- $port }}
 {{- end }}
