@@ -22,11 +22,11 @@ run *ARGS:
     cargo run --release -- {{ARGS}}
 
 # The benchmark cases, into README.md and docs/benchmarks.md; `just bench --quick` in a few minutes, into nothing.
-bench *ARGS: release
+bench *ARGS: build
     python3 bench/run.py --publish {{ARGS}}
 
 # Costs at rest, how they grow, and what a mesh needs by them, into docs/scaling.md.
-bench-scale *ARGS: release
+bench-scale *ARGS: build
     python3 bench/scale.py --publish {{ARGS}}
 
 # Single steps: framing, formats, the OTLP walk, JSON, the journal.
@@ -34,7 +34,7 @@ bench-micro *ARGS:
     cargo bench --bench micro -- {{ARGS}}
 
 # A real Envoy against logboom, end to end.
-envoy *ARGS: release
+envoy *ARGS: build
     python3 tests/envoy/run.py --logboom target/release/logboom {{ARGS}}
 
 # The OpenTelemetry SDKs for Python and JavaScript against logboom; installs them, so registries must be reachable.
@@ -42,7 +42,7 @@ sdks *DIRECTORY: release
     python3 tests/sdks/run.py target/release/logboom {{DIRECTORY}}
 
 # Crashes, failing and full disks, damaged journals, dead upstreams, restarts, hostile clients; see tests/faults/README.md.
-faults *ARGS="--smoke": release
+faults *ARGS="--smoke": build
     python3 tests/faults/run.py --logboom target/release/logboom {{ARGS}}
 
 # The page in a headless browser against the release binary, under load; `just web --smoke` in less than two minutes.
@@ -61,6 +61,26 @@ deny:
 ci:
     .ci/run
 
+# What is shipped: manifests, chart, policies, units, packages, image, alerts, dashboard; see tests/ship/run.py.
+ship *ARGS: build
+    python3 tests/ship/run.py --logboom target/release/logboom {{ARGS}}
+
+# The chart's copies of what stands elsewhere in deploy/.
+chart:
+    cp deploy/prometheus/alerts.yaml deploy/helm/logboom/files/alerts.yaml
+    cp deploy/grafana/logboom.json deploy/helm/logboom/files/dashboard.json
+    cp deploy/kubernetes/overlays/node/logboom.yaml deploy/helm/logboom/files/daemonset.yaml
+    cp deploy/kubernetes/overlays/gateway/logboom.yaml deploy/helm/logboom/files/gateway.yaml
+
+# What `release` and the package checks of `ship` need, into target/tools; a few minutes, once.
+package-tools:
+    CARGO_TARGET_DIR=target/tools/build cargo install --locked --root target/tools \
+        cargo-deb@3.8.0 cargo-generate-rpm@0.21.1 cargo-cyclonedx@0.5.9
+
+# Tarball, deb, rpm, chart, SBOM, licences and checksums, into dist/; see docs/releasing.md.
+release: build
+    deploy/package/release.sh
+
 [private]
-release:
+build:
     cargo build --release
