@@ -74,13 +74,12 @@ def collector(binary: pathlib.Path, directory: pathlib.Path, second: Logboom, th
 
 
 def values(lines: list[str]) -> Counter:
-    """What records say. A time that nobody set is set by each; a Collector writes a scope where there was none."""
+    """What records say. A time that nobody set is set by each; a Collector writes a scope and a
+    body, both empty, where there were none."""
     records = []
     for line in lines:
-        record = json.loads(line)
+        record = {key: value for key, value in json.loads(line).items() if value not in (None, {})}
         record.pop("observed_timestamp", None)
-        if not record.get("scope"):
-            record.pop("scope", None)
         records.append(json.dumps(record, sort_keys=True))
     return Counter(records)
 
