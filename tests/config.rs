@@ -226,11 +226,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     check_lines("listen: 127.0.0.1:1\n    tls: {cert: a, key: b}", &["logboom.yaml:5:5", later]);
     check_otlp_source("tls: {}", &["logboom.yaml:5:5", later]);
     check_otlp_source("auth: {bearer: [canary]}", &["logboom.yaml:5:5", later]);
-    check_sink(
-        "otlp",
-        "endpoint: http://a:1\n    protocol: http",
-        &["logboom.yaml:7:15", "the protocol `http`", later],
-    );
 }
 
 #[test]

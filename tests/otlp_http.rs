@@ -137,10 +137,11 @@ fn both_protocols_on_one_http2_connection() {
     client.export(encoded(["grpc"])).unwrap();
     assert_eq!(client.raw(PATH, &[("content-type", JSON)], json(&["http"])), (200, None));
     assert_eq!(client.raw(PATH, &[("content-type", "text/plain")], "x"), (415, None));
+    assert_eq!(client.raw("/otlp/v1/logs", &[("content-type", JSON)], json(&["below"])), (200, None));
     assert_eq!(client.raw("/v1/traces", &[("content-type", JSON)], "{}"), (404, None));
     let ended = server.stop();
     ended.assert_clean();
-    assert_eq!(written(&ended.file("out")), ["grpc", "http"]);
+    assert_eq!(written(&ended.file("out")), ["grpc", "http", "below"]);
 }
 
 /// Scenario: requests that cannot be taken. Guarantee: the status that the specification asks for, a
@@ -187,6 +188,8 @@ fn what_is_refused() {
     for (line, status, hint) in [
         ("GET /v1/logs", 405, "send logs with POST"),
         ("OPTIONS /v1/logs", 405, "send logs with POST"),
+        ("GET /otlp/v1/logs", 405, "send logs with POST"),
+        ("POST /otlp/v1/traces", 404, "neither traces nor metrics"),
         ("POST /v1/traces", 404, "neither traces nor metrics"),
         ("POST /v1/metrics", 404, "neither traces nor metrics"),
         ("GET /", 404, "POST /v1/logs"),

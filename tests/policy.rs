@@ -308,10 +308,15 @@ fn collectors_by_reference() {
     check(&reference("{name: one, kind: MeshService}"), &["error 10:11 this refers to no MeshOpenTelemetryBackend"]);
     check(&reference("{kind: MeshOpenTelemetryBackend}"), &["error 10:11 this refers to no MeshOpenTelemetryBackend"]);
     check(&collector("one", "{}"), &["note 1:7 no MeshAccessLog in these files refers to it"]);
+    let http =
+        from_text(&(collector("one", "{protocol: http, endpoint: {port: 4318, path: /otlp}}") + &reference(one)));
+    assert!(http.to_yaml().contains("    http: 127.0.0.1:4318\n"), "{}", http.to_yaml());
+    assert_eq!(said(&http), "");
     check(
-        &(collector("one", "{protocol: http}") + &reference(one)),
-        &["error 3:18 OTLP over HTTP is not supported by this version yet"],
+        &(collector("one", "{protocol: http, endpoint: {port: 443}}") + &reference(one)),
+        &["warning 3:41 Kuma speaks TLS to this port"],
     );
+    check(&(collector("one", "{protocol: htp}") + &reference(one)), &["error 3:18 unknown protocol `htp`"]);
     check(&(collector("one", "{endpoint: {port: 0}}") + &reference(one)), &["error 3:25 this is not a port"]);
     check(&(collector("one", "{endpoint: {address: a b}}") + &reference(one)), &["error 3:28 `a b` is not a host"]);
     // Another mesh has collectors of its own.

@@ -15,7 +15,7 @@ pub struct InputArgs {
     /// A source: lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT or otlphttp://HOST:PORT, options behind `?` (?line_max=64KiB)
     #[arg(short, long, value_name = "SOURCE", conflicts_with = "config")]
     listen: Vec<String>,
-    /// A sink: file:PATH, stdout[:ENCODING], otlp://HOST:PORT, otlps://HOST:PORT or null, options behind `?` (?encoding=raw&rotate.size=1MiB)
+    /// A sink: file:PATH, stdout[:ENCODING], otlp://HOST:PORT, otlps://HOST:PORT, otlphttp://HOST:PORT, otlphttps://HOST:PORT or null, options behind `?` (?encoding=raw&rotate.size=1MiB)
     #[arg(short, long, value_name = "SINK", conflicts_with = "config")]
     output: Vec<String>,
     /// Address of /metrics, /livez, /readyz and /status, or `off`; overrides the file
@@ -103,7 +103,7 @@ fn help(flag: &str) -> &'static str {
             "write lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT or otlphttp://HOST:PORT; options are ?key=value&key=value, and & inside a value is %26"
         }
         _ => {
-            "write file:PATH, stdout, stdout:pretty, otlp://HOST:PORT, otlps://HOST:PORT or null; options are ?key=value&key=value, and & inside a value is %26"
+            "write file:PATH, stdout, stdout:pretty, otlp://HOST:PORT, otlps://HOST:PORT, otlphttp://HOST:PORT, otlphttps://HOST:PORT or null; options are ?key=value&key=value, and & inside a value is %26"
         }
     }
 }
@@ -130,6 +130,11 @@ fn sink(text: &str) -> Option<Settings> {
         Some(("stdout", encoding)) => ("stdout", "encoding", encoding.to_owned()),
         Some(("otlp", rest)) if rest.starts_with("//") => ("otlp", "endpoint", format!("http:{rest}")),
         Some(("otlps", rest)) if rest.starts_with("//") => ("otlp", "endpoint", format!("https:{rest}")),
+        Some((scheme @ ("otlphttp" | "otlphttps"), rest)) if rest.starts_with("//") => {
+            let url = format!("{}:{rest}", if scheme == "otlphttp" { "http" } else { "https" });
+            let own = [("type", "otlp".to_owned()), ("endpoint", url), ("protocol", "http".to_owned())];
+            return Some(join(own, options));
+        }
         _ => return None,
     };
     Some(join([("type", kind.to_owned()), (key, value)], options))
@@ -205,6 +210,8 @@ mod tests {
         check(sink, "null?inbox=1MiB", "type=null inbox=1MiB");
         check(sink, "otlp://collector:4317", "type=otlp endpoint=http://collector:4317");
         check(sink, "otlps://collector:4317", "type=otlp endpoint=https://collector:4317");
+        check(sink, "otlphttp://collector:4318", "type=otlp endpoint=http://collector:4318 protocol=http");
+        check(sink, "otlphttps://a/otlp?timeout=1s", "type=otlp endpoint=https://a/otlp protocol=http timeout=1s");
         check(sink, "otlp:collector", "refused");
         check(sink, "kafka://x", "refused");
     }

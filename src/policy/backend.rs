@@ -14,7 +14,15 @@ use crate::config::tree::{Entry, Kind, Node};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Lines,
-    Otlp,
+    Grpc,
+    Http,
+}
+
+impl Transport {
+    /// True when one source can take both: lines alone, or OTLP by either protocol.
+    pub fn goes_with(self, other: Transport) -> bool {
+        (self == Transport::Lines) == (other == Transport::Lines)
+    }
 }
 
 /// What one backend asks for.
@@ -116,17 +124,21 @@ fn open_telemetry(
 ) -> Option<Wanted> {
     refuse_unknown(document, &entry.value, &["endpoint", "backendRef", "attributes", "body"], findings);
     let format = body::read(document, &entry.value, findings);
-    let (target, place) = match entry.value.entry("backendRef") {
-        Some(reference) => (collectors.resolve(document, reference, findings)?, document.place(&reference.key_span)),
+    let (transport, target, place) = match entry.value.entry("backendRef") {
+        Some(reference) => {
+            let (transport, target) = collectors.resolve(document, reference, findings)?;
+            (transport, target, document.place(&reference.key_span))
+        }
         None => {
             if let Some(endpoint) = entry.value.entry("endpoint") {
                 let help = "name a MeshOpenTelemetryBackend by `backendRef` (Kuma 2.14 and newer)";
                 findings.note(&document.place(&endpoint.key_span), "`endpoint` is gone in Kuma 3.0", help);
             }
-            address(document, entry, "endpoint", Target::otlp, findings)?
+            let (target, place) = address(document, entry, "endpoint", Target::otlp, findings)?;
+            (Transport::Grpc, target, place)
         }
     };
-    Some(Wanted { transport: Transport::Otlp, target, format: format?, place, owner: owner(document) })
+    Some(Wanted { transport, target, format: format?, place, owner: owner(document) })
 }
 
 /// The address at a key, and where it is written.

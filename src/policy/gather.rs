@@ -19,7 +19,7 @@ const ORIGINS_MAX: usize = 8;
 pub enum SourceKind {
     /// Lines over TCP.
     Lines,
-    /// OTLP over gRPC.
+    /// OTLP.
     Otlp,
 }
 
@@ -30,6 +30,8 @@ pub struct Source {
     pub name: String,
     /// What it takes.
     pub kind: SourceKind,
+    /// The key under which it listens.
+    pub key: &'static str,
     /// Where it listens.
     pub listen: Listen,
     /// Its formats as a value of the key `format`: one, or a list.
@@ -41,7 +43,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The keys under which a source of its kind listens; the first is its own.
+    /// The keys under which a source of its kind may listen: each listener of OTLP takes both protocols.
     #[must_use]
     pub fn address_keys(&self) -> &'static [&'static str] {
         match self.kind {
@@ -54,7 +56,7 @@ impl Source {
     pub(crate) fn node(&self) -> Node {
         let kind = if self.kind == SourceKind::Lines { "lines" } else { "otlp" };
         let address = quoted(&self.listen.to_string());
-        mapping(vec![("type", word(kind)), (self.address_keys()[0], address), ("format", self.format.clone())])
+        mapping(vec![("type", word(kind)), (self.key, address), ("format", self.format.clone())])
     }
 }
 
@@ -79,7 +81,7 @@ pub fn gather(wanted: Vec<Wanted>, listeners: &[Listener], findings: &mut Findin
         let listen = listen(&one, listeners, &mut told, findings);
         let index = groups.iter().position(|group| group.listen.collides(&listen));
         let index = match index {
-            Some(index) if groups[index].transport == one.transport => index,
+            Some(index) if groups[index].transport.goes_with(one.transport) => index,
             Some(index) => {
                 let other = findings.line(&groups[index].first);
                 let message = format!("{listen} cannot be for lines and for OTLP: the other is at {other}");
@@ -174,9 +176,10 @@ impl Group {
 fn named(groups: Vec<Group>, findings: &Findings<'_>) -> Vec<Source> {
     let mut names: HashSet<String> = HashSet::new();
     let source = |group: Group| {
-        let (kind, prefix) = match group.transport {
-            Transport::Lines => (SourceKind::Lines, "tcp"),
-            Transport::Otlp => (SourceKind::Otlp, "otel"),
+        let (kind, prefix, key) = match group.transport {
+            Transport::Lines => (SourceKind::Lines, "tcp", "listen"),
+            Transport::Grpc => (SourceKind::Otlp, "otel", "grpc"),
+            Transport::Http => (SourceKind::Otlp, "otel", "http"),
         };
         let base = match &group.listen {
             Listen::Tcp { port, .. } => format!("{prefix}-{port}"),
@@ -188,7 +191,7 @@ fn named(groups: Vec<Group>, findings: &Findings<'_>) -> Vec<Source> {
             .find(|name| names.insert(name.clone()))
             .unwrap_or(base);
         let origins = group.origins.iter().map(|(place, owner)| format!("{} {owner}", findings.line(place))).collect();
-        Source { name, kind, listen: group.listen, format: formats(group.formats), origins, more: group.more }
+        Source { name, kind, key, listen: group.listen, format: formats(group.formats), origins, more: group.more }
     };
     groups.into_iter().map(source).collect()
 }

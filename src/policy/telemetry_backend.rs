@@ -4,9 +4,10 @@ use std::cell::Cell;
 
 use super::Findings;
 use super::address::{OTLP_PORT, Target};
-use super::backend::refuse_unknown;
+use super::backend::{Transport, refuse_unknown};
 use super::document::{Document, text, word};
 use crate::config::problem::shown;
+use crate::config::suggest;
 use crate::config::tree::Entry;
 
 /// What a name or label refers to when the resource has no such label.
@@ -20,30 +21,44 @@ pub struct Collectors<'a> {
 struct Collector<'a> {
     document: &'a Document<'a>,
     /// `None` when it was complained about.
-    target: Option<Target>,
+    target: Option<(Transport, Target)>,
     used: Cell<bool>,
 }
 
 pub fn read<'a>(documents: &'a [Document<'a>], findings: &mut Findings<'_>) -> Collectors<'a> {
     let all = documents.iter().filter(|it| it.kind == "MeshOpenTelemetryBackend");
-    let all = all.map(|document| Collector { document, target: target(document, findings), used: Cell::new(false) });
+    let all = all.map(|document| Collector { document, target: read_one(document, findings), used: Cell::new(false) });
     Collectors { all: all.collect() }
 }
 
-fn target(document: &Document<'_>, findings: &mut Findings<'_>) -> Option<Target> {
+fn read_one(document: &Document<'_>, findings: &mut Findings<'_>) -> Option<(Transport, Target)> {
     refuse_unknown(document, document.spec, &["endpoint", "protocol", "env"], findings);
-    if let Some(protocol) = document.spec.entry("protocol")
-        && text(&protocol.value).is_some_and(|it| it != "grpc")
-    {
-        let message = "OTLP over HTTP is not supported by this version yet";
-        findings.error(&document.entry_place(protocol), message, "write `protocol: grpc`");
-        return None;
-    }
+    let protocol = document.spec.entry("protocol").and_then(|entry| Some((entry, text(&entry.value)?)));
+    let transport = match protocol {
+        None | Some((_, "grpc")) => Transport::Grpc,
+        Some((_, "http")) => Transport::Http,
+        Some((entry, other)) => {
+            let message = format!("unknown protocol {}", shown(other));
+            findings.error(&document.entry_place(entry), message, suggest::accepted(other, &["grpc", "http"]));
+            return None;
+        }
+    };
+    Some((transport, target(document, transport, findings)?))
+}
+
+/// Kuma's default port is 4317 for either protocol. A path is what comes before `/v1/logs`, and is taken as it is.
+fn target(document: &Document<'_>, transport: Transport, findings: &mut Findings<'_>) -> Option<Target> {
     let Some(endpoint) = document.spec.entry("endpoint") else { return Some(default(document, OTLP_PORT)) };
     refuse_unknown(document, &endpoint.value, &["address", "port", "path"], findings);
     let port = match endpoint.value.entry("port").filter(|it| text(&it.value).is_some()) {
         None => OTLP_PORT,
         Some(entry) => match text(&entry.value).and_then(|it| it.parse::<u16>().ok()).filter(|port| *port > 0) {
+            Some(443) if transport == Transport::Http => {
+                let message = "Kuma speaks TLS to this port";
+                let help = "write another port, such as 4318, or give the source that takes it a certificate";
+                findings.warning(&document.entry_place(entry), message, help);
+                443
+            }
             Some(port) => port,
             None => {
                 findings.error(&document.entry_place(entry), "this is not a port", "write a number from 1 to 65535");
@@ -82,7 +97,12 @@ fn default(document: &Document<'_>, port: u16) -> Target {
 impl Collectors<'_> {
     /// Where a `backendRef` points to: by name, or by labels. Of several Kuma takes the oldest, here
     /// it is the first.
-    pub fn resolve(&self, document: &Document<'_>, reference: &Entry, findings: &mut Findings<'_>) -> Option<Target> {
+    pub fn resolve(
+        &self,
+        document: &Document<'_>,
+        reference: &Entry,
+        findings: &mut Findings<'_>,
+    ) -> Option<(Transport, Target)> {
         let place = document.place(&reference.key_span);
         let name = word(&reference.value, "name");
         let labels = reference.value.entry("labels").map(|it| it.value.entries()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Sink `otlp`: an OTLP endpoint upstream, over gRPC.
+//! Sink `otlp`: an OTLP endpoint upstream, over gRPC or HTTP.
 //!
 //! What waits is merged into requests by putting the batches one behind the other, byte for byte.
 //! A delivery is settled when the upstream has said what became of it, never before:
@@ -18,6 +18,8 @@
 //! itself promises no order.
 
 mod client;
+mod endpoint;
+mod http;
 mod isolate;
 mod route;
 mod run;
@@ -44,7 +46,7 @@ use crate::config::units::Period;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
-    /// `http://host:4317` or `https://host:4317`; a list is tried in order.
+    /// `http://host:4317` or `https://host:4317`, over HTTP `http://host:4318`; a list is tried in order.
     pub endpoint: Endpoints,
     /// How requests travel.
     #[serde(default)]
@@ -52,7 +54,7 @@ pub struct OtlpConfig {
     /// How requests are compressed.
     #[serde(default)]
     pub compression: Compression,
-    /// Metadata sent with each request.
+    /// Headers sent with each request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, String>")]
     pub headers: BTreeMap<String, Secret>,
@@ -134,6 +136,8 @@ pub enum Protocol {
     /// gRPC.
     #[default]
     Grpc,
+    /// HTTP/1.1, in protobuf.
+    Http,
 }
 
 /// How requests are compressed.

@@ -32,7 +32,8 @@ use crate::decode::otlp_json::{JsonError, to_protobuf};
 use crate::decode::wire;
 use crate::telemetry::RejectReason;
 
-/// The path, as the specification has it.
+/// The path, as the specification has it. What stands before it is not looked at: clients and gateways put
+/// a path of their own there.
 pub const PATH: &str = "/v1/logs";
 /// What a client is told to wait that was too slow, or sent nothing about it.
 const RETRY_SECONDS: u64 = 1;
@@ -223,13 +224,15 @@ fn wrong_request(request: &Request<Incoming>) -> Option<Response<Reply>> {
         return Some(say(StatusCode::UNSUPPORTED_MEDIA_TYPE, "gRPC needs HTTP/2; OTLP over HTTP/1.1 is POST /v1/logs"));
     }
     match request.uri().path() {
-        PATH if request.method() == Method::POST => None,
-        PATH => Some(with(say(StatusCode::METHOD_NOT_ALLOWED, "send logs with POST"), ALLOW, "POST")),
+        path if path.ends_with(PATH) && request.method() == Method::POST => None,
+        path if path.ends_with(PATH) => {
+            Some(with(say(StatusCode::METHOD_NOT_ALLOWED, "send logs with POST"), ALLOW, "POST"))
+        }
         EXPORT => {
             let response = say(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a gRPC method: send application/grpc");
             Some(with(response, ACCEPT, "application/grpc"))
         }
-        "/v1/traces" | "/v1/metrics" => {
+        path if path.ends_with("/v1/traces") || path.ends_with("/v1/metrics") => {
             Some(say(StatusCode::NOT_FOUND, "logboom takes logs and neither traces nor metrics: POST /v1/logs"))
         }
         _ => Some(say(StatusCode::NOT_FOUND, "logboom takes logs: POST /v1/logs")),

@@ -6,19 +6,21 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
 use prost::Message as _;
 use tonic::body::Body;
 use tonic::client::Grpc;
-use tonic::transport::{Channel, Error};
+use tonic::transport::{self, Error};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::Service;
 
+use super::endpoint::Channel;
+use super::http;
 use super::stats::Reason;
 use super::upstream::{Upstream, chain};
 use super::verdict::{Verdict, verdict};
@@ -26,7 +28,7 @@ use crate::grpc::{MessageBody, RawCodec, Segments};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// Largest answer.
-const RESPONSE_BYTES_MAX: usize = 4 << 20;
+pub(super) const RESPONSE_BYTES_MAX: usize = 4 << 20;
 /// Most characters kept of a text that the upstream sends.
 const TEXT_CHARS_MAX: usize = 4096;
 
@@ -61,7 +63,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// No answer, and none will come: another attempt may get one.
-    fn unanswered(reason: Reason, text: &str) -> Failure {
+    pub(super) fn unanswered(reason: Reason, text: &str) -> Failure {
         Failure { verdict: Verdict::Again { after: None, elsewhere: true }, reason, text: escaped(text) }
     }
 }
@@ -71,6 +73,18 @@ impl Failure {
 pub(super) fn export(
     upstream: &Upstream,
     channel: Channel,
+    request: Segments,
+) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+    match channel {
+        Channel::Grpc(channel) => Box::pin(call(upstream, channel, request)),
+        Channel::Http(channel) => Box::pin(http::export(upstream, channel, request)),
+    }
+}
+
+/// The same over gRPC.
+fn call(
+    upstream: &Upstream,
+    channel: transport::Channel,
     request: Segments,
 ) -> impl Future<Output = Answer> + Send + use<> {
     let seen = Arc::new(Seen::default());
@@ -91,7 +105,7 @@ pub(super) fn export(
     async move {
         let exchange = async {
             grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
-            let path = http::uri::PathAndQuery::from_static(EXPORT);
+            let path = ::http::uri::PathAndQuery::from_static(EXPORT);
             grpc.unary(request, path, RawCodec::<Segments>::default()).await
         };
         match tokio::time::timeout(timeout, exchange).await {
@@ -118,7 +132,7 @@ struct PartialSuccess {
 }
 
 /// The status was OK, so the request is accepted whatever the message looks like.
-fn accepted(message: &Bytes) -> Answer {
+pub(super) fn accepted(message: &Bytes) -> Answer {
     let partial = ExportResponse::decode(message.clone()).ok().and_then(|it| it.partial_success).unwrap_or_default();
     Answer::Accepted {
         rejected: u64::try_from(partial.rejected_log_records).unwrap_or(0),
@@ -152,7 +166,7 @@ fn not_accepted(status: &Status, seen: &Seen, timeout: Duration, bytes: usize) -
     })
 }
 
-fn timed_out(timeout: Duration) -> Failure {
+pub(super) fn timed_out(timeout: Duration) -> Failure {
     Failure::unanswered(Reason::Timeout, &format!("no answer within {timeout:?}"))
 }
 
@@ -170,7 +184,7 @@ fn explained(status: &Status) -> String {
 }
 
 /// Text from outside, fit for a terminal: control and invisible characters escaped, cut.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.escape_debug().take(TEXT_CHARS_MAX).collect()
 }
 
@@ -219,14 +233,14 @@ impl Seen {
 
 /// A channel that keeps an eye on the answer.
 struct Watched {
-    channel: Channel,
+    channel: transport::Channel,
     seen: Arc<Seen>,
     /// What goes out in place of what tonic would make of the request: a copy.
     uncopied: Option<MessageBody>,
 }
 
-impl Service<http::Request<Body>> for Watched {
-    type Response = http::Response<WatchedBody>;
+impl Service<::http::Request<Body>> for Watched {
+    type Response = ::http::Response<WatchedBody>;
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
 
@@ -234,7 +248,7 @@ impl Service<http::Request<Body>> for Watched {
         self.channel.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: ::http::Request<Body>) -> Self::Future {
         let seen = Arc::clone(&self.seen);
         let request = match self.uncopied.take() {
             Some(message) => request.map(|_| Body::new(message)),

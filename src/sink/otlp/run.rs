@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
 
 use super::client::{Answer, Failure, export};
+use super::endpoint::{Channel, Endpoint};
 use super::isolate::{Group, Piece, Pieces};
 use super::route::Route;
 use super::stats::{Reason, UpstreamStats};

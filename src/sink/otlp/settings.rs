@@ -7,7 +7,7 @@ use http::Uri;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 use tonic::transport::{ClientTlsConfig, Endpoint};
 
-use super::{Endpoints, OtlpConfig, TlsConfig};
+use super::{Endpoints, OtlpConfig, Protocol, TlsConfig};
 
 /// Longest list of endpoints.
 const ENDPOINTS_MAX: usize = 16;
@@ -16,7 +16,7 @@ const HEADERS_MAX: usize = 64;
 
 /// What keeps all rules. Holds secrets: not to be printed.
 pub struct Settings {
-    /// All `http` or all `https`, each with a host and a port; at least one.
+    /// All `http` or all `https`, each with a host, and over gRPC with a port; at least one.
     pub(super) uris: Vec<Uri>,
     /// Marked as sensitive.
     pub(super) headers: MetadataMap,
@@ -81,7 +81,7 @@ fn endpoints(config: &OtlpConfig, mistakes: &mut Mistakes) -> Vec<Uri> {
             Endpoints::One(_) => &["endpoint"],
             Endpoints::Several(_) => &["endpoint", &index],
         };
-        match endpoint(text) {
+        match endpoint(text, config.protocol) {
             Err((message, help)) => mistakes.add(path, message, help),
             Ok(uri) if !is_https(&uri) && config.tls.is_some() => {
                 let message = "`tls` is set, but the endpoint is plaintext http";
@@ -98,8 +98,9 @@ fn endpoints(config: &OtlpConfig, mistakes: &mut Mistakes) -> Vec<Uri> {
 }
 
 /// The address, or what is wrong and what to do.
-fn endpoint(text: &str) -> Result<Uri, (&'static str, &'static str)> {
-    const EXAMPLE: &str = "write it as http://otel-collector:4317";
+fn endpoint(text: &str, protocol: Protocol) -> Result<Uri, (&'static str, &'static str)> {
+    const EXAMPLE: &str =
+        "write it as http://otel-collector:4317, or for `protocol: http` as http://otel-collector:4318";
     let uri: Uri = text.parse().map_err(|_| ("the endpoint is not a URL", EXAMPLE))?;
     let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(("the endpoint needs the scheme http or https, and a host", EXAMPLE));
@@ -113,20 +114,29 @@ fn endpoint(text: &str) -> Result<Uri, (&'static str, &'static str)> {
     if authority.host().is_empty() {
         return Err(("the endpoint has no host", EXAMPLE));
     }
-    if authority.as_str() == authority.host() {
+    let has_port = authority.as_str() != authority.host();
+    // Over HTTP it is a URL like any other: 80, or 443.
+    if !has_port && protocol == Protocol::Grpc {
         return Err((
             "the endpoint has no port",
             "for OTLP over gRPC it is most often 4317: http://otel-collector:4317",
         ));
     }
     // A port that is no number up to 65535 is read as no port at all.
-    if authority.port_u16().is_none_or(|port| port == 0) {
+    if has_port && authority.port_u16().is_none_or(|port| port == 0) {
         return Err(("the port of the endpoint is not a port", EXAMPLE));
     }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(("OTLP over gRPC has its own path, none can be given", EXAMPLE));
+    match protocol {
+        Protocol::Grpc if !matches!(uri.path(), "" | "/") || uri.query().is_some() => {
+            let help = "write it as http://otel-collector:4317; OTLP over HTTP is `protocol: http`";
+            Err(("OTLP over gRPC has its own path, none can be given", help))
+        }
+        Protocol::Http if uri.query().is_some() => {
+            let help = "write what is behind `?` under `headers:`, where it stays secret, or leave it out";
+            Err(("the endpoint has a query", help))
+        }
+        Protocol::Grpc | Protocol::Http => Ok(uri),
     }
-    Ok(uri)
 }
 
 /// True for an address that is dialled with TLS.
@@ -142,7 +152,7 @@ fn headers(config: &OtlpConfig, mistakes: &mut Mistakes) -> MetadataMap {
     let mut headers = MetadataMap::new();
     for (name, value) in config.headers.iter().take(HEADERS_MAX) {
         let path = ["headers", name.as_str()];
-        let key = match header_name(name) {
+        let key = match header_name(name, config.protocol) {
             Ok(key) => key,
             Err(help) => {
                 mistakes.add(&path, "this is not a header that can be set", help);
@@ -164,7 +174,7 @@ fn headers(config: &OtlpConfig, mistakes: &mut Mistakes) -> MetadataMap {
 
 /// gRPC sets some headers itself, HTTP/2 forbids those of a connection, and a `-bin` header needs
 /// base64 that nobody writes by hand.
-fn header_name(name: &str) -> Result<AsciiMetadataKey, &'static str> {
+fn header_name(name: &str, protocol: Protocol) -> Result<AsciiMetadataKey, &'static str> {
     const RESERVED: &[&str] = &[
         "connection",
         "content-length",
@@ -178,6 +188,9 @@ fn header_name(name: &str) -> Result<AsciiMetadataKey, &'static str> {
         "user-agent",
     ];
     let lower = name.to_ascii_lowercase();
+    if protocol == Protocol::Http && ["content-encoding", "expect"].contains(&lower.as_str()) {
+        return Err("HTTP sets this header itself: remove it; `compression:` says how requests are compressed");
+    }
     if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") || lower.ends_with("-bin") {
         return Err("gRPC sets this header itself, or gives it another meaning: remove it");
     }
@@ -250,6 +263,17 @@ mod tests {
         check("endpoint: http://collector:0", &["endpoint: the port"]);
         check("endpoint: http://collector:65536", &["endpoint: "]);
         check("endpoint: http://collector:4318/v1/logs", &["endpoint: OTLP over gRPC has its own path"]);
+        check("{endpoint: 'http://collector', protocol: http}", &[]);
+        check("{endpoint: 'https://collector/otlp/v1/logs', protocol: http}", &[]);
+        check(
+            "{endpoint: 'http://collector:4318/?key=canary', protocol: http}",
+            &["endpoint: the endpoint has a query"],
+        );
+        check("{endpoint: 'http://collector:0', protocol: http}", &["endpoint: the port"]);
+        check(
+            "{endpoint: 'http://a', protocol: http, headers: {Content-Encoding: canary}}",
+            &["headers.Content-Encoding: this"],
+        );
         check("endpoint: http://user:canary@collector:4317", &["endpoint: a user or password"]);
         check("endpoint: ['https://a:1', 'http://b:1', x]", &["endpoint.1: http and https", "endpoint.2: "]);
         check("{endpoint: 'http://a:4317', tls: {}}", &["endpoint: `tls` is set"]);

@@ -7,20 +7,22 @@ use anyhow::{Context as _, ensure};
 use http::Uri;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{self, Certificate, ClientTlsConfig, Identity};
 
-use super::settings::{Settings, is_https};
-use super::{Compression, OtlpConfig, RetryConfig, TlsConfig};
+use super::endpoint::Endpoint;
+use super::http::{ClientTls, HttpEndpoint, tls_of};
+use super::settings::Settings;
+use super::{Compression, OtlpConfig, Protocol, RetryConfig, TlsConfig};
 
-const USER_AGENT: &str = concat!("logboom/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("logboom/", env!("CARGO_PKG_VERSION"));
 
 /// How long TCP, and then TLS, may take to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An HTTP/2 ping after so much silence while an answer is awaited, never on an idle connection:
 /// servers in Go hang up on clients that do that.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+pub(super) const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// An upstream, checked and ready to be connected to. Holds secrets: not to be printed.
 pub struct Upstream {
@@ -48,12 +50,8 @@ impl Upstream {
             let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             anyhow::Error::msg(mistakes.join("; "))
         })?;
-        let tls = match uris.iter().any(is_https) {
-            true => Some(client_tls(config.tls.as_ref().unwrap_or(&TlsConfig::default()))?),
-            false => None,
-        };
         Ok(Upstream {
-            endpoints: uris.into_iter().map(|uri| endpoint(uri, tls.clone())).collect::<anyhow::Result<_>>()?,
+            endpoints: connectable(uris, config.protocol, config.tls.as_ref())?,
             headers,
             compression: match config.compression {
                 Compression::None => None,
@@ -66,8 +64,23 @@ impl Upstream {
     }
 }
 
-fn endpoint(uri: Uri, tls: Option<ClientTlsConfig>) -> anyhow::Result<Endpoint> {
-    let endpoint = Endpoint::from(uri.clone())
+fn connectable(uris: Vec<Uri>, protocol: Protocol, tls: Option<&TlsConfig>) -> anyhow::Result<Vec<Endpoint>> {
+    let default = TlsConfig::default();
+    let tls = tls_of(&uris, tls, &default);
+    match protocol {
+        Protocol::Grpc => {
+            let tls = tls.map(client_tls).transpose()?;
+            uris.into_iter().map(|uri| Ok(Endpoint::Grpc(endpoint(uri, tls.clone())?))).collect()
+        }
+        Protocol::Http => {
+            let tls = ClientTls::new(tls)?;
+            uris.into_iter().map(|uri| Ok(Endpoint::Http(HttpEndpoint::new(uri, &tls)?))).collect()
+        }
+    }
+}
+
+fn endpoint(uri: Uri, tls: Option<ClientTlsConfig>) -> anyhow::Result<transport::Endpoint> {
+    let endpoint = transport::Endpoint::from(uri.clone())
         .user_agent(USER_AGENT)?
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_keepalive(Some(TCP_KEEPALIVE))
@@ -98,7 +111,7 @@ fn client_tls(config: &TlsConfig) -> anyhow::Result<ClientTlsConfig> {
 
 /// Reads a PEM file. One without the block that is looked for is refused here, since to tonic it
 /// would merely be an empty list, and every handshake would fail later.
-fn pem(key: &str, path: &str, block: &str) -> anyhow::Result<Vec<u8>> {
+pub(super) fn pem(key: &str, path: &str, block: &str) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(Path::new(path))
         .with_context(|| format!("tls.{key}: cannot read {path}: check the path and its permissions"))?;
     let found = memchr::memmem::find(&bytes, b"-----BEGIN ").is_some()
@@ -141,6 +154,12 @@ mod tests {
     fn settings() {
         check("endpoint: ['http://a:4317', 'http://[::1]:4317/']", "2 endpoints");
         check("endpoint: http://collector", "endpoint: the endpoint has no port");
+        check("{endpoint: ['http://collector', 'http://a:4318/otlp/x'], protocol: http}", "2 endpoints");
+        check("{endpoint: 'https://collector', protocol: http, tls: {ca: /nowhere/ca.crt}}", "tls.ca: cannot read");
+        check(
+            "{endpoint: 'https://collector', protocol: http, tls: {ca: Cargo.toml}}",
+            "tls.ca: Cargo.toml holds no PEM",
+        );
         check("{endpoint: x, timeout: 0s}", "endpoint: the endpoint needs the scheme");
         check("{endpoint: 'https://a:4317', tls: {ca: /nowhere/ca.crt}}", "tls.ca: cannot read /nowhere/ca.crt");
         check("{endpoint: 'https://a:4317', tls: {ca: Cargo.toml}}", "tls.ca: Cargo.toml holds no PEM block");

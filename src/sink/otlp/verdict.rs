@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use tonic::Code;
 
 use super::RetryConfig;
+use super::stats::Reason;
 
 /// Longest pause an upstream may ask for.
 const RETRY_INFO_MAX: Duration = Duration::from_secs(300);
@@ -55,6 +57,28 @@ pub(super) fn verdict(code: Code, retry_info: Option<Duration>, bytes: usize) ->
         | Code::ResourceExhausted
         | Code::FailedPrecondition
         | Code::Internal => Verdict::Refused,
+    }
+}
+
+/// The same for a status over HTTP (OTLP specification, "OTLP/HTTP Response"), with what it counts as: the
+/// gRPC code that says the same. `after` is its `Retry-After`.
+///
+/// As over gRPC, what says nothing about the records is waited out: a path that nobody serves, a
+/// method or an encoding that is not taken, a redirect.
+pub(super) fn http_verdict(status: StatusCode, after: Option<Duration>) -> (Verdict, Reason) {
+    let elsewhere = Verdict::Again { after, elsewhere: after.is_none() };
+    match status.as_u16() {
+        401 | 407 => (Verdict::Hold, Reason::Unauthenticated),
+        403 => (Verdict::Hold, Reason::PermissionDenied),
+        404 => (Verdict::Hold, Reason::NotFound),
+        300..=399 | 405 | 406 | 415 | 421 | 426 | 501 | 505 => (Verdict::Hold, Reason::Unimplemented),
+        408 => (elsewhere, Reason::DeadlineExceeded),
+        413 => (Verdict::Refused, Reason::ResourceExhausted),
+        429 => (Verdict::Again { after, elsewhere: false }, Reason::ResourceExhausted),
+        502..=504 => (elsewhere, Reason::Unavailable),
+        400 | 422 => (Verdict::Refused, Reason::InvalidArgument),
+        500 => (Verdict::Refused, Reason::Internal),
+        _ => (Verdict::Refused, Reason::Unknown),
     }
 }
 
