@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 
+use super::conversation::Conversation;
 use super::{AdminConfig, page};
 use crate::auth::{Bearer, CHALLENGE};
 use crate::telemetry::Telemetry;
@@ -54,8 +55,11 @@ pub async fn authenticate(
     request: Request,
     next: Next,
 ) -> Response {
-    let refused = access.rules().bearer.is_some_and(|bearer| !bearer.admits(request.headers()));
-    if !refused || is_open(request.uri().path()) {
+    let admitted = access.rules().bearer.map(|bearer| bearer.admits(request.headers()));
+    if let (Some(true), Some(conversation)) = (admitted, request.extensions().get::<Conversation>()) {
+        conversation.vouch();
+    }
+    if admitted != Some(false) || is_open(request.uri().path()) {
         return next.run(request).await;
     }
     telemetry.count_admin_refused(true);

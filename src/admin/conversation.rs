@@ -21,6 +21,7 @@ pub enum Caller {
 pub struct Conversation {
     caller: Caller,
     is_long: Arc<AtomicBool>,
+    has_token: Arc<AtomicBool>,
     hang_up: CancellationToken,
     shutdown: CancellationToken,
 }
@@ -29,13 +30,24 @@ impl Conversation {
     /// A connection that is to end with `shutdown`.
     #[must_use]
     pub fn new(caller: Caller, shutdown: CancellationToken) -> Conversation {
-        Conversation { caller, is_long: Arc::default(), hang_up: CancellationToken::new(), shutdown }
+        Conversation {
+            caller,
+            is_long: Arc::default(),
+            has_token: Arc::default(),
+            hang_up: CancellationToken::new(),
+            shutdown,
+        }
     }
 
-    /// Who is at the other end.
+    /// The other end has shown a valid token.
+    pub fn vouch(&self) {
+        self.has_token.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether records may be shown: on this machine, and to whoever has a token.
     #[must_use]
-    pub fn caller(&self) -> Caller {
-        self.caller
+    pub fn may_see_records(&self) -> bool {
+        self.caller != Caller::Remote || self.has_token.load(Ordering::Relaxed)
     }
 
     /// The answer takes as long as it takes: the deadline of connections does not hold for it. Whoever

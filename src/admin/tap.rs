@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::conversation::{Caller, Conversation};
+use super::conversation::Conversation;
 use super::live::{Refused, Shared, refused};
 use crate::encode::Encoding;
 use crate::monitor::tap::{RATE_DEFAULT, RATE_MAX, SUBSCRIBERS_MAX};
@@ -79,11 +79,11 @@ pub async fn tap(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Response {
-    if conversation.caller() == Caller::Remote {
+    if !conversation.may_see_records() {
         return refused(
             StatusCode::FORBIDDEN,
-            "records are shown to this machine only",
-            "use `logboom tap` there, or forward the port: `kubectl port-forward`, `ssh -L`",
+            "records are shown to this machine, and to who has a token",
+            "set admin.auth and send a token, use `logboom tap` there, or forward the port: `kubectl port-forward`, `ssh -L`",
         );
     }
     let wish = match asked.wish(&shared.telemetry) {

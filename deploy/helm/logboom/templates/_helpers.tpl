@@ -48,7 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $config = .Files.Get (printf "files/%s.yaml" .Values.mode) | fromYaml }}
 {{- end }}
 {{- if not (hasKey $config "admin") }}
-{{- $config = merge (dict "admin" (dict "listen" "0.0.0.0:9464")) $config }}
+{{- $config = merge (dict "admin" (dict "listen" "0.0.0.0:9464" "allow_plaintext" true)) $config }}
 {{- end }}
 {{- toYaml $config }}
 {{- end }}
