@@ -35,6 +35,9 @@ const HEADERS_MAX: usize = 64;
 /// Between two attempts to accept when the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who has connected sends a request within this time, or had none to send when the process stops.
+const ON_ITS_WAY: Duration = Duration::from_millis(50);
+
 /// Answers on `listener` until `shutdown`; then lets the requests that have arrived finish and
 /// returns, at the latest after five seconds. Dropping it stops accepting at once.
 pub async fn serve(
@@ -78,9 +81,13 @@ async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown
                 // What comes first, a TLS handshake, counts for the same deadline as the request.
                 let until = Instant::now() + limits.conversation_max;
                 conversations.spawn(async move {
+                    let closing = async {
+                        shutdown.cancelled().await;
+                        tokio::time::sleep(ON_ITS_WAY).await;
+                    };
                     let greeted = tokio::select! {
                         greeted = tokio::time::timeout_at(until, door.greet(accepted)) => greeted,
-                        () = shutdown.cancelled() => Ok(None),
+                        () = closing => Ok(None),
                     };
                     // Who still holds it keeps it open.
                     drop(door);
