@@ -98,7 +98,8 @@ func send(name string, how []string) error {
 		record.SetBody(body)
 		record.AddAttributes(
 			attribute.String("case", name), attribute.Int("number", number), attribute.Int64("large", large),
-			attribute.Float64("double", -0.25), attribute.Float64("nan", math.NaN()), attribute.Bool("bool", false),
+			attribute.Int64("least", math.MinInt64), attribute.Float64("whole", 3), attribute.Float64("double", -0.25),
+			attribute.Float64("nan", math.NaN()), attribute.Bool("bool", false),
 			attribute.String("text", text), attribute.String("nothing", ""),
 			attribute.KeyValue{Key: "bytes", Value: bytes}, attribute.KeyValue{Key: "list", Value: list},
 			attribute.KeyValue{Key: "map", Value: tree}, attribute.KeyValue{Key: "empty", Value: empty},

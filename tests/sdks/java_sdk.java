@@ -70,6 +70,8 @@ class JavaSdk {
                 .setAttribute("case", name)
                 .setAttribute("number", number)
                 .setAttribute("large", LARGE)
+                .setAttribute("least", Long.MIN_VALUE)
+                .setAttribute("whole", 3.0)
                 .setAttribute("double", -0.25)
                 .setAttribute("nan", Double.NaN)
                 .setAttribute("bool", false)

@@ -43,7 +43,8 @@ async function send(name, ...how) {
       eventName: 'sdk.event',
       body,
       attributes: {
-        case: name, number, large, double: -0.25, nan: NaN, bool: false, text, nothing: '', bytes, list, map, empty: null,
+        case: name, number, large, least: -(2 ** 63), whole: 3.0, double: -0.25, nan: NaN, bool: false, text, nothing: '',
+        bytes, list, map, empty: null,
       },
     }));
   await provider.forceFlush().catch((error) => console.error(error));

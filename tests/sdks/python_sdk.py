@@ -54,6 +54,8 @@ for line in sys.stdin:
                     "case": name,
                     "number": number,
                     "large": LARGE,
+                    "least": -(2**63),
+                    "whole": 3.0,
                     "double": -0.25,
                     "nan": math.nan,
                     "bool": False,

@@ -77,8 +77,9 @@ class Language:
             except subprocess.TimeoutExpired as error:
                 raise Missing(f"`{' '.join(step[:3])}` takes more than {INSTALL_SECONDS} s") from error
             except subprocess.CalledProcessError as error:
-                said = (error.stderr.strip() or error.stdout.strip() or "nothing").splitlines()
-                raise Missing(f"`{' '.join(step[:3])}` fails: {said[-1]}") from error
+                said = (error.stderr.strip() or error.stdout.strip() or "nothing is said").splitlines()
+                reason = next((line for line in said if re.search(r"\berror\b", line, re.IGNORECASE)), said[-1])
+                raise Missing(f"`{' '.join(step[:3])}` fails: {reason}") from error
         installed.write_text(packages)
 
 
@@ -164,9 +165,12 @@ def wanted(case: Case) -> list[dict]:
     records = []
     for number, body in enumerate([text, large, 2.5, True, data, items, tree, None]):
         attributes = {
-            "case": case.name, "number": number, "large": large, "double": -0.25, "nan": "NaN", "bool": False, "text": text,
-            "nothing": "", "bytes": data, "list": items, "map": tree, "empty": None,
+            "case": case.name, "number": number, "large": large, "least": -(2**63), "whole": 3.0, "double": -0.25, "nan": "NaN",
+            "bool": False, "text": text, "nothing": "", "bytes": data, "list": items, "map": tree, "empty": None,
         }
+        if case.language == "javascript":
+            # To that language a number without a fraction is an integer.
+            attributes["whole"] = 3
         if (case.language, case.protocol) == ("javascript", "json"):
             # That SDK writes null, for JSON of JavaScript has no other word for it.
             attributes["nan"] = None
@@ -191,10 +195,13 @@ def wrong(case: Case, records: list[dict], said: str) -> str | None:
         return f"{len(found)} records and not {len(want)}; the SDK said: {said[-2000:]!r}"
     for record, expected in zip(sorted(found, key=lambda it: it["attributes"]["number"]), want):
         record = {**record, "service.name": record.get("resource", {}).get("service.name")}
-        for key, value in expected.items():
-            got, should = (json.dumps(it, sort_keys=True, ensure_ascii=False) for it in (record.get(key), value))
-            if got != should:
-                return f"{key} is {got} and not {should}"
+        pairs = [(key, record.get(key), value) for key, value in expected.items() if key != "attributes"]
+        has, should_have = record["attributes"], expected["attributes"]
+        pairs += [(key, has.get(key, "missing"), should_have.get(key, "not sent")) for key in {*has, *should_have}]
+        for key, value, should in pairs:
+            # As text, for True, 1 and 1.0 are equal to Python.
+            if json.dumps(value, sort_keys=True) != json.dumps(should, sort_keys=True):
+                return f"{key} is {value!r} and not {should!r}"
     return None
 
 
