@@ -1,5 +1,5 @@
 //! Envoy's access-log service on the port of OTLP over gRPC: streams of entries without answers.
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 mod util;
 

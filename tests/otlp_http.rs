@@ -8,7 +8,10 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use logboom::source::http_call::PATH;
+use opentelemetry::logs::{LogRecord as _, Logger as _, LoggerProvider as _, Severity};
+use opentelemetry_otlp::{Protocol, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use prost::Message as _;
 use util::http::{Answer, Client};
 use util::otlp::{bodies, encoded, field, otlp_json, request, request_around};
@@ -303,11 +306,10 @@ fn pipelining() {
     };
     let texts: Vec<String> = (0..200).map(|it| format!("pipelined {it}")).collect();
     client.write(&texts.iter().flat_map(|it| one(it)).collect::<Vec<u8>>()).unwrap();
-    client.end();
     for _ in &texts {
         assert_eq!(client.answer().unwrap().status, 200);
     }
-    assert!(client.answer().is_none());
+    drop(client);
     let ended = server.stop();
     ended.assert_clean();
     assert_eq!(written(&ended.file("out")), texts);
@@ -441,4 +443,38 @@ fn stopping_closes_what_is_idle() {
     server.stop().assert_clean();
     assert!(began.elapsed() < std::time::Duration::from_secs(4));
     assert!(idle.closed() && silent.closed());
+}
+
+/// Scenario: the exporter that applications in Rust use, in both encodings, plain and with gzip. Guarantee: what they
+/// log is in the file. Other languages: tests/sdks.
+#[test]
+fn opentelemetry_sdk() {
+    let server = server("");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let mut expected = Vec::new();
+    for protocol in [Protocol::HttpBinary, Protocol::HttpJson] {
+        for compression in [None, Some(opentelemetry_otlp::Compression::Gzip)] {
+            let exporter = opentelemetry_otlp::LogExporter::builder().with_http().with_protocol(protocol);
+            let exporter = exporter.with_endpoint(format!("http://{}{PATH}", server.address_of("otlp", "http")));
+            let exporter = match compression {
+                Some(compression) => exporter.with_compression(compression),
+                None => exporter,
+            };
+            // One request a record, sent before the next one is logged.
+            let provider = SdkLoggerProvider::builder().with_simple_exporter(exporter.build().unwrap()).build();
+            let logger = provider.logger("checkout");
+            for number in 0..5 {
+                let mut record = logger.create_log_record();
+                expected.push(format!("order {number} {protocol:?} {compression:?}"));
+                record.set_body(expected.last().unwrap().clone().into());
+                record.set_severity_number(Severity::Warn);
+                logger.emit(record);
+            }
+            provider.shutdown().unwrap();
+        }
+    }
+    let ended = server.stop();
+    ended.assert_clean();
+    assert_eq!(written(&ended.file("out")), expected);
 }

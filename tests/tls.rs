@@ -75,14 +75,17 @@ fn strangers(servers: &Authority, clients: &Authority) -> Vec<(&'static str, Res
 fn knock(address: &str, stranger: &Result<Trust, Vec<u8>>, bytes: &[u8]) {
     match stranger {
         Ok(trust) => assert!(trust.send(address, bytes).is_err()),
-        Err(bytes) => {
-            let mut stream = TcpStream::connect(address).unwrap();
-            stream.write_all(bytes).unwrap();
-            let _ = stream.shutdown(Shutdown::Write);
-            // An alert, a reset, or nothing: in the end it is closed.
-            let _ = stream.read_to_end(&mut Vec::new());
-        }
+        Err(bytes) => say(address, bytes),
     }
+}
+
+/// Sends what may be refused before it is sent, and waits until the connection is closed.
+fn say(address: &str, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(Shutdown::Write);
+    // An alert, a reset, or nothing.
+    let _ = stream.read_to_end(&mut Vec::new());
 }
 
 /// Scenario: lines over TLS that asks for client certificates. Guarantee: whoever has none, a wrong or an expired
@@ -474,7 +477,7 @@ fn proxy_headers_name_the_client() {
     let denied = "logboom_connections_denied_total{source=\"mesh\",reason=\"proxy_header\"}";
     for broken in [&b"a line\n"[..], b"PROXY TCP4 1.2.3.4\r\n", &v2(0x23, &[]), &v2(0x21, b"short"), b"PRO"] {
         let before = plain.metric(denied);
-        plain.send("mesh", broken);
+        say(plain.address("mesh"), broken);
         eventually("it is counted", || plain.metric(denied) > before);
     }
     // Probes are no strangers.
@@ -521,7 +524,7 @@ fn only_allowed_networks_connect() {
     };
     let yaml = lines("allow: [10.0.0.0/8, 'fd00::/8']");
     let server = Server::start(&yaml);
-    server.send("mesh", b"from outside\n");
+    say(server.address("mesh"), b"from outside\n");
     eventually("it is counted", || denied(&server, "mesh") == 1.0);
     server.wait_for_log("its address is not in `allow`");
     server.reload(&yaml.replace("10.0.0.0/8", "127.0.0.0/8"));
@@ -535,10 +538,7 @@ fn only_allowed_networks_connect() {
     let server = Server::start(&mapped);
     let port = server.address("mesh").rsplit_once(':').unwrap().1.to_owned();
     for (address, line) in [("127.0.0.1", "four\n"), ("[::1]", "six\n")] {
-        let mut stream = TcpStream::connect(format!("{address}:{port}")).unwrap();
-        let _ = stream.write_all(line.as_bytes());
-        let _ = stream.shutdown(Shutdown::Write);
-        let _ = stream.read(&mut [0]);
+        say(&format!("{address}:{port}"), line.as_bytes());
     }
     eventually("it is counted", || denied(&server, "mesh") == 1.0);
     let ended = server.stop();

@@ -12,6 +12,7 @@ own authority, and logbooms take only what has their token. Everything listens o
 """
 
 import argparse
+import atexit
 import json
 import pathlib
 import signal
@@ -58,6 +59,7 @@ def collector(binary: pathlib.Path, directory: pathlib.Path, ours: dict, second:
     }))
     log = (directory / "collector.log").open("w")
     process = subprocess.Popen([binary, "--config", config], stdout=log, stderr=log)
+    atexit.register(process.kill)
     until(lambda: all(listens(port) for port in (grpc, http)), "the Collector listens")
     return process, grpc, http
 

@@ -1,5 +1,6 @@
 """What run.py and collector.py share: a logboom that runs, certificates of an own authority, and waiting."""
 
+import atexit
 import json
 import pathlib
 import re
@@ -38,6 +39,7 @@ class Logboom:
             "admin": {"listen": "off"},
         }))
         self.process = subprocess.Popen([binary, "run", "-c", config], stderr=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)
         said = []
         for line in self.process.stderr:
             said.append(line)

@@ -77,7 +77,7 @@ pub(super) fn export(
 ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
     match channel {
         Channel::Grpc(channel) => Box::pin(call(upstream, channel, request)),
-        Channel::Http(channel) => Box::pin(http::export(upstream, channel, request)),
+        Channel::Http(channel) => Box::pin(http::export(upstream, *channel, request)),
     }
 }
 

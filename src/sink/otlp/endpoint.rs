@@ -8,7 +8,7 @@ use super::http::{HttpChannel, HttpEndpoint};
 /// An address with all that is needed to connect to it.
 #[derive(Clone, Debug)]
 pub(super) enum Endpoint {
-    Grpc(transport::Endpoint),
+    Grpc(Box<transport::Endpoint>),
     Http(HttpEndpoint),
 }
 
@@ -16,7 +16,7 @@ pub(super) enum Endpoint {
 #[derive(Clone, Debug)]
 pub(super) enum Channel {
     Grpc(transport::Channel),
-    Http(HttpChannel),
+    Http(Box<HttpChannel>),
 }
 
 impl Endpoint {
@@ -31,7 +31,7 @@ impl Endpoint {
     pub(super) fn connect_lazy(&self) -> Channel {
         match self {
             Endpoint::Grpc(endpoint) => Channel::Grpc(endpoint.connect_lazy()),
-            Endpoint::Http(endpoint) => Channel::Http(endpoint.connect_lazy()),
+            Endpoint::Http(endpoint) => Channel::Http(Box::new(endpoint.connect_lazy())),
         }
     }
 }

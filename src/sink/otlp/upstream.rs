@@ -90,7 +90,7 @@ fn connectable(uris: Vec<Uri>, protocol: Protocol, tls: Option<&TlsConfig>) -> a
     match protocol {
         Protocol::Grpc => {
             let tls = tls.map(client_tls).transpose()?;
-            uris.into_iter().map(|uri| Ok(Endpoint::Grpc(endpoint(uri, tls.clone())?))).collect()
+            uris.into_iter().map(|uri| Ok(Endpoint::Grpc(Box::new(endpoint(uri, tls.clone())?)))).collect()
         }
         Protocol::Http => {
             let tls = ClientTls::new(tls)?;
