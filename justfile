@@ -37,9 +37,13 @@ bench-micro *ARGS:
 envoy *ARGS: build
     python3 tests/envoy/run.py --logboom target/release/logboom {{ARGS}}
 
-# The OpenTelemetry SDKs for Python and JavaScript against logboom; installs them, so registries must be reachable.
-sdks *DIRECTORY: release
-    python3 tests/sdks/run.py target/release/logboom {{DIRECTORY}}
+# The OpenTelemetry SDKs for Python, JavaScript, Go and Java, for example `just sdks --only go --only tls`.
+sdks *ARGS: release
+    python3 tests/sdks/run.py target/release/logboom --directory target/tools/sdks {{ARGS}}
+
+# A real OpenTelemetry Collector between logbooms; COLLECTOR is its binary.
+collector COLLECTOR *ARGS: release
+    python3 tests/sdks/collector.py target/release/logboom {{COLLECTOR}} {{ARGS}}
 
 # Crashes, failing and full disks, damaged journals, dead upstreams, restarts, hostile clients; see tests/faults/README.md.
 faults *ARGS="--smoke": build

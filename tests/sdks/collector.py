@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A real OpenTelemetry Collector between logbooms: collector.py LOGBOOM COLLECTOR.
+"""A real OpenTelemetry Collector between logbooms: collector.py LOGBOOM COLLECTOR [--secure].
 
     captured requests ─http▶ first ─grpc, http▶ Collector ─grpc▶ second
                                                           ─http, protobuf▶ third
@@ -7,57 +7,47 @@
 
 COLLECTOR is a Collector that has the otlp receiver and the otlp and otlphttp exporters. Guarantee: every record that the first
 logboom writes to its file, all kinds of values, stands with equal values in the files of the others, twice (once for each
-protocol to the Collector). The exit code is 0 when that holds. Everything listens on loopback.
+protocol to the Collector). The exit code is 0 when that holds. With --secure all of it goes over TLS with certificates of an
+own authority, and logbooms take only what has their token. Everything listens on loopback.
 """
 
+import argparse
+import atexit
 import json
 import pathlib
-import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections import Counter
 
+from harness import TOKEN, WITHIN_SECONDS, Logboom, certificates, until
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-WITHIN_SECONDS = 60
+AUTHORIZATION = {"authorization": f"Bearer {TOKEN}"}
 
 
-class Logboom:
-    """One with a file, and with these upstreams."""
-
-    def __init__(self, binary: pathlib.Path, directory: pathlib.Path, name: str, upstreams: dict):
-        self.out = directory / f"{name}.json"
-        # Nothing is read, so what comes is what goes.
-        source = {"type": "otlp", "grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "format": "raw"}
-        sinks = {"out": {"type": "file", "path": str(self.out), "encoding": "json"}, **upstreams}
-        config = directory / f"{name}.yaml"
-        config.write_text(json.dumps({"sources": {"otlp": source}, "sinks": sinks, "admin": {"listen": "off"}}))
-        self.process = subprocess.Popen([binary, "run", "-c", config], stderr=subprocess.PIPE, text=True)
-        ready = next(line for line in self.process.stderr if " ready: " in line)
-        self.grpc, self.http = re.search(r"otlp (\S+) \(grpc\) (\S+) \(http\)", ready).groups()
-
-    def lines(self) -> list[str]:
-        return self.out.read_text().splitlines() if self.out.exists() else []
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=WITHIN_SECONDS)
-        return self.process.returncode
+def logboom(binary: pathlib.Path, directory: pathlib.Path, name: str, secure: dict, sinks: dict) -> Logboom:
+    # Nothing is read, so what comes is what goes.
+    return Logboom(binary, directory, name, {"otlp": {"format": "raw", **secure}}, sinks)
 
 
-def collector(binary: pathlib.Path, directory: pathlib.Path, second: Logboom, third: Logboom, fourth: Logboom):
+def collector(binary: pathlib.Path, directory: pathlib.Path, ours: dict, second: dict, third: dict, fourth: dict):
+    """One that listens at the two ports, and sends to the addresses of three logbooms."""
     grpc, http = free_port(), free_port()
-    plain = {"tls": {"insecure": True}, "compression": "gzip"}
+    scheme, listener = ("https", {"tls": {"cert_file": ours["cert"], "key_file": ours["key"]}}) if ours else ("http", {})
+    client = {"tls": {"insecure": True}, "compression": "gzip"}
+    if ours:
+        client.update(tls={"ca_file": ours["ca"]}, headers=AUTHORIZATION)
     exporters = {
-        "otlp": {"endpoint": second.grpc, **plain},
-        "otlphttp/protobuf": {"endpoint": f"http://{third.http}", **plain},
-        "otlphttp/json": {"endpoint": f"http://{fourth.http}", "encoding": "json", **plain},
+        "otlp": {"endpoint": second["grpc"], **client},
+        "otlphttp/protobuf": {"endpoint": f"{scheme}://{third['http']}", **client},
+        "otlphttp/json": {"endpoint": f"{scheme}://{fourth['http']}", "encoding": "json", **client},
     }
-    protocols = {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}}
+    addresses = {"grpc": grpc, "http": http}
+    protocols = {name: {"endpoint": f"127.0.0.1:{port}", **listener} for name, port in addresses.items()}
     config = directory / "collector.yaml"
     config.write_text(json.dumps({
         "receivers": {"otlp": {"protocols": protocols}},
@@ -69,6 +59,7 @@ def collector(binary: pathlib.Path, directory: pathlib.Path, second: Logboom, th
     }))
     log = (directory / "collector.log").open("w")
     process = subprocess.Popen([binary, "--config", config], stdout=log, stderr=log)
+    atexit.register(process.kill)
     until(lambda: all(listens(port) for port in (grpc, http)), "the Collector listens")
     return process, grpc, http
 
@@ -85,21 +76,32 @@ def values(lines: list[str]) -> Counter:
 
 
 def main() -> int:
-    binary, other = (pathlib.Path(it).resolve() for it in sys.argv[1:3])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("logboom", type=pathlib.Path)
+    parser.add_argument("collector", type=pathlib.Path)
+    parser.add_argument("--secure", action="store_true", help="everything over TLS, logbooms with a token")
+    arguments = parser.parse_args()
+    binary, other = arguments.logboom.resolve(), arguments.collector.resolve()
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(temporary)
-        second, third, fourth = (Logboom(binary, directory, name, {}) for name in ("second", "third", "fourth"))
-        process, grpc, http = collector(other, directory, second, third, fourth)
-        first = Logboom(binary, directory, "first", {
-            "grpc": {"type": "otlp", "endpoint": f"http://127.0.0.1:{grpc}"},
-            "http": {"type": "otlp", "endpoint": f"http://127.0.0.1:{http}", "protocol": "http"},
+        ours = certificates(directory) if arguments.secure else {}
+        source = {"tls": {"cert": ours["cert"], "key": ours["key"]}, "auth": {"bearer": [TOKEN]}} if ours else {}
+        second, third, fourth = (logboom(binary, directory, it, source, {}) for it in ("second", "third", "fourth"))
+        to = [it.addresses["otlp"] for it in (second, third, fourth)]
+        process, grpc, http = collector(other, directory, ours, *to)
+        sink = {"type": "otlp", **({"tls": {"ca": ours["ca"]}, "headers": AUTHORIZATION} if ours else {})}
+        scheme = "https" if ours else "http"
+        # The captured requests are not what is tested: they come without TLS.
+        first = logboom(binary, directory, "first", {}, {
+            "grpc": {**sink, "endpoint": f"{scheme}://127.0.0.1:{grpc}"},
+            "http": {**sink, "endpoint": f"{scheme}://127.0.0.1:{http}", "protocol": "http"},
         })
         others = {"otlp": second, "otlphttp, protobuf": third, "otlphttp, json": fourth}
         for request in sorted((ROOT / "tests/fixtures/otlp").glob("*.binpb")):
             headers = {"content-type": "application/x-protobuf"}
-            post = urllib.request.Request(f"http://{first.http}/v1/logs", request.read_bytes(), headers)
+            post = urllib.request.Request(f"http://{first.addresses['otlp']['http']}/v1/logs", request.read_bytes(), headers)
             urllib.request.urlopen(post, timeout=WITHIN_SECONDS).read()
-        failed = [f"first: exit {code}" for code in [first.stop()] if code]
+        failed = [f"first: exit {code}" for code, _ in [first.stop()] if code]
         wanted = Counter({record: 2 * times for record, times in values(first.lines()).items()})
         try:
             until(lambda: all(len(it.lines()) >= wanted.total() for it in others.values()), "all records arrive")
@@ -108,7 +110,7 @@ def main() -> int:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=WITHIN_SECONDS)
         for name, server in others.items():
-            failed += [f"{name}: exit {code}" for code in [server.stop()] if code]
+            failed += [f"{name}: exit {code}" for code, _ in [server.stop()] if code]
             got = values(server.lines())
             print(f"{name}: {got.total()} of {wanted.total()} records")
             failed += [f"{name}: missing {it[:300]} x{times}" for it, times in list((wanted - got).items())[:3]]
@@ -130,14 +132,6 @@ def free_port() -> int:
 def listens(port: int) -> bool:
     with socket.socket() as it:
         return it.connect_ex(("127.0.0.1", port)) == 0
-
-
-def until(holds, what: str) -> None:
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"never happened: {what}")
-        time.sleep(0.1)
 
 
 if __name__ == "__main__":
