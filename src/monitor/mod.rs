@@ -1,7 +1,7 @@
 //! What flows through a running process, for whoever looks: the traffic of the last minutes, and
 //! records as they pass.
 //!
-//! The intake shows what it decodes anyway. Of the traffic some ten thousand records a second are
+//! The intake shows what it decodes anyway. Of the traffic some five thousand records a second are
 //! looked at, each for those that were not; whoever watches records gets as many as there is room
 //! for. Neither is ever waited for, and nobody sees what the redactor has taken out.
 
