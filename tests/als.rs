@@ -106,3 +106,32 @@ fn what_is_no_message_ends_its_stream_alone() {
     assert_eq!(server.source("otlp", "received_records"), 1);
     server.stop().assert_clean();
 }
+
+/// Scenario: a message has more entries than `records_max`. Guarantee: none is taken, all are counted, and the code says
+/// why.
+#[test]
+fn entries_of_a_message_are_limited() {
+    let server = one_file(", records_max: 3");
+    assert_eq!(post(&server, METHOD, framed(0, &message(&["a"; 4]))), (200, Some(Code::ResourceExhausted)));
+    assert_eq!(server.source("otlp", "received_records"), 0);
+    assert_eq!(server.metric("logboom_rejected_records_total{source=\"otlp\",reason=\"too_many_records\"}"), 4.0);
+    assert_eq!(post(&server, METHOD, framed(0, &message(&["a"; 3]))), (200, Some(Code::Ok)));
+    server.stop().assert_clean();
+}
+
+/// Scenario: a message of many parts, and the client hangs up while they are taken. Guarantee: what has been received
+/// whole becomes records, all of it.
+#[test]
+fn a_client_that_hangs_up_loses_nothing_that_was_received() {
+    let server = one_file("");
+    let entries = 50_000;
+    let client = server.grpc("otlp");
+    let stream = client.stall_at(METHOD, framed(0, &message(&vec!["a"; entries])));
+    eventually("the first part is taken", || server.source("otlp", "received_records") > 0);
+    stream.abort();
+    drop(client);
+    eventually("all of it is taken", || server.source("otlp", "received_records") == entries as u64);
+    let ended = server.stop();
+    ended.assert_clean();
+    assert_eq!(json_lines(&ended.file("out")).len(), entries);
+}

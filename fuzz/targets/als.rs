@@ -7,7 +7,7 @@ use logboom::decode::otlp::{Limits, check};
 
 fuzz_target!(|input: &[u8]| {
     let mut stream = Stream::default();
-    let Ok(mut entries) = stream.begin(input) else { return };
+    let Ok(mut entries) = stream.begin(input, 100_000) else { return };
     while let Ok(Some(part)) = stream.part(&mut entries) {
         assert!(part.len() < WORK_BYTES);
         let summary = check(&part, &Limits::default()).expect("what is made of an entry passes the check");

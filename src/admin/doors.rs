@@ -1,6 +1,7 @@
 //! Where connections come from, and what stands between accept and the first request.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -10,6 +11,8 @@ use super::Access;
 use super::conversation::Caller;
 use crate::telemetry::{Quiet, Telemetry};
 use crate::tls::{Handshake, handshake, is_client_hello};
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Where connections come from.
 pub(super) trait Door: Send + Sync + 'static {
@@ -57,7 +60,10 @@ impl Door for Tcp {
 
     async fn next(&self) -> io::Result<Option<(TcpStream, Caller)>> {
         let (stream, peer) = self.listener.accept().await?;
-        let is_local = peer.ip().to_canonical().is_loopback();
+        let here = |it: IpAddr| matches!(it.to_canonical(), LOCALHOST) || it == IpAddr::V6(Ipv6Addr::LOCALHOST);
+        // Who comes from another loopback address, or to one that others reach, may be a proxy that others come by:
+        // Envoy connects to its application from 127.0.0.6.
+        let is_local = here(peer.ip()) && stream.local_addr().is_ok_and(|it| here(it.ip()));
         Ok(Some((stream, if is_local { Caller::Local } else { Caller::Remote })))
     }
 

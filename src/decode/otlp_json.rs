@@ -9,7 +9,7 @@
 //! surrogate pairs, are kept as bytes, for [`super::otlp::repair`] to replace.
 //!
 //! There is no tree: each value is written as it is read, and no request grows by it, so memory is
-//! that of the text twice. Recursion ends at [`DEPTH_MAX`] values.
+//! that of the text four times: it, what becomes of it, and a text with escapes while it is read. Recursion ends at [`DEPTH_MAX`] values.
 
 mod names;
 mod number;
@@ -42,13 +42,13 @@ pub enum JsonError {
     Malformed(serde_json::Error),
 }
 
-/// The request in protobuf, never longer than the text.
+/// The request in protobuf, hardly ever longer than the text, and then by a few bytes.
 ///
 /// # Errors
 /// The first thing that is wrong, and where.
 pub fn to_protobuf(text: &[u8]) -> Result<Vec<u8>, JsonError> {
     // Decoding base64 asks for a little more than it fills.
-    let mut sink = Sink { out: Vec::with_capacity(text.len() + 8), too_deep: false };
+    let mut sink = Sink { out: Vec::with_capacity(text.len() + text.len() / 8192 + 64), too_deep: false };
     let mut reader = serde_json::Deserializer::from_slice(text);
     // Bounded by the depth of values, and what is passed over needs no stack.
     reader.disable_recursion_limit();

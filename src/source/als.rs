@@ -18,7 +18,8 @@ use tonic::Code;
 use super::body::{MessageSettings, arrives_by, next_data};
 use super::grpc_call;
 use super::inflate::{Inflate, expected_bytes};
-use super::logs_service::{LogsService, Refusal, overloaded};
+use super::live::Stage;
+use super::logs_service::{LogsService, OtlpStage, Refusal, overloaded};
 use super::message::{HEADER_BYTES, header, too_short};
 use super::stop::Stop;
 use crate::budget::Reservation;
@@ -31,7 +32,7 @@ pub const STREAM_ACCESS_LOGS: &str = "/envoy.service.accesslog.v3.AccessLogServi
 /// As Envoy before 1.18 may call it: the messages are the same.
 const STREAM_ACCESS_LOGS_V2: &str = "/envoy.service.accesslog.v2.AccessLogService/StreamAccessLogs";
 /// Streams of one source at a time. An Envoy has one for each log and worker thread.
-pub(super) const STREAMS_MAX: usize = 4096;
+pub(super) const STREAMS_MAX: usize = 1024;
 /// Once the source is to stop, a stream on which nothing comes for so long has nothing on its way.
 const QUIET: Duration = Duration::from_millis(50);
 /// Then a stream is read until it is quiet, at most for so long.
@@ -51,7 +52,7 @@ impl LogsService {
     /// # Errors
     /// A message is not what it should be; the entries before it have been taken.
     pub(super) async fn access_logs(
-        &self,
+        self: &Arc<Self>,
         request: Request<Incoming>,
         peer: Option<SocketAddr>,
         stop: &Stop,
@@ -73,19 +74,29 @@ impl LogsService {
             if !begun {
                 return Ok(());
             }
-            self.entries(&mut messages, inflate, &mut stream, peer).await?;
+            let stage = self.live().load().await;
+            let message = self.received(&mut messages, inflate, &stage).await?;
+            // In a task of its own: a client that hangs up takes down its stream, not what has been received, nor the
+            // memory that is held for it.
+            let service = Arc::clone(self);
+            let taking = self.in_flight.spawn(async move {
+                let taken = service.entries(message, &mut stream, peer, stage).await;
+                (stream, taken)
+            });
+            let taken;
+            (stream, taken) =
+                taking.await.map_err(|error| Refusal::new(Code::Internal, RejectReason::Other, &error.to_string()))?;
+            taken?;
         }
     }
 
-    /// Takes one message. Waiting for memory and sinks holds the stream back.
-    async fn entries(
+    /// Receives one message, waiting for memory.
+    async fn received(
         &self,
         messages: &mut Messages,
         inflate: Option<Inflate>,
-        stream: &mut als::Stream,
-        peer: Option<SocketAddr>,
-    ) -> Result<(), Refusal> {
-        let stage = self.live().load().await;
+        stage: &OtlpStage,
+    ) -> Result<Message, Refusal> {
         let settings = stage.message_settings(1);
         let (compressed, length) = header(&messages.rest, settings.message_max)?;
         let inflated = if compressed { expected_bytes(length, settings.message_max) } else { 0 };
@@ -93,21 +104,30 @@ impl LogsService {
         let work_bytes = settings.work_bytes + als::WORK_BYTES.min(als::GROWTH_MAX * length.max(inflated) + 4096);
         let settings = MessageSettings { work_bytes, ..settings };
         let share = stage.shares.for_request(length.max(inflated));
-        let mut held = share.reserve(length + inflated + work_bytes).await;
+        let held = share.reserve(length + inflated + work_bytes).await;
         let bytes = messages.message(length, self.stats()).await?;
-        let bytes = match (compressed, inflate) {
-            (false, _) => bytes,
-            (true, Some(inflate)) => {
-                let until = Instant::now() + INFLATE_WAIT_MAX;
-                inflate.run(&bytes, settings, &stage.shares, &mut held, until).await?
-            }
-            (true, None) => {
-                let why = "the message says it is compressed and grpc-encoding does not say how";
-                return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
-            }
-        };
-        let mut entries = stream.begin(&bytes).map_err(malformed)?;
-        while let Some(part) = stream.part(&mut entries).map_err(malformed)? {
+        if compressed && inflate.is_none() {
+            let why = "the message says it is compressed and grpc-encoding does not say how";
+            return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
+        }
+        Ok(Message { bytes, inflate: inflate.filter(|_| compressed), settings, held })
+    }
+
+    /// Takes the entries of one message. Waiting for sinks holds the stream back.
+    async fn entries(
+        &self,
+        message: Message,
+        stream: &mut als::Stream,
+        peer: Option<SocketAddr>,
+        stage: Arc<Stage<OtlpStage>>,
+    ) -> Result<(), Refusal> {
+        let Message { mut bytes, inflate, settings, mut held } = message;
+        if let Some(inflate) = inflate {
+            let until = Instant::now() + INFLATE_WAIT_MAX;
+            bytes = inflate.run(&bytes, settings, &stage.shares, &mut held, until).await?;
+        }
+        let mut entries = stream.begin(&bytes, stage.limits.records_max).map_err(refused)?;
+        while let Some(part) = stream.part(&mut entries).map_err(als::Refused::from).map_err(refused)? {
             // What is held covers all parts, one after the other.
             let held = Reservation::default();
             if let Err(refusal) = self.taken(Bytes::from(part), peer, Arc::clone(&stage), held, None).await {
@@ -120,9 +140,26 @@ impl LogsService {
     }
 }
 
-fn malformed(error: Malformed) -> Refusal {
-    let why = format!("not a StreamAccessLogsMessage: {} at byte {}", error.defect, error.at);
-    Refusal::new(Code::InvalidArgument, RejectReason::Malformed, &why)
+/// A message as it came, and what is held for it.
+struct Message {
+    bytes: Bytes,
+    inflate: Option<Inflate>,
+    settings: MessageSettings,
+    held: Reservation,
+}
+
+fn refused(refused: als::Refused) -> Refusal {
+    match refused {
+        als::Refused::Malformed(Malformed { defect, at }) => {
+            let why = format!("not a StreamAccessLogsMessage: {defect} at byte {at}");
+            Refusal::new(Code::InvalidArgument, RejectReason::Malformed, &why)
+        }
+        als::Refused::Entries { entries, max } => {
+            let why = format!("a message of {entries} entries is over records_max, {max}");
+            let refusal = Refusal::new(Code::ResourceExhausted, RejectReason::TooManyRecords, &why);
+            Refusal { records: entries, ..refusal }
+        }
+    }
 }
 
 /// Ends when nothing has come for a while and the stream is to end; never before.
@@ -165,7 +202,11 @@ impl Messages {
             let data = next_data(&mut self.body, deadline, stats).await?.ok_or_else(too_short)?;
             self.rest.extend_from_slice(&data);
         }
-        self.rest.advance(HEADER_BYTES);
-        Ok(self.rest.split_to(length).freeze())
+        // What is left is copied: the stream may be silent for ever, and must not hold the memory of a message.
+        let mut message = std::mem::take(&mut self.rest);
+        message.advance(HEADER_BYTES);
+        self.rest = BytesMut::from(&message[length..]);
+        message.truncate(length);
+        Ok(message.freeze())
     }
 }

@@ -7,6 +7,7 @@
 //! A message that came in one HTTP/2 frame is never copied.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -36,7 +37,7 @@ pub(super) fn has_grpc_type(headers: &HeaderMap) -> bool {
 
 /// Answers one call.
 pub(super) async fn answer(
-    service: &LogsService,
+    service: &Arc<LogsService>,
     request: Request<Incoming>,
     peer: Option<SocketAddr>,
     stop: &Stop,

@@ -84,7 +84,7 @@ async fn export(
     let inflate = encoding(headers)?;
     let stage = service.live().load().await;
     let patience = Patience::new(None, stage.hold_max);
-    let settings = stage.message_settings(if form == Form::Json { 2 } else { 1 });
+    let settings = stage.message_settings(if form == Form::Json { 4 } else { 1 });
     let message = receive(body, inflate.is_some(), settings, &stage.shares, service.stats(), patience.until());
     let Message { mut bytes, mut held, waited, .. } = message.await?;
     let hold_until = patience.less(waited).until();

@@ -43,7 +43,7 @@ pub struct LogsService {
     free: Semaphore,
     /// Streams of access logs that may begin.
     pub(super) streams: Semaphore,
-    in_flight: TaskTracker,
+    pub(super) in_flight: TaskTracker,
     malformed: Quiet,
     over_limit: Quiet,
     overloaded: Quiet,
@@ -55,7 +55,7 @@ pub struct OtlpStage {
     intake: Intake,
     pub(super) shares: Shares,
     message_max: usize,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) hold_max: Duration,
 }
 
@@ -126,7 +126,12 @@ impl LogsService {
 
     /// Answers one request. A stream ends when `stop` says so, a request when it is answered. Cancel-safe: what
     /// has been received goes on to the sinks.
-    pub async fn call(&self, request: Request<Incoming>, peer: Option<SocketAddr>, stop: &Stop) -> Response<Reply> {
+    pub async fn call(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: Option<SocketAddr>,
+        stop: &Stop,
+    ) -> Response<Reply> {
         match grpc_call::is_grpc(&request) {
             true => grpc_call::answer(self, request, peer, stop).await,
             false => http_call::answer(self, request, peer).await,

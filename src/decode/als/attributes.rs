@@ -58,6 +58,10 @@ impl Attributes {
 
     /// Text in a list of one, as the conventions have headers. The key is `before` and `name`.
     pub(super) fn header(&mut self, before: &str, name: &[u8], text: &[u8]) {
+        if text.len() > RECORD_BYTES_MAX {
+            self.drop_one();
+            return;
+        }
         let mut one = Vec::with_capacity(text.len() + 16);
         put_member(&mut one, LIST_VALUES, any_value_len(Put::Text(text)), |out| put_any_value(out, Put::Text(text)));
         let mut list = Vec::with_capacity(one.len() + 8);

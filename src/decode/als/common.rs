@@ -1,6 +1,6 @@
 //! What entries of HTTP and TCP have in common.
 
-use super::attributes::{Attributes, Put};
+use super::attributes::{Attributes, Put, RECORD_BYTES_MAX};
 use super::entry::{metadata, named};
 use super::read::{Is, Message};
 use super::schema::{FLAGS, SAN_URI, TLS_VERSIONS, certificate, common, tls};
@@ -125,7 +125,9 @@ fn certificate_properties(
             (certificate::SUBJECT, Is::Bytes(it)) => record.text(subject, it.bytes()),
             (certificate::SUBJECT_ALT_NAME, Is::Bytes(it)) => {
                 for name in it.fields() {
-                    if let (SAN_URI, Is::Bytes(uri)) = name? {
+                    if let (SAN_URI, Is::Bytes(uri)) = name?
+                        && uris.len() + uri.bytes().len() <= RECORD_BYTES_MAX
+                    {
                         if !uris.is_empty() {
                             uris.push(b',');
                         }

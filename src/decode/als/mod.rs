@@ -29,8 +29,8 @@ const PART_BYTES: usize = 128 << 10;
 pub const WORK_BYTES: usize = 2 * (PART_BYTES + attributes::RECORD_BYTES_MAX + (16 << 10));
 /// So many times its length a message grows at most, and only if it says nearly nothing.
 pub const GROWTH_MAX: usize = 64;
-/// Most bytes of node and log name that are kept; of longer texts nothing is.
-const NODE_TEXT_MAX: usize = 4 << 10;
+/// Most bytes of node and log name that are kept; of longer texts nothing is. An idle stream holds four of them.
+const NODE_TEXT_MAX: usize = 512;
 
 /// What a stream has said about itself: Envoy does once, in its first message.
 #[derive(Debug)]
@@ -44,6 +44,26 @@ pub struct Stream {
 pub struct Entries<'a> {
     rest: Box<dyn Iterator<Item = Result<(Kind, Message<'a>), Malformed>> + Send + 'a>,
     broken: Option<Malformed>,
+}
+
+/// Why a message is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is no `StreamAccessLogsMessage`.
+    Malformed(Malformed),
+    /// It has too many entries.
+    Entries {
+        /// So many.
+        entries: u64,
+        /// As many as may be.
+        max: u32,
+    },
+}
+
+impl From<Malformed> for Refused {
+    fn from(error: Malformed) -> Refused {
+        Refused::Malformed(error)
+    }
 }
 
 /// What an entry is about.
@@ -63,9 +83,13 @@ impl Stream {
     /// Begins a `StreamAccessLogsMessage`. Its identifier, if it has one, counts from now on.
     ///
     /// # Errors
-    /// The bytes are no such message.
-    pub fn begin<'a>(&mut self, bytes: &'a [u8]) -> Result<Entries<'a>, Malformed> {
+    /// The bytes are no such message, or there are more entries than `entries_max`.
+    pub fn begin<'a>(&mut self, bytes: &'a [u8], entries_max: u32) -> Result<Entries<'a>, Refused> {
         let message = Message::new(bytes);
+        let count = entries(message).count() as u64;
+        if count > u64::from(entries_max) {
+            return Err(Refused::Entries { entries: count, max: entries_max });
+        }
         for field in message.fields() {
             if let (message::IDENTIFIER, Is::Bytes(it)) = field? {
                 self.resource = identify(it)?;
@@ -101,7 +125,12 @@ impl Stream {
             }
             self.record.finish(&mut scope, scope_logs::LOG_RECORDS);
         }
-        Ok((!scope.is_empty()).then(|| self.request(&scope)))
+        if scope.is_empty() {
+            // The last part: nothing is kept of the message.
+            self.record = Attributes::default();
+            return Ok(None);
+        }
+        Ok(Some(self.request(&scope)))
     }
 
     /// Records with the resource of the stream.

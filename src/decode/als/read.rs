@@ -3,6 +3,9 @@
 use super::schema::{LOCALITY_ZONE, WRAPPED, address, time};
 use crate::decode::wire::{Fields, Malformed, Piece, Value};
 
+/// Longest address that is one: host names have at most 253 bytes, paths of sockets 108.
+const ADDRESS_BYTES_MAX: usize = 1024;
+
 /// A message inside of another, as a range of the bytes of all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
@@ -103,9 +106,12 @@ impl<'a> Message<'a> {
         Ok(seconds.checked_mul(1_000_000_000).and_then(|it| it.checked_add(nanos)))
     }
 
-    /// An `Address` as Envoy writes it into a line; empty when there is none.
+    /// An `Address` as Envoy writes it into a line; empty when there is none, or one that is none.
     pub(super) fn address(self) -> Result<Vec<u8>, Malformed> {
         let mut text = Vec::new();
+        if self.bytes().len() > ADDRESS_BYTES_MAX {
+            return Ok(text);
+        }
         for field in self.fields() {
             match field? {
                 (address::SOCKET, Is::Bytes(socket)) => text = socket.socket_address()?,

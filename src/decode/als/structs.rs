@@ -20,6 +20,7 @@ pub(super) fn metadata(message: Message<'_>) -> Result<Option<Vec<u8>>, Malforme
             && members.len() <= BYTES_MAX
         {
             let (name, fields) = entry.pair()?;
+            let name = short(name);
             put_pair(&mut members, LIST_VALUES, name, Put::Written(&object(fields, DEPTH_MAX)?));
         }
     }
@@ -38,12 +39,18 @@ fn object(message: Message<'_>, depth: u32) -> Result<Vec<u8>, Malformed> {
             && members.len() <= BYTES_MAX
         {
             let (key, member) = entry.pair()?;
+            let key = short(key);
             put_pair(&mut members, LIST_VALUES, key, Put::Written(&one(member, depth)?));
         }
     }
     let mut kvlist = Vec::with_capacity(members.len() + 8);
     put_bytes(&mut kvlist, any_value::KVLIST, &members);
     Ok(kvlist)
+}
+
+/// A key that is looked at before it is copied.
+fn short(key: &[u8]) -> &[u8] {
+    if key.len() <= BYTES_MAX { key } else { b"" }
 }
 
 /// A `google.protobuf.Value`; null is an empty `AnyValue`.
@@ -56,7 +63,9 @@ fn one(message: Message<'_>, depth: u32) -> Result<Vec<u8>, Malformed> {
         out.clear();
         match field {
             (value::NUMBER, Is::Fixed(bits)) => put_any_value(&mut out, number(f64::from_bits(bits))),
-            (value::STRING, Is::Bytes(text)) => put_any_value(&mut out, Put::Text(text.bytes())),
+            (value::STRING, Is::Bytes(text)) if text.bytes().len() <= BYTES_MAX => {
+                put_any_value(&mut out, Put::Text(text.bytes()))
+            }
             (value::BOOL, Is::Number(it)) => put_any_value(&mut out, Put::Bool(it != 0)),
             (value::STRUCT, Is::Bytes(it)) => out = object(it, depth)?,
             (value::LIST, Is::Bytes(list)) => {

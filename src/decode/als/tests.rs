@@ -193,8 +193,8 @@ fn identifier(log_name: &str, node: &str) -> Vec<u8> {
     out
 }
 
-fn parts(stream: &mut Stream, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
-    let mut entries = stream.begin(bytes)?;
+fn parts(stream: &mut Stream, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refused> {
+    let mut entries = stream.begin(bytes, 1_000_000)?;
     let mut parts = Vec::new();
     while let Some(part) = stream.part(&mut entries)? {
         parts.push(part);
@@ -378,6 +378,13 @@ fn a_message_of_empty_entries_is_written_in_parts() {
 }
 
 #[test]
+fn entries_are_counted_before_any_is_read() {
+    let bytes = message(message::TCP_LOGS, &vec![Vec::new(); 11]);
+    assert!(Stream::default().begin(&bytes, 11).is_ok());
+    assert_eq!(Stream::default().begin(&bytes, 10).err(), Some(Refused::Entries { entries: 11, max: 10 }));
+}
+
+#[test]
 fn what_would_make_a_record_too_large_is_counted() {
     let request = Request { path: "/x".repeat(1 << 20), authority: "web".to_owned(), ..Request::default() };
     let entry = HttpEntry { request: Some(request), ..HttpEntry::default() };
@@ -393,7 +400,7 @@ fn entries_before_a_malformed_one_are_kept() {
     let entry = HttpEntry { protocol_version: 2, ..HttpEntry::default() }.encode_to_vec();
     let bytes = message(message::HTTP_LOGS, &[entry, vec![0x0a, 0x7f]]);
     let mut stream = Stream::default();
-    let mut entries = stream.begin(&bytes).unwrap();
+    let mut entries = stream.begin(&bytes, 1_000_000).unwrap();
     assert_eq!(records(&stream.part(&mut entries).unwrap().unwrap()), 1);
     assert!(stream.part(&mut entries).is_err());
     assert_eq!(stream.part(&mut entries).unwrap(), None);
@@ -423,7 +430,7 @@ proptest! {
     fn any_entry_is_a_request_that_passes(entries in proptest::collection::vec(nested(), 0..6), tcp: bool) {
         let bytes = message(if tcp { message::TCP_LOGS } else { message::HTTP_LOGS }, &entries);
         let mut stream = Stream::default();
-        let mut rest = stream.begin(&bytes).unwrap();
+        let mut rest = stream.begin(&bytes, 1_000_000).unwrap();
         let mut taken = 0;
         while let Ok(Some(part)) = stream.part(&mut rest) {
             prop_assert!(part.len() < WORK_BYTES);
