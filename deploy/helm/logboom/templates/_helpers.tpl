@@ -236,6 +236,7 @@ spec:
         capabilities: {drop: [ALL]}
       volumeMounts:
         - {name: config, mountPath: /etc/logboom, readOnly: true}
+        - {name: run, mountPath: /run/logboom}
         - {name: journal, mountPath: /var/lib/logboom}
         - {name: logs, mountPath: /var/log/logboom}
         {{- range .Values.secretMounts }}
@@ -247,6 +248,8 @@ spec:
   volumes:
     - name: config
       configMap: {name: {{ include "logboom.fullname" . }}}
+    - name: run
+      emptyDir: {medium: Memory, sizeLimit: 1Mi}
     {{- if and $daemonset .Values.persistence.enabled }}
     - name: logs
       hostPath: {path: {{ .Values.persistence.logsHostPath }}, type: DirectoryOrCreate}
