@@ -152,6 +152,7 @@ impl FileSink {
         };
         let otherwise = template.render_unknown();
         let fixed = template.is_fixed().then(|| otherwise.clone());
+        let is_template = fixed.is_none();
         let mut logs = Logs::new(context, fixed, known, settings.open_max as usize);
         logs.open_fixed().map_err(|trouble| {
             let help = match trouble.error.kind() {
@@ -181,7 +182,9 @@ impl FileSink {
         });
         let keeper = keeper.transpose().context("cannot start the thread that compresses and removes files")?;
         let handle = FileHandle { stats: Arc::clone(&stats), control: Arc::default() };
-        let syncer = matches!(settings.sync, SyncPolicy::Every(_)).then(|| {
+        // With a template a file that is closed for another one would stay open until it is synced, beyond `open_max`:
+        // there the writer syncs itself.
+        let syncer = (matches!(settings.sync, SyncPolicy::Every(_)) && !is_template).then(|| {
             Syncer::start(SyncerSettings {
                 disk,
                 stats,
