@@ -33,8 +33,8 @@ pub struct Logs {
     open: usize,
     /// Paths in the order they were used, by [`Log::used`]; those closed since are still in it.
     recent: BTreeMap<u64, String>,
-    /// Files given away, by path, the first ones first; see [`Log::give_away`]. Few more than
-    /// [`LEFT_MAX`](super::syncer::LEFT_MAX): each new one sweeps those whose sync is over.
+    /// Files given away, by path, the first ones first; see [`Log::give_away`]. Those whose sync is
+    /// over are swept before another file is opened.
     given_away: VecDeque<(String, OpenFile)>,
     open_max: usize,
     uses: u64,
@@ -49,7 +49,8 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// `known` are the paths found at start, with the number of their last finished file.
+    /// `known` are the paths found at start, with the number of their last finished file;
+    /// `open_max` are the files that may be open to be written.
     #[must_use]
     pub fn new(cx: Context, fixed: Option<String>, known: HashMap<String, u64>, open_max: usize) -> Logs {
         let logs = known.into_iter().map(|(path, sequence)| (path.clone(), Log::new(&path, sequence))).collect();
@@ -195,6 +196,7 @@ impl Logs {
 
     /// Goes on with the file when it was closed and not synced yet: it is still locked.
     fn take_back(&mut self, path: &str) -> Result<(), Trouble> {
+        self.sweep();
         let Some(at) = self.given_away.iter().position(|(it, _)| it == path) else { return Ok(()) };
         match (self.given_away.remove(at), self.logs.get_mut(path)) {
             (Some((_, open)), Some(log)) => {

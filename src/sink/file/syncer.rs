@@ -3,7 +3,7 @@
 //!
 //! A sync that fails comes back through [`Trust`]: what is written next goes to a new file. A sync
 //! that hangs holds up nothing but syncs, until a file is left whose path has another one waiting,
-//! or [`LEFT_MAX`] are. Then the writer waits, as it would have without this thread.
+//! or as many are as may be. Then the writer waits, as it would have without this thread.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,11 +19,6 @@ use super::keeper::Notes;
 use super::stats::FileStats;
 use crate::sink::disk::Disk;
 use crate::sink::rotate::Finished;
-
-/// Files that are not written any more and wait for their last sync, each open until then. Of one
-/// path only one: so after a power cut only the last finished file of a path may have a torn end,
-/// and the next start finds it.
-pub const LEFT_MAX: usize = 64;
 
 /// What is known of one file's way to the disk; shared by all who hold it.
 #[derive(Debug, Default)]
@@ -93,6 +88,10 @@ pub struct SyncerSettings {
     pub notes: Option<Notes>,
     /// Woken when a round is over, and when something went wrong.
     pub woken: Arc<Notify>,
+    /// Files that are not written any more and wait for their last sync, each open until then. Of
+    /// one path only one: so after a power cut only the last finished file of a path may have a
+    /// torn end, and the next start finds it.
+    pub left_max: usize,
 }
 
 /// The thread's other end.
@@ -100,6 +99,7 @@ pub struct SyncerSettings {
 pub struct Syncer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    left_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +120,8 @@ struct State {
     left: Vec<String>,
     trouble: Option<Trouble>,
     is_ending: bool,
+    /// The thread is gone, by a panic too: nobody may wait for it.
+    has_ended: bool,
 }
 
 impl Shared {
@@ -145,9 +147,10 @@ impl Syncer {
     /// Starts the thread.
     pub fn start(settings: SyncerSettings) -> io::Result<Syncer> {
         let shared = Arc::<Shared>::default();
+        let left_max = settings.left_max.max(1);
         let work = Work { settings, shared: Arc::clone(&shared) };
         let thread = std::thread::Builder::new().name("logboom-sync".to_owned()).spawn(move || work.run())?;
-        Ok(Syncer { shared, thread: Some(thread) })
+        Ok(Syncer { shared, thread: Some(thread), left_max })
     }
 
     /// Syncs a file that is written on. Never waits; there must not be two orders for one file.
@@ -164,13 +167,13 @@ impl Syncer {
     }
 
     /// Syncs a file that is not written any more; `finished` is its name from now on and its
-    /// length, where it has been finished. Waits while another one of its path, or [`LEFT_MAX`] of
-    /// all, have to be synced first.
+    /// length, where it has been finished. Waits while another one of its path, or
+    /// [`SyncerSettings::left_max`] of all, have to be synced first.
     pub fn leave(&self, mut order: Order, finished: Option<(Finished, u64)>) {
         order.finished = finished;
         order.is_left = true;
         let mut state = self.shared.state();
-        while state.left.len() >= LEFT_MAX || state.left.contains(&order.path) {
+        while !state.has_ended && (state.left.len() >= self.left_max || state.left.contains(&order.path)) {
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.left.push(order.path.clone());
@@ -226,6 +229,13 @@ impl Drop for Syncer {
 struct Work {
     settings: SyncerSettings,
     shared: Arc<Shared>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.shared.state().has_ended = true;
+        self.shared.done.notify_all();
+    }
 }
 
 impl Work {

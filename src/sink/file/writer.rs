@@ -40,6 +40,11 @@ const REMIND: Duration = Duration::from_secs(60);
 /// How long a compression that runs at the end may go on.
 const KEEPER_WAIT: Duration = Duration::from_secs(2);
 
+/// What part of the files that may be open may be those that are not written any more and wait for their last sync, and
+/// how many those are at most.
+const LEFT_SHARE: usize = 4;
+const LEFT_MAX: usize = 64;
+
 /// A `file` sink, ready to run.
 ///
 /// What is promised, by `sync`:
@@ -152,8 +157,13 @@ impl FileSink {
         };
         let otherwise = template.render_unknown();
         let fixed = template.is_fixed().then(|| otherwise.clone());
-        let is_template = fixed.is_none();
-        let mut logs = Logs::new(context, fixed, known, settings.open_max as usize);
+        let open_max = settings.open_max as usize;
+        // A file that waits for its sync is open: with a period a part of those that may be is theirs. Of one there is
+        // no part; the writer syncs it.
+        let has_syncer = matches!(settings.sync, SyncPolicy::Every(_)) && (fixed.is_some() || open_max > 1);
+        let left_max = (open_max / LEFT_SHARE).clamp(1, LEFT_MAX);
+        let written_max = if has_syncer { open_max.saturating_sub(left_max) } else { open_max };
+        let mut logs = Logs::new(context, fixed, known, written_max);
         logs.open_fixed().map_err(|trouble| {
             let help = match trouble.error.kind() {
                 std::io::ErrorKind::ResourceBusy => "stop that one",
@@ -182,14 +192,13 @@ impl FileSink {
         });
         let keeper = keeper.transpose().context("cannot start the thread that compresses and removes files")?;
         let handle = FileHandle { stats: Arc::clone(&stats), control: Arc::default() };
-        // With a template a file that is closed for another one would stay open until it is synced, beyond `open_max`:
-        // there the writer syncs itself.
-        let syncer = (matches!(settings.sync, SyncPolicy::Every(_)) && !is_template).then(|| {
+        let syncer = has_syncer.then(|| {
             Syncer::start(SyncerSettings {
                 disk,
                 stats,
                 notes: keeper.as_ref().map(|keeper| keeper.notes().clone()),
                 woken: Arc::clone(&handle.control.woken),
+                left_max,
             })
         });
         logs.start_with(keeper, syncer.transpose().context("cannot start the thread that syncs files")?);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -44,10 +45,13 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Waits until so many syncs have come, and returns the files.
+    /// Waits until so many syncs have come, for 30 s at most, and returns the files.
     pub fn wait_for(&self, syncs: usize) -> Vec<(u64, u64)> {
         let state = self.state.lock().unwrap();
-        self.changed.wait_while(state, |state| state.came.len() < syncs).unwrap().came.clone()
+        let late = Duration::from_secs(30);
+        let (state, waited) = self.changed.wait_timeout_while(state, late, |state| state.came.len() < syncs).unwrap();
+        assert!(!waited.timed_out(), "{syncs} syncs do not come");
+        state.came.clone()
     }
 
     /// The files that have come so far.

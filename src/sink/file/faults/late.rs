@@ -1,5 +1,6 @@
 //! Syncs that are late, or fail late, while the writer goes on.
 
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -67,6 +68,13 @@ impl Rig {
 
     fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.directory.path().join(name)).unwrap()
+    }
+
+    /// So many files of the sink this process has open.
+    fn open_files(&self) -> usize {
+        let links =
+            std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|it| std::fs::read_link(it.unwrap().path()).ok());
+        links.filter(|it| it != self.directory.path() && it.starts_with(self.directory.path())).count()
     }
 
     /// The finished files.
@@ -236,18 +244,19 @@ fn a_file_removed_under_its_sync() {
     assert_eq!(disk.real.stat("a.log").unwrap().map(|it| it.identity), disk.gate.came().last().copied());
 }
 
-/// Scenario: one of two files may be open, and the closed one is needed again while its sync is under
+/// Scenario: six of eight open files may be written, and a closed one is needed again while its sync is under
 /// way; then that sync fails or not. Guarantees: it is locked by nobody but us, its lines go on where
 /// they were, and after a failure it is finished.
 #[test]
 fn a_closed_file_comes_back_while_it_is_synced() {
     for is_failing in [false, true] {
-        let mut rig = Rig::new("unused/{kuma.mesh}.log", json!({"open_max": 1}));
+        let mut rig = Rig::new("unused/{kuma.mesh}.log", json!({"open_max": 8}));
         rig.disk.gate.shut();
         assert!(rig.write_to("a.log", "one") && rig.write_to("b.log", "two"));
+        assert!(["c.log", "d.log", "e.log", "f.log", "g.log"].into_iter().all(|path| rig.write_to(path, "other")));
         rig.disk.gate.wait_for(1);
         assert!(rig.write_to("a.log", "three"), "{:?}", rig.sink.handle().stats().last_error());
-        assert_eq!(rig.sink.handle().stats().files_open.get(), 1);
+        assert_eq!(rig.sink.handle().stats().files_open.get(), 6);
         assert_eq!((rig.text("a.log"), rig.text("b.log")), ("one\nthree\n".into(), "two\n".into()));
         rig.disk.gate.open(2 * usize::from(is_failing));
         rig.sink.wait_synced();
@@ -260,6 +269,36 @@ fn a_closed_file_comes_back_while_it_is_synced() {
             (vec![], "one\nthree\nfour\n".to_owned(), "two\nfive\n".to_owned())
         };
         assert_eq!((finished, rig.text("a.log"), rig.text("b.log")), expected);
+    }
+}
+
+/// Scenario: more files are needed than may be open, and syncs hang. Guarantees: those that are closed and
+/// wait for their sync count as open, the writer waits where one more would be too many, and loses nothing.
+#[test]
+fn files_that_wait_for_their_sync_count_as_open() {
+    for open_max in [1, 2, 5, 8] {
+        let mut rig = Rig::new("unused/{kuma.mesh}.log", json!({"open_max": open_max}));
+        let (disk, written) = (Arc::clone(&rig.disk), Arc::new(AtomicUsize::new(0)));
+        disk.gate.shut();
+        let counter = Arc::clone(&written);
+        let writing = std::thread::spawn(move || {
+            for number in 0..20 {
+                assert!(rig.write_to(&format!("{number}.log"), "one"));
+                let open = rig.open_files();
+                assert!(open <= open_max, "{open} files are open, {open_max} may be");
+                counter.fetch_add(1, Relaxed);
+            }
+            rig
+        });
+        let start = Instant::now();
+        while written.load(Relaxed) < open_max {
+            assert!(start.elapsed() < Duration::from_secs(30) && !writing.is_finished());
+            std::thread::yield_now();
+        }
+        disk.gate.wait_for(1);
+        disk.gate.open(0);
+        let rig = writing.join().unwrap();
+        assert!((0..20).all(|number| rig.text(&format!("{number}.log")) == "one\n"));
     }
 }
 
