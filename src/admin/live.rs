@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::health::Readings;
 use super::tap;
-use crate::monitor::{Protocol, TrafficReport};
+use crate::monitor::{Protocol, TrafficSince};
 use crate::telemetry::Telemetry;
 
 /// Seconds of the window that nobody chose.
@@ -68,9 +68,9 @@ struct Window {
 
 async fn traffic(State(shared): State<Shared>, Query(query): Query<Window>) -> Response {
     let monitor = shared.telemetry.monitor();
-    let Some(traffic) = monitor.traffic() else { return fresh(StatusCode::OK, TrafficReport::disabled()) };
+    let Some(traffic) = monitor.traffic() else { return fresh(StatusCode::OK, TrafficSince::disabled()) };
     let window = query.window.unwrap_or(WINDOW_DEFAULT);
-    fresh(StatusCode::OK, traffic.report(window, query.since.unwrap_or(0)))
+    fresh(StatusCode::OK, traffic.report(window, query.since.unwrap_or(0)).await)
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,12 +87,13 @@ async fn edge(State(shared): State<Shared>, Query(pair): Query<Pair>) -> Respons
     let Pair { service, mesh, source, destination, protocol } = pair;
     let names = [mesh.as_deref(), source.as_deref(), destination.as_deref()];
     let monitor = shared.telemetry.monitor();
-    let found = monitor.traffic().and_then(|traffic| match service {
-        Some(service) => traffic.service(&service),
-        None => traffic.edge(protocol.unwrap_or(Protocol::Http), names),
-    });
+    let found = match (monitor.traffic(), service) {
+        (None, _) => None,
+        (Some(traffic), Some(service)) => traffic.service(&service).await,
+        (Some(traffic), None) => traffic.edge(protocol.unwrap_or(Protocol::Http), names).await,
+    };
     match found {
-        Some(edge) => fresh(StatusCode::OK, edge),
+        Some(edge) => fresh(StatusCode::OK, &*edge),
         None => {
             refused(StatusCode::NOT_FOUND, "nothing is known of these services", "take the names from /api/traffic")
         }

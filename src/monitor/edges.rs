@@ -129,45 +129,43 @@ impl Edges {
         (self.floor, self.score_min, self.step) = (0, 0, step);
     }
 
-    /// The pairs, and what each had from a second on, which is the first of a step; those that had
-    /// nothing are left out. Behind them the rest, if it had anything.
+    /// The keys of all pairs.
     #[must_use]
-    pub fn since(&self, second: u64) -> (Vec<(&[u8], Cell)>, Option<Cell>) {
-        let sum = |history: &History| {
-            let mut sum: Option<Cell> = None;
-            for (_, cell) in history.since(second / STEP_SECONDS) {
-                match &mut sum {
-                    Some(sum) => sum.merge(cell),
-                    None => sum = Some(cell.clone()),
-                }
-            }
-            sum
-        };
-        let edges = self.edges.iter().filter_map(|(key, edge)| Some((&**key, sum(&edge.history)?)));
-        (edges.collect(), sum(&self.rest))
+    pub fn keys(&self) -> Vec<Box<[u8]>> {
+        self.edges.keys().cloned().collect()
     }
 
     /// A pair, step by step.
     #[must_use]
-    pub fn pair(&self, key: &[u8]) -> Option<History> {
-        self.edges.get(key).map(|edge| edge.history.clone())
+    pub fn pair(&self, key: &[u8]) -> Option<&History> {
+        self.edges.get(key).map(|edge| &edge.history)
     }
 
-    /// All that a service has asked for or answered, step by step.
+    /// What all had that are no pairs.
     #[must_use]
-    pub fn service(&self, name: &str) -> Option<History> {
-        let is_of = |key: &[u8]| {
-            read_key(key).is_some_and(|(_, [_, source, destination])| {
-                [source, destination].iter().flatten().any(|it| it == name)
-            })
-        };
-        let mut all: Option<History> = None;
-        for (_, edge) in self.edges.iter().filter(|(key, _)| is_of(key)) {
-            let all = all.get_or_insert_default();
-            edge.history.since(0).for_each(|(step, cell)| all.at(step).merge(cell));
-        }
-        all
+    pub fn rest(&self) -> &History {
+        &self.rest
     }
+}
+
+/// What came from a second on, which is the first of a step; `None` when nothing did.
+#[must_use]
+pub fn sum(history: &History, second: u64) -> Option<Cell> {
+    let mut sum: Option<Cell> = None;
+    for (_, cell) in history.since(second / STEP_SECONDS) {
+        match &mut sum {
+            Some(sum) => sum.merge(cell),
+            None => sum = Some(cell.clone()),
+        }
+    }
+    sum
+}
+
+/// True for a key of a pair that has this service on either side.
+#[must_use]
+pub fn is_of(key: &[u8], service: &str) -> bool {
+    read_key(key)
+        .is_some_and(|(_, [_, source, destination])| [source, destination].iter().flatten().any(|it| it == service))
 }
 
 #[cfg(test)]
@@ -187,8 +185,8 @@ mod tests {
     };
 
     fn total(edges: &Edges) -> u64 {
-        let (all, rest) = edges.since(0);
-        all.iter().map(|(_, cell)| cell.requests).sum::<u64>() + rest.map_or(0, |cell| cell.requests)
+        let pairs = edges.edges.values().map(|edge| &edge.history);
+        pairs.chain([edges.rest()]).filter_map(|it| sum(it, 0)).map(|cell| cell.requests).sum()
     }
 
     #[test]
@@ -221,8 +219,7 @@ mod tests {
         }
         assert!(edges.edges.len() <= EDGES_MAX);
         assert_eq!(total(&edges), records);
-        let (all, _) = edges.since(0);
-        let heavy = all.iter().find(|(key, _)| *key == b"heavy").map_or(0, |(_, cell)| cell.requests);
+        let heavy = edges.pair(b"heavy").and_then(|it| sum(it, 0)).map_or(0, |cell| cell.requests);
         assert!(heavy > 9_000, "{heavy}");
     }
 
@@ -234,20 +231,8 @@ mod tests {
         assert_eq!(total(&edges), 3);
         edges.add(b"new", &ONE, 2, 310);
         assert_eq!((total(&edges), edges.edges.len()), (4, 1));
-        assert_eq!(edges.since(310).0[0].1.requests, 2);
+        assert_eq!(edges.pair(b"new").and_then(|it| sum(it, 310)).map(|cell| cell.requests), Some(2));
         assert!(edges.pair(b"old").is_none());
-    }
-
-    #[test]
-    fn a_service_is_all_its_pairs() {
-        let mut edges = Edges::default();
-        for (at, (source, destination)) in [("web", "api"), ("api", "db"), ("web", "cdn")].into_iter().enumerate() {
-            let mut key = Vec::new();
-            write_key(Protocol::Http, [None, Some(source.as_bytes()), Some(destination.as_bytes())], &mut key);
-            edges.add(&key, &ONE, 1 << at, 15);
-        }
-        let count = |name| edges.service(name).map(|it| it.get(1).map_or(0, |cell| cell.requests));
-        assert_eq!((count("api"), count("web"), count("db"), count("nobody")), (Some(3), Some(5), Some(2), None));
     }
 
     proptest! {

@@ -15,12 +15,13 @@ mod histogram;
 mod report;
 mod ring;
 mod sampler;
+mod seldom;
 mod sighting;
 pub mod tap;
 mod traffic;
 
 pub use edges::EDGES_MAX;
-pub use report::{EdgeReport, TrafficReport};
+pub use report::{EdgeReport, TrafficReport, TrafficSince};
 pub use sampler::LOOKS_PER_SECOND;
 pub use sighting::Protocol;
 use tap::TapRun;

@@ -1,14 +1,15 @@
 //! The traffic of some time, as it is told: the JSON of `/api/traffic`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::cell::{CLASSES, Cell};
 use super::edges::{History, STEP_SECONDS, STEPS, read_key};
 use super::sighting::Protocol;
-use super::traffic::{Board, SECONDS, Second};
+use super::traffic::{SECONDS, Second};
 use crate::semantics::{Blame, FLAGS};
 
 /// Longest and shortest window, in seconds.
@@ -28,6 +29,8 @@ pub struct TrafficReport {
     edges: Vec<Edge>,
     other: Option<Edge>,
     totals: Edge,
+    /// All of it: told from where it is asked for.
+    #[serde(skip)]
     series: Series,
     flags: Vec<Flag>,
     statuses: BTreeMap<&'static str, f64>,
@@ -83,19 +86,73 @@ pub struct EdgeReport {
     series: Series,
 }
 
-impl TrafficReport {
-    /// Nothing is known, because nothing is gathered.
-    #[must_use]
-    pub fn disabled() -> TrafficReport {
-        let mut report = traffic(&Board::default(), Duration::ZERO, WINDOW_MAX, 0);
-        report.enabled = false;
-        report
+/// A report with the series from some time on: what one who has the rest asks for.
+#[derive(Clone, Debug)]
+pub struct TrafficSince {
+    pub(super) report: Arc<TrafficReport>,
+    since_unix_ms: u64,
+}
+
+impl TrafficSince {
+    pub(super) fn new(report: Arc<TrafficReport>, since_unix_ms: u64) -> TrafficSince {
+        TrafficSince { report, since_unix_ms }
     }
 
-    /// The busiest first.
-    pub(super) fn sort(&mut self) {
-        let names = |it: &Edge| (it.mesh.clone(), it.source.clone(), it.destination.clone());
-        self.edges.sort_by(|one, other| other.rps.total_cmp(&one.rps).then_with(|| names(one).cmp(&names(other))));
+    /// Nothing is known, because nothing is gathered.
+    #[must_use]
+    pub fn disabled() -> TrafficSince {
+        let mut report = traffic(Gathered::new(Duration::ZERO), Duration::ZERO, steps(WINDOW_MAX));
+        report.enabled = false;
+        TrafficSince::new(Arc::new(report), 0)
+    }
+}
+
+impl Serialize for TrafficSince {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            report: &'a TrafficReport,
+            series: Series,
+        }
+        let series = self.report.series.since(self.since_unix_ms);
+        Told { report: &self.report, series }.serialize(serializer)
+    }
+}
+
+/// What a report is made of.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// All of the window.
+    all: Second,
+    /// The seconds that are over.
+    series: Series,
+    /// The second that is not.
+    now: u64,
+    /// Pairs by key, with what they had in the window.
+    pub(super) edges: Vec<(Box<[u8]>, Cell)>,
+    pub(super) rest: Option<Cell>,
+}
+
+impl Gathered {
+    /// Nothing yet, `elapsed` after the view began.
+    pub(super) fn new(elapsed: Duration) -> Gathered {
+        let now = elapsed.as_secs();
+        let first = now.saturating_sub(SECONDS as u64 - 1);
+        let series = Series::new(1, clock(elapsed).0 + first * 1000);
+        Gathered { all: Second::default(), series, now, edges: Vec::new(), rest: None }
+    }
+
+    /// The next second, with what came in it. The window begins at `from`.
+    pub(super) fn second(&mut self, at: u64, from: u64, second: Option<&Second>) {
+        if let Some(it) = second.filter(|_| at >= from) {
+            self.all.cell.merge(&it.cell);
+            self.all.records += it.records;
+            self.all.looked += it.looked;
+        }
+        if at < self.now {
+            self.series.push(second.map(|it| &it.cell));
+        }
     }
 }
 
@@ -109,23 +166,26 @@ fn clock(elapsed: Duration) -> (u64, u64) {
     (now.saturating_sub(elapsed.as_millis() as u64), now)
 }
 
-pub(super) fn traffic(board: &Board, elapsed: Duration, window_s: u64, since_unix_ms: u64) -> TrafficReport {
-    let (began, now) = clock(elapsed);
-    let second = elapsed.as_secs();
-    // Whole steps, and the one that is not over.
-    let steps = window_s.clamp(STEP_SECONDS, WINDOW_MAX).div_ceil(STEP_SECONDS);
-    let from = (second / STEP_SECONDS).saturating_sub(steps) * STEP_SECONDS;
+/// Steps of a window: whole ones, to which the one comes that is not over.
+pub(super) fn steps(window_s: u64) -> u64 {
+    window_s.clamp(STEP_SECONDS, WINDOW_MAX).div_ceil(STEP_SECONDS)
+}
+
+/// Where a window of so many steps begins.
+pub(super) fn first_second(elapsed: Duration, steps: u64) -> u64 {
+    (elapsed.as_secs() / STEP_SECONDS).saturating_sub(steps) * STEP_SECONDS
+}
+
+pub(super) fn traffic(gathered: Gathered, elapsed: Duration, steps: u64) -> TrafficReport {
+    let Gathered { all, series, edges, rest, .. } = gathered;
+    let (_, now) = clock(elapsed);
     // Of a process that has just started nothing else can be said than that all came within a second.
-    let window = (elapsed.as_secs_f64() - from as f64).max(1.0);
-    let mut all = Second::default();
-    for (_, it) in board.seconds.since(from) {
-        all.cell.merge(&it.cell);
-        all.records += it.records;
-        all.looked += it.looked;
-    }
-    let (cells, rest) = board.edges.since(from);
+    let window = (elapsed.as_secs_f64() - first_second(elapsed, steps) as f64).max(1.0);
+    let mut edges: Vec<Edge> = edges.iter().filter_map(|(key, cell)| edge_of(key, cell, window)).collect();
+    // The busiest first.
+    let names = |it: &Edge| (it.mesh.clone(), it.source.clone(), it.destination.clone());
+    edges.sort_by(|one, other| other.rps.total_cmp(&one.rps).then_with(|| names(one).cmp(&names(other))));
     let mut services = BTreeSet::new();
-    let edges: Vec<Edge> = cells.iter().filter_map(|(key, cell)| edge_of(key, cell, window)).collect();
     for edge in &edges {
         services.extend(edge.source.iter().chain(&edge.destination).map(String::as_str));
     }
@@ -138,7 +198,7 @@ pub(super) fn traffic(board: &Board, elapsed: Duration, window_s: u64, since_uni
         services: services.len(),
         other: rest.map(|cell| measured(&cell, window)),
         totals: measured(&all.cell, window),
-        series: seconds(board, began, second, since_unix_ms),
+        series,
         flags: flags(&all.cell, window),
         statuses: ["1xx", "2xx", "3xx", "4xx", "5xx", "none"]
             .into_iter()
@@ -215,15 +275,22 @@ impl Series {
         self.p50_ms.push(cell.and_then(|it| it.durations.quantile_ms(0.5)));
         self.p99_ms.push(cell.and_then(|it| it.durations.quantile_ms(0.99)));
     }
-}
 
-/// The seconds that are over.
-fn seconds(board: &Board, began: u64, second: u64, since_unix_ms: u64) -> Series {
-    let asked = since_unix_ms.saturating_sub(began).div_ceil(1000);
-    let first = second.saturating_sub(SECONDS as u64 - 1).max(asked.min(second));
-    let mut series = Series::new(1, began + first * 1000);
-    (first..second).for_each(|at| series.push(board.seconds.get(at).map(|it| &it.cell)));
-    series
+    /// The steps that begin at this time or later.
+    fn since(&self, unix_ms: u64) -> Series {
+        let step_ms = self.step_s * 1000;
+        let skipped = unix_ms.saturating_sub(self.start).div_ceil(step_ms.max(1));
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX).min(self.requests.len());
+        Series {
+            step_s: self.step_s,
+            start: self.start + skipped as u64 * step_ms,
+            requests: self.requests[skipped..].to_vec(),
+            errors: self.errors[skipped..].to_vec(),
+            client_errors: self.client_errors[skipped..].to_vec(),
+            p50_ms: self.p50_ms[skipped..].to_vec(),
+            p99_ms: self.p99_ms[skipped..].to_vec(),
+        }
+    }
 }
 
 /// What a pair, or a service, had step by step.
@@ -234,4 +301,29 @@ pub(super) fn edge(history: &History, elapsed: Duration) -> EdgeReport {
     let mut series = Series::new(STEP_SECONDS, began + first * STEP_SECONDS * 1000);
     (first..step).for_each(|at| series.push(history.get(at)));
     EdgeReport { now, series }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_from_a_time_on() {
+        let mut series = Series::new(1, 10_000);
+        for requests in 1..=3 {
+            series.push(Some(&Cell { requests, ..Cell::default() }));
+        }
+        let check = |since: u64, start: u64, requests: &[u64]| {
+            let got = series.since(since);
+            assert_eq!((got.start, &*got.requests), (start, requests), "{since}");
+            let lengths = [got.errors.len(), got.client_errors.len(), got.p50_ms.len(), got.p99_ms.len()];
+            assert_eq!(lengths, [requests.len(); 4]);
+        };
+        check(0, 10_000, &[1, 2, 3]);
+        check(10_000, 10_000, &[1, 2, 3]);
+        check(10_001, 11_000, &[2, 3]);
+        check(11_000, 11_000, &[2, 3]);
+        check(12_500, 13_000, &[]);
+        check(u64::MAX, 13_000, &[]);
+    }
 }
