@@ -53,13 +53,14 @@ impl LogsService {
     /// A message is not what it should be; the entries before it have been taken.
     pub(super) async fn access_logs(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        request: &Request<()>,
+        body: &mut Incoming,
         peer: Option<SocketAddr>,
         stop: &Stop,
     ) -> Result<(), Refusal> {
         let Ok(_permit) = self.streams.try_acquire() else { return Err(overloaded("too many streams are open")) };
         let inflate = grpc_call::encoding(request.headers().get("grpc-encoding"))?;
-        let mut messages = Messages { body: request.into_body(), rest: BytesMut::new() };
+        let mut messages = Messages { body, rest: BytesMut::new() };
         let mut stream = als::Stream::default();
         let mut until = None;
         loop {
@@ -93,7 +94,7 @@ impl LogsService {
     /// Receives one message, waiting for memory.
     async fn received(
         &self,
-        messages: &mut Messages,
+        messages: &mut Messages<'_>,
         inflate: Option<Inflate>,
         stage: &OtlpStage,
     ) -> Result<Message, Refusal> {
@@ -171,13 +172,13 @@ async fn quiet(until: Option<Instant>) {
 }
 
 /// The messages of a stream, one after the other.
-struct Messages {
-    body: Incoming,
+struct Messages<'a> {
+    body: &'a mut Incoming,
     /// Received and not read yet: at most a frame of HTTP/2, and what of a message was there before.
     rest: BytesMut,
 }
 
-impl Messages {
+impl Messages<'_> {
     /// Waits for the beginning of the next message, for ever: an idle stream is nothing unusual. False when there
     /// is none any more. Cancel-safe.
     async fn begun(&mut self, stats: &SourceStats) -> Result<bool, Refusal> {
@@ -199,7 +200,7 @@ impl Messages {
     async fn message(&mut self, length: usize, stats: &SourceStats) -> Result<Bytes, Refusal> {
         let deadline = arrives_by(length);
         while self.rest.len() < HEADER_BYTES + length {
-            let data = next_data(&mut self.body, deadline, stats).await?.ok_or_else(too_short)?;
+            let data = next_data(self.body, deadline, stats).await?.ok_or_else(too_short)?;
             self.rest.extend_from_slice(&data);
         }
         // What is left is copied: the stream may be silent for ever, and must not hold the memory of a message.

@@ -163,6 +163,35 @@ pub(super) async fn discard(body: &mut Incoming) {
     let _late = tokio::time::timeout(WITHIN, rest).await;
 }
 
+/// Bodies that are left, at a time; what comes beyond is ended at once.
+const LEFT_MAX: usize = 1024;
+static LEFT: Semaphore = Semaphore::const_new(LEFT_MAX);
+
+/// Ends what a refused client sends, though not before it can have read the answer: a stream of HTTP/2 that ends while its
+/// client sends ends with a reset, and there are clients (curl 7.88) that then forget the answer they have. A small rest is
+/// read and forgotten; of a large one no more comes than the window allows.
+pub(super) fn leave(mut body: Incoming) {
+    const BYTES_MAX: usize = 64 << 10;
+    const WITHIN: Duration = Duration::from_secs(1);
+    if body.is_end_stream() {
+        return;
+    }
+    let Ok(left) = LEFT.try_acquire() else { return };
+    tokio::spawn(async move {
+        let rest = async {
+            let mut bytes = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if bytes > BYTES_MAX {
+                    return std::future::pending().await;
+                }
+            }
+        };
+        let _late = tokio::time::timeout(WITHIN, rest).await;
+        drop(left);
+    });
+}
+
 /// The next bytes of the body; `None` at its end.
 pub(super) async fn next_data(
     body: &mut Incoming,

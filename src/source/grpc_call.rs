@@ -25,7 +25,7 @@ use super::stop::Stop;
 use crate::telemetry::RejectReason;
 
 /// True for what only gRPC is.
-pub(super) fn is_grpc(request: &Request<Incoming>) -> bool {
+pub(super) fn is_grpc(request: &Request<()>) -> bool {
     request.version() == Version::HTTP_2 && has_grpc_type(request.headers())
 }
 
@@ -38,7 +38,8 @@ pub(super) fn has_grpc_type(headers: &HeaderMap) -> bool {
 /// Answers one call.
 pub(super) async fn answer(
     service: &Arc<LogsService>,
-    request: Request<Incoming>,
+    request: &Request<()>,
+    body: &mut Incoming,
     peer: Option<SocketAddr>,
     stop: &Stop,
 ) -> Response<Reply> {
@@ -48,8 +49,10 @@ pub(super) async fn answer(
         return response;
     }
     let outcome = match request.uri().path() {
-        EXPORT => export(service, request, peer).await,
-        path if is_access_logs(path) => service.access_logs(request, peer, stop).await.map(|()| Rejected::default()),
+        EXPORT => export(service, request, body, peer).await,
+        path if is_access_logs(path) => {
+            service.access_logs(request, body, peer, stop).await.map(|()| Rejected::default())
+        }
         _ => {
             return Status::unimplemented(format!("logboom takes logs: {EXPORT}, {STREAM_ACCESS_LOGS}")).into_http();
         }
@@ -62,7 +65,8 @@ pub(super) async fn answer(
 
 async fn export(
     service: &LogsService,
-    request: Request<Incoming>,
+    request: &Request<()>,
+    body: &mut Incoming,
     peer: Option<SocketAddr>,
 ) -> Result<Rejected, Refusal> {
     let _permit = service.admit()?;
@@ -71,7 +75,7 @@ async fn export(
     let timeout = request.headers().get("grpc-timeout").and_then(|it| grpc_timeout(it.to_str().ok()?));
     let patience = Patience::new(timeout, stage.hold_max);
     let settings = stage.message_settings(1);
-    let message = receive(request.into_body(), settings, &stage.shares, service.stats(), patience.until());
+    let message = receive(body, settings, &stage.shares, service.stats(), patience.until());
     let Message { bytes, compressed, mut held, waited } = message.await?;
     let hold_until = patience.less(waited).until();
     let bytes = match (compressed, inflate) {

@@ -49,24 +49,24 @@ pub(super) enum Form {
 /// Answers one request.
 pub(super) async fn answer(
     service: &LogsService,
-    request: Request<Incoming>,
+    request: &Request<()>,
+    body: &mut Incoming,
     peer: Option<SocketAddr>,
 ) -> Response<Reply> {
-    if let Some(wrong) = wrong_request(&request) {
+    if let Some(wrong) = wrong_request(request) {
         return wrong;
     }
-    let (head, mut body) = request.into_parts();
-    let form = Form::of(&head.headers);
+    let form = Form::of(request.headers());
     let outcome = match form {
-        Some(form) => export(service, &head.headers, form, &mut body, peer).await,
+        Some(form) => export(service, request.headers(), form, body, peer).await,
         None => Err(unsupported_type()),
     };
     match service.settle(outcome, peer) {
         Ok(rejected) => accepted(form.unwrap_or(Form::Json), &rejected),
         Err(status) => {
             // HTTP/2 ends one stream and not the connection; who waits for 100 sends nothing.
-            if head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) {
-                discard(&mut body).await;
+            if request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT) {
+                discard(body).await;
             }
             refused(form, &status)
         }
@@ -215,7 +215,7 @@ pub(super) fn refused(form: Option<Form>, status: &Status) -> Response<Reply> {
 }
 
 /// The answer to what is not an export, in plain text for whoever looks at it.
-fn wrong_request(request: &Request<Incoming>) -> Option<Response<Reply>> {
+fn wrong_request(request: &Request<()>) -> Option<Response<Reply>> {
     let say = |status, text: &str| respond(status, "text/plain; charset=utf-8", format!("{text}\n").into_bytes());
     let with = |mut response: Response<Reply>, name: HeaderName, value| {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -44,9 +44,8 @@ pub struct LogsService {
     /// Streams of access logs that may begin.
     pub(super) streams: Semaphore,
     pub(super) in_flight: TaskTracker,
-    malformed: Quiet,
-    over_limit: Quiet,
-    overloaded: Quiet,
+    /// One for each reason: a crowd with one trouble does not hide another.
+    refusals: [Quiet; RejectReason::ALL.len()],
 }
 
 /// What a reload replaces: each request looks it up when it begins.
@@ -99,9 +98,7 @@ impl LogsService {
             free: Semaphore::new(REQUESTS_MAX),
             streams: Semaphore::new(STREAMS_MAX),
             in_flight: TaskTracker::new(),
-            malformed: Quiet::default(),
-            over_limit: Quiet::default(),
-            overloaded: Quiet::default(),
+            refusals: Default::default(),
         }
     }
 
@@ -128,13 +125,14 @@ impl LogsService {
     /// has been received goes on to the sinks.
     pub async fn call(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        request: &Request<()>,
+        body: &mut Incoming,
         peer: Option<SocketAddr>,
         stop: &Stop,
     ) -> Response<Reply> {
-        match grpc_call::is_grpc(&request) {
-            true => grpc_call::answer(self, request, peer, stop).await,
-            false => http_call::answer(self, request, peer).await,
+        match grpc_call::is_grpc(request) {
+            true => grpc_call::answer(self, request, body, peer, stop).await,
+            false => http_call::answer(self, request, body, peer).await,
         }
     }
 
@@ -159,7 +157,9 @@ impl LogsService {
     pub(super) fn refused(&self, refusal: Refusal, peer: Option<SocketAddr>) -> Status {
         let Refusal { status, reason, records } = refusal;
         self.stats().count_rejected(reason, records);
-        self.log(&status, peer);
+        if let Some(suppressed) = self.refusals[reason as usize].allow() {
+            tracing::warn!(source = %self.stats().name(), ?peer, code = ?status.code(), why = status.message(), suppressed, "request refused");
+        }
         status
     }
 
@@ -217,21 +217,10 @@ impl LogsService {
         }
         self.stats().count_rejected(RejectReason::RecordTooLarge, records);
         let why = format!("log records of more than {} bytes are not taken", limits.record_bytes_max);
-        if let Some(suppressed) = self.over_limit.allow() {
+        if let Some(suppressed) = self.refusals[RejectReason::RecordTooLarge as usize].allow() {
             tracing::warn!(source = %self.stats().name(), ?peer, records, why, suppressed, "records refused");
         }
         Rejected { records, why }
-    }
-
-    fn log(&self, status: &Status, peer: Option<SocketAddr>) {
-        let quiet = match status.code() {
-            Code::Unavailable => &self.overloaded,
-            Code::ResourceExhausted => &self.over_limit,
-            _ => &self.malformed,
-        };
-        if let Some(suppressed) = quiet.allow() {
-            tracing::warn!(source = %self.stats().name(), ?peer, code = ?status.code(), why = status.message(), suppressed, "request refused");
-        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const HEADER_BYTES: usize = 5;
 /// Receives the one message of a unary request, waiting for memory until `hold_until`. Cancel-safe:
 /// what is dropped was not taken.
 pub(super) async fn receive(
-    mut body: Incoming,
+    body: &mut Incoming,
     settings: MessageSettings,
     shares: &Shares,
     stats: &SourceStats,
@@ -28,7 +28,7 @@ pub(super) async fn receive(
     let mut start = BytesMut::new();
     let deadline = Instant::now() + LENGTH_WITHIN;
     let first = loop {
-        let Some(data) = next_data(&mut body, deadline, stats).await? else { return Err(too_short()) };
+        let Some(data) = next_data(body, deadline, stats).await? else { return Err(too_short()) };
         if start.is_empty() && data.len() >= HEADER_BYTES {
             break data;
         }
@@ -44,7 +44,7 @@ pub(super) async fn receive(
     let mut first = first.slice(HEADER_BYTES..);
     if first.is_empty() && length > 0 {
         // The header in a frame of its own: the message may still come in one.
-        first = next_data(&mut body, deadline, stats).await?.ok_or_else(too_short)?;
+        first = next_data(body, deadline, stats).await?.ok_or_else(too_short)?;
     }
     let bytes = if first.len() >= length {
         first
@@ -52,7 +52,7 @@ pub(super) async fn receive(
         let mut collected = BytesMut::with_capacity(length);
         collected.extend_from_slice(&first);
         while collected.len() < length {
-            let Some(data) = next_data(&mut body, deadline, stats).await? else { return Err(too_short()) };
+            let Some(data) = next_data(body, deadline, stats).await? else { return Err(too_short()) };
             if collected.len() + data.len() > length {
                 return Err(more_than_one());
             }
@@ -60,7 +60,7 @@ pub(super) async fn receive(
         }
         collected.freeze()
     };
-    if bytes.len() > length || next_data(&mut body, deadline, stats).await?.is_some_and(|data| !data.is_empty()) {
+    if bytes.len() > length || next_data(body, deadline, stats).await?.is_some_and(|data| !data.is_empty()) {
         return Err(more_than_one());
     }
     Ok(Message { bytes, compressed, held, waited })

@@ -19,6 +19,7 @@ pub mod door;
 pub mod flow;
 pub mod framing;
 mod grpc_call;
+mod head;
 pub mod http_call;
 pub mod inflate;
 pub mod lines;

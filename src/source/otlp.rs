@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::EXPECT;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -23,11 +24,13 @@ use tokio_util::task::TaskTracker;
 use super::accept::{Acceptor, Listeners};
 use super::admit::refusal;
 use super::allow::Network;
+use super::body::leave;
 use super::flow::{Flow, Wide};
+use super::head::{Heads, Timed};
 use super::live::Live;
 use super::logs_service::{LogsService, OtlpStage};
 use super::prefixed::Prefixed;
-use super::reply::Reply;
+use super::reply::{Reply, is_refusal};
 use super::stop::Stop;
 use super::stream::Stream;
 use crate::auth::AuthConfig;
@@ -40,10 +43,10 @@ use crate::tls::{FIRST_BYTE, ListenerTlsConfig};
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A connection that has not said by then what it speaks is closed.
 const START_MAX: Duration = Duration::from_secs(10);
-/// An HTTP/1.1 connection on which no whole head of a request has come for so long is closed. It is
-/// more than clients pause that send every minute: a connection that is closed while they send
-/// costs them a retry.
-const HEAD_MAX: Duration = Duration::from_secs(120);
+/// An HTTP/1.1 connection on which no request has come for so long is closed. It is more than clients
+/// pause that send every minute: a connection that is closed while they send costs them a retry. What
+/// has begun to come has less, see [`Heads`].
+const PAUSE_MAX: Duration = Duration::from_secs(120);
 /// What HTTP/1.1 reads at a time, and the largest head of a request.
 const HTTP1_BUFFER: usize = 64 << 10;
 /// Requests of one connection at a time. Envoy has had 134 in flight from one worker; what it
@@ -58,7 +61,26 @@ pub struct OtlpSource {
     acceptor: Acceptor,
     service: Arc<LogsService>,
     wide: Wide,
-    not_http: Quiet,
+    /// One for each reason to close a connection.
+    refusals: [Quiet; 3],
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Copy)]
+enum Closed {
+    Silent,
+    NotHttp,
+    SlowHead,
+}
+
+impl Closed {
+    fn hint(self) -> &'static str {
+        match self {
+            Closed::Silent => "it did not say what it speaks",
+            Closed::NotHttp => "it does not speak HTTP: access-log lines go to a lines source",
+            Closed::SlowHead => "the head of a request was not complete within 10s",
+        }
+    }
 }
 
 impl OtlpSource {
@@ -67,7 +89,7 @@ impl OtlpSource {
     pub fn new(listeners: Listeners, connections_max: u32, stats: Arc<SourceStats>, stage: OtlpStage) -> OtlpSource {
         let acceptor = Acceptor::new(listeners, connections_max, Arc::clone(&stats));
         let service = Arc::new(LogsService::new(stats, stage));
-        OtlpSource { acceptor, service, wide: Wide::default(), not_http: Quiet::default() }
+        OtlpSource { acceptor, service, wide: Wide::default(), refusals: Default::default() }
     }
 
     /// Where connections come from.
@@ -118,21 +140,38 @@ impl OtlpSource {
             Ok(Ok(length)) => &buffer[..*length],
             // A peer that hangs up at once is no error: so do checks of health.
             Ok(Err(_)) => return,
-            Err(_late) => return self.refuse(peer, "it did not say what it speaks"),
+            Err(_late) => return self.refuse(peer, Closed::Silent),
         };
         if start.first() == Some(&FIRST_BYTE) && !stream.is_tls() {
             return self.acceptor.door().tell_tls(peer);
         }
         if !start.first().is_none_or(u8::is_ascii_uppercase) {
-            return self.refuse(peer, NOT_HTTP);
+            return self.refuse(peer, Closed::NotHttp);
         }
-        let (source, told) = (Arc::clone(&self), stop.clone());
+        // HTTP/2 has no heads that come byte by byte: they are frames, within its keep-alive.
+        let heads = (start != PREFACE).then(Heads::new);
+        let (source, told, read) = (Arc::clone(&self), stop.clone(), heads.clone());
         let serve = hyper::service::service_fn(move |request| {
+            let handling = read.as_ref().map(Heads::handle);
             let (source, stop) = (Arc::clone(&source), told.clone());
-            async move { Ok::<_, Infallible>(source.answer(request, peer, &stop).await) }
+            async move {
+                let response = source.answer(request, peer, &stop).await;
+                drop(handling);
+                Ok::<_, Infallible>(response)
+            }
         });
-        let io = TokioIo::new(Prefixed::new(Bytes::copy_from_slice(start), stream));
-        let ended = if start == PREFACE {
+        let stream = Prefixed::new(Bytes::copy_from_slice(start), stream);
+        let ended = if let Some(heads) = heads {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PAUSE_MAX)
+                .max_buf_size(HTTP1_BUFFER)
+                .serve_connection(TokioIo::new(Timed::new(stream, Arc::clone(&heads))), serve);
+            tokio::select! {
+                ended = until_stopped(connection, &stop, |it| it.graceful_shutdown()) => ended,
+                () = heads.late() => return self.refuse(peer, Closed::SlowHead),
+            }
+        } else {
             let allowed = self.wide.allow(self.acceptor.connections_max());
             let Flow { window, frame } = allowed.flow;
             let connection = http2::Builder::new(TokioExecutor::new())
@@ -144,19 +183,12 @@ impl OtlpSource {
                 .max_header_list_size(16 << 10)
                 .keep_alive_interval(KEEP_ALIVE.0)
                 .keep_alive_timeout(KEEP_ALIVE.1)
-                .serve_connection(io, serve);
-            until_stopped(connection, &stop, |it| it.graceful_shutdown()).await
-        } else {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_MAX)
-                .max_buf_size(HTTP1_BUFFER)
-                .serve_connection(io, serve);
+                .serve_connection(TokioIo::new(stream), serve);
             until_stopped(connection, &stop, |it| it.graceful_shutdown()).await
         };
         match ended {
             Ok(()) => {}
-            Err(error) if error.is_parse() => self.refuse(peer, NOT_HTTP),
+            Err(error) if error.is_parse() => self.refuse(peer, Closed::NotHttp),
             // A peer that hangs up is no error; a broken one ends its own connection only.
             Err(error) => {
                 tracing::debug!(source = %self.service.stats().name(), ?peer, %error, "connection ended");
@@ -166,21 +198,26 @@ impl OtlpSource {
 
     /// Answers a request, if it is let in.
     async fn answer(&self, request: Request<Incoming>, peer: Option<SocketAddr>, stop: &Stop) -> Response<Reply> {
-        match refusal(self.acceptor.door().bearer(), &request, self.service.stats()) {
+        let (head, mut body) = request.into_parts();
+        let request = Request::from_parts(head, ());
+        let response = match refusal(self.acceptor.door().bearer(), &request, &self.service, peer) {
             Some(refused) => refused,
-            None => self.service.call(request, peer, stop).await,
+            None => self.service.call(&request, &mut body, peer, stop).await,
+        };
+        // Who waits for 100 sends nothing, and is told to by the first look at its body.
+        if is_refusal(&response) && !request.headers().contains_key(EXPECT) {
+            leave(body);
         }
+        response
     }
 
-    fn refuse(&self, peer: Option<SocketAddr>, hint: &str) {
+    fn refuse(&self, peer: Option<SocketAddr>, why: Closed) {
         self.service.stats().count_accept_error();
-        if let Some(suppressed) = self.not_http.allow() {
-            tracing::warn!(source = %self.service.stats().name(), ?peer, hint, suppressed, "connection closed");
+        if let Some(suppressed) = self.refusals[why as usize].allow() {
+            tracing::warn!(source = %self.service.stats().name(), ?peer, hint = why.hint(), suppressed, "connection closed");
         }
     }
 }
-
-const NOT_HTTP: &str = "it does not speak HTTP: access-log lines go to a lines source";
 
 /// Reads until it shows whether this is HTTP/2, and returns how much that was: the whole preface, or
 /// less of something else. Nothing at all is a peer that has hung up.

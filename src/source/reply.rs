@@ -48,6 +48,12 @@ impl Reply {
     }
 }
 
+/// True for an answer that says that nothing was taken.
+pub(super) fn is_refusal(response: &Response<Reply>) -> bool {
+    // Over gRPC only then the status is in the headers.
+    !response.status().is_success() || response.headers().contains_key("grpc-status")
+}
+
 /// `ExportLogsServiceResponse { partial_success: { rejected_log_records, error_message } }`.
 pub(super) fn partial_success(records: u64, why: &str) -> Vec<u8> {
     let mut partial = Vec::new();
