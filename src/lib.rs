@@ -65,6 +65,7 @@
 pub mod admin;
 pub mod auth;
 pub mod batch;
+pub mod beside;
 pub mod block;
 pub mod budget;
 pub mod cli;

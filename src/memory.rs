@@ -14,7 +14,7 @@ use crate::source::flow::UNREAD_BYTES;
 use crate::source::inflate::INFLATE_BYTES_MAX;
 use crate::source::lines::READ_MAX;
 use crate::tls;
-use crate::tls::handshake::HANDSHAKES_MAX;
+use crate::tls::places;
 
 /// What the program itself takes: code, runtime, tables, metrics (measured, rounded up).
 const BASE_BYTES: u64 = 24 << 20;
@@ -89,8 +89,10 @@ pub fn bound(config: &Config) -> Vec<(String, u64)> {
     if admin {
         sum.push(("connections of admin".to_owned(), admin::CONNECTIONS_MAX as u64 * tls::CONNECTION_BYTES));
     }
-    if admin || config.sources.values().any(|source| source.tls().is_some()) {
-        sum.push(("handshakes".to_owned(), HANDSHAKES_MAX as u64 * tls::HANDSHAKE_BYTES));
+    let encrypted = config.sources.values().filter(|source| source.tls().is_some()).count();
+    let handshakes = encrypted * places::LISTENER_MAX + if admin { admin::CONNECTIONS_MAX } else { 0 };
+    if handshakes > 0 {
+        sum.push(("handshakes".to_owned(), handshakes as u64 * tls::HANDSHAKE_BYTES));
     }
     for (name, sink) in &config.sinks {
         let bytes = match sink.kind {

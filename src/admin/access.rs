@@ -11,7 +11,7 @@ use http::header::WWW_AUTHENTICATE;
 use super::conversation::Conversation;
 use super::{AdminConfig, page};
 use crate::auth::{Bearer, CHALLENGE};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Quiet, Telemetry};
 use crate::tls::ListenerTls;
 
 /// True for what needs no token: probes, and the page for people, which holds no data and asks for a token itself.
@@ -23,6 +23,7 @@ fn is_open(path: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Access {
     current: RwLock<Rules>,
+    refused: Quiet,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,13 +57,18 @@ pub async fn authenticate(
     next: Next,
 ) -> Response {
     let admitted = access.rules().bearer.map(|bearer| bearer.admits(request.headers()));
-    if let (Some(true), Some(conversation)) = (admitted, request.extensions().get::<Conversation>()) {
+    let conversation = request.extensions().get::<Conversation>();
+    if let (Some(true), Some(conversation)) = (admitted, conversation) {
         conversation.vouch();
     }
     if admitted != Some(false) || is_open(request.uri().path()) {
         return next.run(request).await;
     }
     telemetry.count_admin_refused(true);
+    if let Some(suppressed) = access.refused.allow() {
+        let peer = conversation.and_then(Conversation::peer);
+        tracing::warn!(?peer, suppressed, "request of the admin listener refused: it has no valid token");
+    }
     let text = "a valid token is needed: authorization: Bearer TOKEN; /livez and /readyz need none\n";
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, CHALLENGE)], text).into_response()
 }

@@ -34,7 +34,9 @@ async fn reload(State(asks): State<Asks>, Extension(conversation): Extension<Con
         () = conversation.shutdown() => None,
     };
     match reloaded {
-        Some(reloaded) if reloaded.outcome == Outcome::Refused => fresh(StatusCode::CONFLICT, reloaded),
+        Some(reloaded) if reloaded.outcome == Outcome::Refused || !reloaded.certificates_refused.is_empty() => {
+            fresh(StatusCode::CONFLICT, reloaded)
+        }
         Some(reloaded) => fresh(StatusCode::OK, reloaded),
         None => refused(StatusCode::SERVICE_UNAVAILABLE, "it is stopping", "start it again"),
     }

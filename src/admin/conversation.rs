@@ -1,8 +1,10 @@
 //! What a page may know of the connection it answers on.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Where a connection comes from.
@@ -20,6 +22,7 @@ pub enum Caller {
 #[derive(Clone, Debug)]
 pub struct Conversation {
     caller: Caller,
+    peer: Option<SocketAddr>,
     is_long: Arc<AtomicBool>,
     has_token: Arc<AtomicBool>,
     hang_up: CancellationToken,
@@ -27,16 +30,23 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// A connection that is to end with `shutdown`.
+    /// A connection that is to end with `shutdown`. A unix socket has no address.
     #[must_use]
-    pub fn new(caller: Caller, shutdown: CancellationToken) -> Conversation {
+    pub fn new(caller: Caller, peer: Option<SocketAddr>, shutdown: CancellationToken) -> Conversation {
         Conversation {
             caller,
+            peer,
             is_long: Arc::default(),
             has_token: Arc::default(),
             hang_up: CancellationToken::new(),
             shutdown,
         }
+    }
+
+    /// The address of the other end, where it has one.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// The other end has shown a valid token.
@@ -66,10 +76,17 @@ impl Conversation {
         self.shutdown.cancelled().await;
     }
 
-    /// Waits until the connection is to be cut; to be called when its deadline has passed.
-    pub async fn overdue(&self) {
-        if self.is_long.load(Ordering::Relaxed) {
-            self.hang_up.cancelled().await;
+    /// Waits until the connection is to be cut: at its deadline, or when a long answer is hung up on.
+    pub async fn overdue(&self, deadline: Instant) {
+        let late = async {
+            sleep_until(deadline).await;
+            if self.is_long.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = late => {}
+            () = self.hang_up.cancelled() => {}
         }
     }
 }

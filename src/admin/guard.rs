@@ -84,18 +84,22 @@ async fn admit(State(hosts): State<Hosts>, request: Request, next: Next) -> Resp
         return refusal(&request, StatusCode::MISDIRECTED_REQUEST, error, help);
     }
     // Browsers say who asks; who follows a link to the page itself may come from anywhere.
-    let is_data = request.uri().path().starts_with("/api/");
     let is_own = headers.get(FETCH_SITE).is_none_or(|it| it == "same-origin" || it == "none");
-    if is_data && !is_own {
+    if is_data(request.uri().path()) && !is_own {
         let help = "ask from the page of logboom, or without a browser";
         return refusal(&request, StatusCode::FORBIDDEN, "the page of another site may not ask", help);
     }
     next.run(request).await
 }
 
+/// True for what tells something; the rest is the page, which asks for it.
+fn is_data(path: &str) -> bool {
+    path == "/status" || path.starts_with("/api/")
+}
+
 /// JSON for programs, a text for people.
 fn refusal(request: &Request, status: StatusCode, error: &str, help: &str) -> Response {
-    if request.uri().path().starts_with("/api/") {
+    if is_data(request.uri().path()) {
         return refused(status, error, help);
     }
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{error}; {help}\n")).into_response()

@@ -41,7 +41,7 @@ pub struct AdminConfig {
     pub auth: Option<AuthConfig>,
     /// Other machines may ask without TLS.
     pub allow_plaintext: bool,
-    /// Names under which the page and `/api` may be asked for, besides addresses, `localhost` and what is listened on.
+    /// Names under which the page, `/status` and `/api` may be asked for, besides addresses, `localhost` and what is listened on.
     pub hosts: Vec<String>,
     /// Whether the traffic of the last minutes is gathered, for `logboom top` and `/api/traffic`.
     pub traffic: bool,

@@ -20,22 +20,28 @@ use crate::telemetry::{Readiness, SinkState, Telemetry};
 /// What the admin listener answers.
 pub fn site(telemetry: Arc<Telemetry>, hosts: &Hosts, access: Arc<Access>) -> Router {
     let authenticated = from_fn_with_state((access, Arc::clone(&telemetry)), authenticate);
-    let guarded = guarded(page::router().merge(live::router(Arc::clone(&telemetry))), hosts);
-    with_headers(plain(telemetry).merge(guarded).fallback(nothing_here).layer(authenticated))
+    let data = at_a_glance(Arc::clone(&telemetry)).merge(live::router(Arc::clone(&telemetry)));
+    let guarded = guarded(page::router().merge(data), hosts);
+    with_headers(open(telemetry).merge(guarded).fallback(nothing_here).layer(authenticated))
 }
 
 /// The pages without the one for people: what the control socket answers, too.
 pub fn router(telemetry: Arc<Telemetry>) -> Router {
-    plain(Arc::clone(&telemetry)).merge(live::router(telemetry)).fallback(nothing_here)
+    let data = at_a_glance(Arc::clone(&telemetry)).merge(live::router(Arc::clone(&telemetry)));
+    open(telemetry).merge(data).fallback(nothing_here)
 }
 
-fn plain(telemetry: Arc<Telemetry>) -> Router {
+/// What probes and scrapers ask for, by whatever name they know.
+fn open(telemetry: Arc<Telemetry>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .route("/status", get(status))
         .with_state(telemetry)
+}
+
+fn at_a_glance(telemetry: Arc<Telemetry>) -> Router {
+    Router::new().route("/status", get(status)).with_state(telemetry)
 }
 
 async fn metrics(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {

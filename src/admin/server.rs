@@ -1,6 +1,7 @@
 //! HTTP for people, probes and scrapers: one request per connection, everything bounded.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown
             accepted = accept(&*door, &slots) => accepted,
         };
         match accepted {
-            Ok((Some((accepted, caller)), slot)) => {
+            Ok((Some((accepted, caller, peer)), slot)) => {
                 let (door, router, shutdown) = (Arc::clone(&door), router.clone(), shutdown.clone());
                 // What comes first, a TLS handshake, counts for the same deadline as the request.
                 let until = Instant::now() + limits.conversation_max;
@@ -92,7 +93,8 @@ async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown
                     // Who still holds it keeps it open.
                     drop(door);
                     if let Ok(Some(stream)) = greeted {
-                        converse(until, stream, caller, router, shutdown).await;
+                        let own = Conversation::new(caller, peer, shutdown.clone());
+                        converse(until, stream, own, router, shutdown).await;
                     }
                     drop(slot);
                 });
@@ -111,11 +113,11 @@ async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown
     conversations.wait().await;
 }
 
+/// Who has connected.
+type Met<D> = (<D as Door>::Accepted, Caller, Option<SocketAddr>);
+
 /// Waits for a free slot first, so that a connection is never accepted only to be refused.
-async fn accept<D: Door>(
-    door: &D,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(Option<(D::Accepted, Caller)>, OwnedSemaphorePermit)> {
+async fn accept<D: Door>(door: &D, slots: &Arc<Semaphore>) -> io::Result<(Option<Met<D>>, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     Ok((door.next().await?, slot))
 }
@@ -123,11 +125,10 @@ async fn accept<D: Door>(
 async fn converse(
     until: Instant,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    caller: Caller,
+    own: Conversation,
     router: Router,
     shutdown: CancellationToken,
 ) {
-    let own = Conversation::new(caller, shutdown.clone());
     let router = router.layer(Extension(own.clone()));
     let mut connection = pin!(
         http1::Builder::new()
@@ -145,15 +146,11 @@ async fn converse(
             }
         }
     };
-    let overdue = async {
-        tokio::time::sleep_until(until).await;
-        own.overdue().await;
-    };
     tokio::select! {
         ended = conversation => if let Err(error) = ended {
             tracing::debug!(%error, "a connection of the admin listener ended");
         },
-        () = overdue => tracing::debug!("a connection of the admin listener took too long"),
+        () = own.overdue(until) => tracing::debug!("a connection of the admin listener took too long"),
     }
 }
 

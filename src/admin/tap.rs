@@ -27,6 +27,8 @@ use crate::telemetry::Telemetry;
 
 /// How long a reader may leave off reading.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to read the end when the process stops; then it is hung up on.
+const FAREWELL: Duration = Duration::from_millis(200);
 /// How often it is told that records were skipped.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Ticks of these without a record after which something is sent all the same: only so it shows that
@@ -98,9 +100,13 @@ pub async fn tap(
     let events = headers.get(ACCEPT).is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
     let (lines, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        if pump(&subscription, &conversation, &lines, events).await == End::Stuck {
-            conversation.hang_up();
+        let end = pump(&subscription, &conversation, &lines, events).await;
+        // The answer ends with this, in order where it is read.
+        drop(lines);
+        if end == End::Shutdown {
+            tokio::time::sleep(FAREWELL).await;
         }
+        conversation.hang_up();
     });
     let kind = if events { "text/event-stream" } else { "application/x-ndjson" };
     let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")];
@@ -112,6 +118,7 @@ pub async fn tap(
 enum End {
     Gone,
     Stuck,
+    Shutdown,
 }
 
 /// Moves records to the connection until one of both ends.
@@ -127,7 +134,7 @@ async fn pump(
     loop {
         let out = tokio::select! {
             biased;
-            () = conversation.shutdown() => return End::Gone,
+            () = conversation.shutdown() => return End::Shutdown,
             () = lines.closed() => return End::Gone,
             _ = tick.tick() => {
                 silent += 1;
@@ -146,7 +153,11 @@ async fn pump(
             }
         };
         silent = 0;
-        match tokio::time::timeout(READER_PATIENCE, lines.send(out)).await {
+        let sent = tokio::select! {
+            sent = tokio::time::timeout(READER_PATIENCE, lines.send(out)) => sent,
+            () = conversation.shutdown() => return End::Shutdown,
+        };
+        match sent {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return End::Gone,
             Err(_) => return End::Stuck,

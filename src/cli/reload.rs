@@ -18,7 +18,7 @@ pub struct ReloadArgs {
     json: bool,
 }
 
-/// Exit 0 when the configuration is in force, 1 when the process stops, 2 when the configuration is
+/// Exit 0 when everything is in force, 1 when the process stops, 2 when the configuration or a certificate is
 /// refused or nobody answers.
 pub fn reload(args: &ReloadArgs) -> Exit {
     args.instance.run(async |client| {
@@ -28,31 +28,38 @@ pub fn reload(args: &ReloadArgs) -> Exit {
             let all = answer[key].as_array().into_iter().flatten();
             all.filter_map(|it| Some(tame(it.as_str()?))).collect()
         };
-        let exit = match answer["outcome"].as_str() {
+        let certificates = said("certificates_refused");
+        let outcome = answer["outcome"].as_str();
+        let exit = match outcome {
             Some("refused") => Exit::Usage,
+            Some(_) if !certificates.is_empty() => Exit::Usage,
             Some(_) if status.is_success() => Exit::Clean,
             _ => Exit::Failure,
         };
         if args.json {
             return Ok(if print(&format!("{answer:#}\n")) == Exit::Clean { exit } else { Exit::Failure });
         }
-        if exit == Exit::Clean {
-            let mut text = match answer["outcome"].as_str() {
+        let is_in_force = matches!(outcome, Some("reloaded" | "unchanged"));
+        let printed = if is_in_force {
+            let mut text = match outcome {
                 Some("unchanged") => "the configuration has not changed; output files were opened anew\n".to_owned(),
                 _ => "reloaded\n".to_owned(),
             };
             said("changes").iter().for_each(|it| text += &format!("  {it}\n"));
             said("warnings").iter().for_each(|it| text += &format!("warning: {it}\n"));
             said("needs_restart").iter().for_each(|it| text += &format!("`{it}` has changed, which needs a restart\n"));
-            return Ok(print(&text));
-        }
-        // A report has lines of its own.
-        let error = answer["error"].as_str().unwrap_or("it does not say why");
-        let error: Vec<String> = error.lines().map(tame).collect();
-        complain(&error.join("\n"));
-        if exit == Exit::Usage {
-            complain("the new configuration is refused, that of before runs on");
-        }
-        Ok(exit)
+            print(&text)
+        } else {
+            // A report has lines of its own.
+            let error = answer["error"].as_str().unwrap_or("it does not say why");
+            let error: Vec<String> = error.lines().map(tame).collect();
+            complain(&error.join("\n"));
+            if exit == Exit::Usage {
+                complain("the new configuration is refused, that of before runs on");
+            }
+            Exit::Clean
+        };
+        certificates.iter().for_each(|it| complain(&format!("error: {it}")));
+        Ok(if printed == Exit::Clean { exit } else { printed })
     })
 }

@@ -1,5 +1,7 @@
 //! `run`, and no subcommand: collect logs until told to stop.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -52,7 +54,7 @@ async fn serve(checked: Checked, sockets: Sockets, args: RunArgs) -> Exit {
     info!(bound, "memory");
     complain(&server.ready_line());
     let input = args.input;
-    let load = input.is_file().then(|| Box::new(move || input.load()) as Box<Load>);
+    let load = input.is_file().then(|| Arc::new(move || input.load()) as Arc<Load>);
     let Finish { ledger, undelivered, crashed } = server.run(requests, load).await;
     complain(&ledger.to_string());
     if undelivered > 0 {

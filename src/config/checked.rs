@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::check::{journal_least, working_bytes};
 use super::units::{ByteSize, WaitMax};
 use super::{Config, ConfigErrors};
+use crate::sink::otlp::TlsConfig;
 use crate::sink::{SinkConfig, SinkKind};
-use crate::tls;
+use crate::tls::{self, ListenerTlsConfig};
 
 /// A checked configuration. There is no other way to one than [`super::Draft::finish`], so who
 /// holds it need not check again.
@@ -126,7 +127,17 @@ impl Checked {
         &self.warnings
     }
 
-    /// Reads the certificates of listeners as a start would: what should be known about them.
+    /// Reads the files of certificates and forgets them. What is wrong with them is said where they are used: this is for
+    /// file systems that hang, so that they hang here.
+    pub fn touch_files(&self) {
+        let listeners = self.config.sources.values().map(|it| it.tls()).chain([self.config.admin.tls.as_ref()]);
+        let upstreams = self.config.sinks.values().filter_map(upstream_tls);
+        listeners.flatten().flat_map(ListenerTlsConfig::files).for_each(tls::files::touch);
+        upstreams.flat_map(TlsConfig::files).for_each(tls::files::touch);
+    }
+
+    /// Reads the certificates of listeners as a start would, and those that upstreams are shown: what should be known about
+    /// them.
     ///
     /// # Errors
     /// Everything that a start would be refused for.
@@ -141,6 +152,10 @@ impl Checked {
                 Err(mistake) => mistakes.push((place, mistake)),
             }
         }
+        let upstreams = self.config.sinks.iter().filter_map(|(name, sink)| Some((name, upstream_tls(sink)?)));
+        warnings.extend(
+            upstreams.flat_map(|(name, tls)| tls.warnings().into_iter().map(move |it| format!("sinks.{name}.{it}"))),
+        );
         if mistakes.is_empty() { Ok(warnings) } else { Err(ConfigErrors::of_files(&self.name, mistakes)) }
     }
 
@@ -183,6 +198,14 @@ impl Checked {
             let sinks = self.config.sinks.iter().filter(|(_, sink)| takes(&sink.from));
             (source.as_str(), sinks.map(|(name, _)| name.as_str()).collect())
         })
+    }
+}
+
+/// The TLS of a sink, where it speaks it.
+fn upstream_tls(sink: &SinkConfig) -> Option<&TlsConfig> {
+    match &sink.kind {
+        SinkKind::Otlp(otlp) => otlp.tls.as_ref(),
+        SinkKind::File(_) | SinkKind::Stdout(_) | SinkKind::Null(_) => None,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
     /// Keys that stay as they are until a restart.
     pub needs_restart: Vec<&'static str>,
+    /// Certificates that cannot be used, and why; those of before stay in use.
+    pub certificates_refused: Vec<String>,
     /// Why it was refused: every mistake, with its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -55,10 +55,12 @@ fn tls(
     open: Option<Arc<ListenerTls>>,
 ) -> anyhow::Result<Option<Arc<ListenerTls>>> {
     let Some(wanted) = wanted else { return Ok(None) };
+    // Handshakes that are under way count also for the settings that follow.
+    let places = open.as_ref().map(|open| Arc::clone(open.places())).unwrap_or_default();
     if let Some(open) = open.filter(|open| open.settings() == wanted) {
         return Ok(Some(open));
     }
-    Ok(Some(ListenerTls::open(owner, wanted, protocols)?))
+    Ok(Some(ListenerTls::open(owner, wanted, protocols, places)?))
 }
 
 /// What is written was judged when it was read; here it is known where a name or an inherited socket is bound.

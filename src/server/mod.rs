@@ -8,6 +8,7 @@ mod drain;
 mod handover;
 mod journal;
 mod open;
+mod reading;
 mod reload;
 mod replay;
 mod sinks;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::journal::CatchUps;
 use crate::admin::{Access, Hosts};
-use crate::config::{Checked, ConfigErrors};
+use crate::config::Checked;
 use crate::control::{Ask, Finished};
 use crate::handover::{Successor, Wanted};
 use crate::source::listen::Listener;
@@ -35,6 +36,8 @@ use control::Control;
 use drain::stop_again;
 use handover::{Failure, HandedOver};
 pub use handover::{TakenOver, take_over};
+pub use reading::Load;
+use reading::Reading;
 pub use replay::Replay;
 use sinks::SinkUnit;
 use sources::{Sinks, SourceEnd, SourceUnit, Wiring};
@@ -68,9 +71,6 @@ pub enum Request {
     Crash,
 }
 
-/// Reads the configuration again.
-pub type Load = dyn Fn() -> Result<Checked, ConfigErrors> + Send;
-
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Finish {
@@ -99,6 +99,8 @@ pub struct Server {
     certificates: Arc<Watch>,
     takeover: Option<Listener>,
     control: Control,
+    /// Reloads that were asked for.
+    reading: Reading,
     /// A process that wants to take over.
     meeting: JoinSet<anyhow::Result<(Successor, Wanted)>>,
     /// They feed sinks from the journal; `None` before the start.
@@ -141,10 +143,10 @@ impl Server {
     /// Runs until `requests` asks to stop or ends, then drains: sources first, so that what they
     /// have received reaches the inboxes, then the inboxes, all within the grace period. A second
     /// request to stop ends the drain at once. Without `load` a reload only opens files anew.
-    pub async fn run(mut self, mut requests: Receiver<Request>, load: Option<Box<Load>>) -> Finish {
+    pub async fn run(mut self, mut requests: Receiver<Request>, load: Option<Arc<Load>>) -> Finish {
         self.begin();
         let crashed = loop {
-            let outcome = self.serve(&mut requests, load.as_deref()).await;
+            let outcome = self.serve(&mut requests, load.as_ref()).await;
             self.telemetry.set_stopping();
             let grace = self.checked.config().shutdown.grace;
             let drain_until = Instant::now() + grace.0;
@@ -198,7 +200,8 @@ impl Server {
             // Not among the sources: it answers until the very end.
             let (telemetry, access) = (Arc::clone(&self.telemetry), Arc::clone(&self.access));
             let hosts = Hosts::new(&self.checked.config().admin);
-            tokio::spawn(crate::admin::serve(listener, telemetry, hosts, access, self.stop_admin.clone()));
+            let serve = crate::admin::serve(listener, telemetry, hosts, access, self.stop_admin.clone());
+            self.control.serves(tokio::spawn(serve));
         }
         tokio::spawn(Arc::clone(&self.certificates).run(self.stop_admin.clone()));
         self.control.start(&self.telemetry, &self.stop_admin);
@@ -206,33 +209,20 @@ impl Server {
     }
 
     /// Does what is requested until it is to stop, or until a part has crashed.
-    async fn serve(&mut self, requests: &mut Receiver<Request>, load: Option<&Load>) -> Outcome {
+    async fn serve(&mut self, requests: &mut Receiver<Request>, load: Option<&Arc<Load>>) -> Outcome {
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Stop) | None => return Outcome::Stopped,
                     Some(Request::Crash) => return Outcome::Crashed,
-                    Some(Request::Reload) => {
-                        // Those that came until now are one; one that comes from now on is another.
-                        while let Ok(request) = requests.try_recv() {
-                            match request {
-                                Request::Stop => return Outcome::Stopped,
-                                Request::Crash => return Outcome::Crashed,
-                                Request::Reload => {}
-                            }
-                        }
-                        if let Err(error) = self.reload_from(load).await {
-                            return lost(&error);
-                        }
-                    }
+                    Some(Request::Reload) => self.begin_reload(None, load),
                 },
                 ask = self.control.next() => match ask {
                     Ask::Stop => return Outcome::Stopped,
-                    Ask::Reload(answer) => match self.reload_from(load).await {
-                        // Who asked may have gone.
-                        Ok(reloaded) => drop(answer.send(reloaded)),
-                        Err(error) => return lost(&error),
-                    },
+                    Ask::Reload(answer) => self.begin_reload(Some(answer), load),
+                },
+                (read, answers) = self.reading.done(load) => if let Err(error) = self.finish_reload(read, answers).await {
+                    return lost(&error);
                 },
                 Some(ended) = self.running.join_next() => match ended {
                     // It was removed.

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
+use super::reading::Reading;
 use super::reload::{Retired, open_all};
 use super::sinks::SinkUnit;
 use super::sources::{SourceUnit, Wiring};
@@ -70,6 +71,7 @@ impl Server {
             access,
             takeover,
             control,
+            reading: Reading::default(),
             meeting: JoinSet::new(),
             catch_ups: None,
             running: JoinSet::new(),
@@ -77,6 +79,7 @@ impl Server {
             stop_admin: CancellationToken::new(),
         };
         server.publish();
+        server.certificates.warn();
         Ok(server)
     }
 

@@ -16,9 +16,10 @@ use tokio::time::Instant;
 
 use super::change::Change;
 use super::journal::CatchUps;
+use super::reading::{Answer, Load, Read};
 use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
-use super::{Load, SOURCES_SHARE, Server, doors, owner_of_source};
+use super::{SOURCES_SHARE, Server, doors, owner_of_source};
 use crate::config::Checked;
 use crate::control::{Outcome, Reloaded};
 use crate::source::Place;
@@ -26,7 +27,7 @@ use crate::source::accept::Listeners;
 use crate::source::door::DoorSettings;
 use crate::source::listen::Listener;
 use crate::telemetry::{SinkView, Telemetry};
-use crate::tls::ListenerTls;
+use crate::tls::{ListenerTls, Renewed};
 
 /// Why there is no other configuration now.
 enum Failure {
@@ -43,31 +44,47 @@ impl From<anyhow::Error> for Failure {
 }
 
 impl Server {
-    /// Opens files anew, and puts into force what `load` reads. What is refused is logged and
-    /// counted; an error is that a sink could not be opened again.
-    pub(super) async fn reload_from(&mut self, load: Option<&Load>) -> anyhow::Result<Reloaded> {
+    /// Opens files anew, and begins to read what is to be put into force.
+    pub(super) fn begin_reload(&mut self, answer: Option<Answer>, load: Option<&Arc<Load>>) {
         tracing::info!("reopening output files");
         self.sinks.values().for_each(SinkUnit::reopen);
-        let done = self.load_and_reload(load).await;
-        // Also those that a configuration without a change names.
-        self.certificates.renew().await;
-        done
+        self.reading.ask(answer, load);
     }
 
-    async fn load_and_reload(&mut self, load: Option<&Load>) -> anyhow::Result<Reloaded> {
+    /// Puts into force what was read. What is refused is logged and counted; an error is that a sink could not be
+    /// opened again.
+    pub(super) async fn finish_reload(&mut self, read: Read, answers: Vec<Answer>) -> anyhow::Result<()> {
+        let mut reloaded = self.reload_from(read).await?;
+        let certificates = Arc::clone(&self.certificates);
+        // Beside everything else: their files may hang.
+        tokio::spawn(async move {
+            // Also those that a configuration without a change names.
+            let Renewed { refused, warnings } = certificates.renew().await;
+            reloaded.certificates_refused = refused;
+            reloaded.warnings.extend(warnings);
+            for answer in answers {
+                // Who asked may have gone.
+                let _ = answer.send(reloaded.clone());
+            }
+        });
+        Ok(())
+    }
+
+    async fn reload_from(&mut self, read: Read) -> anyhow::Result<Reloaded> {
         let nothing = Reloaded {
             outcome: Outcome::Unchanged,
             changes: Vec::new(),
             warnings: Vec::new(),
             needs_restart: Vec::new(),
+            certificates_refused: Vec::new(),
             error: None,
         };
-        let Some(load) = load else { return Ok(nothing) };
-        let done = match load() {
-            Err(errors) => Err(Failure::Refused(anyhow!("{errors}"))),
-            Ok(next) => {
+        let done = match read {
+            Read::Nothing => return Ok(nothing),
+            Read::Wrong(why) => Err(Failure::Refused(anyhow!(why))),
+            Read::Right(next) => {
                 let warnings = next.warnings().to_vec();
-                self.reload(next).await.map(|change| (change, warnings))
+                self.reload(*next).await.map(|change| (change, warnings))
             }
         };
         match done {

@@ -34,8 +34,8 @@ pub struct DoorSettings {
 pub struct Door {
     settings: DoorSettings,
     stats: Arc<SourceStats>,
-    denied: Quiet,
     /// One for each reason: a crowd with one trouble does not hide another.
+    denied: [Quiet; DeniedReason::ALL.len()],
     failed: [Quiet; HandshakeFailure::ALL.len()],
 }
 
@@ -43,7 +43,7 @@ impl Door {
     /// The door of the source with these counters.
     #[must_use]
     pub fn new(settings: DoorSettings, stats: Arc<SourceStats>) -> Door {
-        Door { settings, stats, denied: Quiet::new(), failed: Default::default() }
+        Door { settings, stats, denied: Default::default(), failed: Default::default() }
     }
 
     /// TLS, where it is spoken.
@@ -95,7 +95,7 @@ impl Door {
             // Refused where sockets are opened; it never gets here, and never in the clear.
             return None;
         };
-        match handshake(tcp, tls).await {
+        match handshake(tcp, peer.map(|it| it.ip()), tls).await {
             Handshake::Done(stream) => Some((Stream::Tls(stream), peer)),
             Handshake::Silent => {
                 tracing::debug!(source = %self.stats.name(), ?peer, "connection closed, nothing was sent");
@@ -126,7 +126,7 @@ impl Door {
 
     fn deny(&self, peer: Option<SocketAddr>, reason: DeniedReason, why: &str) {
         self.stats.count_denied(reason);
-        if let Some(suppressed) = self.denied.allow() {
+        if let Some(suppressed) = self.denied[reason as usize].allow() {
             tracing::warn!(source = %self.stats.name(), ?peer, why, suppressed, "connection closed");
         }
     }

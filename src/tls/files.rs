@@ -3,12 +3,10 @@
 use std::fmt;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustls::CertificateError;
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 
 /// Largest PEM file. All authorities of a system are 220 KiB.
@@ -95,37 +93,82 @@ fn read(key: &'static str, path: &str) -> Result<Vec<u8>, Mistake> {
     Ok(bytes)
 }
 
+/// Reads a file and forgets it: a file system that hangs hangs here, and not where the file is used.
+pub fn touch(path: &str) {
+    let read = |file: std::fs::File| std::io::copy(&mut file.take(FILE_BYTES_MAX), &mut std::io::sink());
+    // What is wrong with it is said where it is used.
+    let _ = std::fs::File::open(path).and_then(read);
+}
+
+/// What should be known of a certificate that is shown to `others`, and of its key: these are the files it is in.
+pub fn warnings(certificate: Option<&CertificateDer<'_>>, cert: &str, key: &str, others: &str) -> Vec<String> {
+    let help = "write a new one, it is read at once";
+    let mut warnings = Vec::new();
+    match certificate.map(validity) {
+        None | Some(Validity::Fine) => {}
+        Some(Validity::Soon(what)) => {
+            warnings.push(format!("tls.cert: {cert}: {what}, and {others} will refuse it then: {help}"));
+        }
+        Some(Validity::Never(what)) => {
+            warnings.push(format!("tls.cert: {cert}: {what}; {others} will refuse it: {help}"));
+        }
+    }
+    if is_readable_by_others(key) {
+        warnings.push(format!("tls.key: {key} can be read by every user of this machine: chmod o-r {key}"));
+    }
+    warnings
+}
+
 /// True when users who are neither its owner nor of its group may read the file.
-pub fn is_readable_by_others(path: &str) -> bool {
+fn is_readable_by_others(path: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
 }
 
-/// What there is to say about the time in which a certificate is valid, if there is anything.
-pub fn validity(certificate: &CertificateDer<'_>) -> Option<String> {
-    let asked = |at: UnixTime| {
-        let parsed = ParsedCertificate::try_from(certificate).ok()?;
-        // Times are looked at before the authority, and there is none: the answer is about the times, if it can be.
-        let roots = rustls::RootCertStore::empty();
-        let error = verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], at, &[]).err()?;
-        match error {
-            rustls::Error::InvalidCertificate(error) => Some(error),
-            _ => None,
-        }
-    };
-    match asked(UnixTime::now())? {
-        CertificateError::ExpiredContext { not_after, .. } => Some(format!("it has expired at {}", time(not_after))),
-        CertificateError::Expired => Some("it has expired".to_owned()),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            Some(format!("it is not valid before {}", time(not_before)))
-        }
-        CertificateError::NotValidYet => Some("it is not valid yet".to_owned()),
-        _ => None,
-    }
+/// Whether a certificate is valid, and what there is to say about it if it is not, or not for long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// For long enough.
+    Fine,
+    /// It is, and will expire within [`SOON_SECONDS`], with less than a third of its time left: who has certificates for hours
+    /// gets new ones in time.
+    Soon(String),
+    /// Not now.
+    Never(String),
 }
 
-fn time(at: UnixTime) -> String {
-    jiff::Timestamp::from_second(i64::try_from(at.as_secs()).unwrap_or(i64::MAX))
-        .map_or_else(|_| format!("{:?} after 1970", Duration::from_secs(at.as_secs())), |it| it.to_string())
+/// How long before its end a certificate is worth a warning.
+pub const SOON_SECONDS: i64 = 30 * DAY_SECONDS;
+const DAY_SECONDS: i64 = 86_400;
+
+/// How a certificate stands now. What cannot be read of it is fine: it was refused when it was used, or is the other side's trouble.
+pub fn validity(certificate: &CertificateDer<'_>) -> Validity {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs() as i64);
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return Validity::Fine };
+    let (begin, end) = (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
+    validity_at(now, begin, end)
+}
+
+fn validity_at(now: i64, begin: i64, end: i64) -> Validity {
+    let left = end - now;
+    if left < 0 {
+        return Validity::Never(format!("it has expired at {}", time(end)));
+    }
+    if now < begin {
+        return Validity::Never(format!("it is not valid before {}", time(begin)));
+    }
+    if left >= SOON_SECONDS || left >= (end - begin) / 3 {
+        return Validity::Fine;
+    }
+    let what = match left / DAY_SECONDS {
+        0 => format!("it expires within a day, at {}", time(end)),
+        1 => format!("it expires in 1 day, at {}", time(end)),
+        days => format!("it expires in {days} days, at {}", time(end)),
+    };
+    Validity::Soon(what)
+}
+
+fn time(at: i64) -> String {
+    jiff::Timestamp::from_second(at).map_or_else(|_| format!("{at}s after 1970"), |it| it.to_string())
 }
 
 /// How files look from outside; it differs when one was written, renamed over, or reached by another link.
@@ -155,5 +198,37 @@ impl Stamps {
             })
         };
         Stamps(paths.into_iter().map(stamp).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_certificate_lasts() {
+        const BEGIN: i64 = 1_700_000_000;
+        let check = |lives: i64, left: i64, expected: &str| {
+            let end = BEGIN + lives * DAY_SECONDS;
+            let got = match validity_at(end - left, BEGIN, end) {
+                Validity::Fine => "fine".to_owned(),
+                Validity::Soon(what) => format!("soon: {what}"),
+                Validity::Never(what) => format!("never: {what}"),
+            };
+            assert!(got.starts_with(expected), "{lives} {left}: {got}");
+        };
+        check(365, 31 * DAY_SECONDS, "fine");
+        check(365, 30 * DAY_SECONDS, "fine");
+        check(365, 30 * DAY_SECONDS - 1, "soon: it expires in 29 days, at 2024-11-");
+        check(365, DAY_SECONDS, "soon: it expires in 1 day, at ");
+        check(365, 5, "soon: it expires within a day, at ");
+        check(365, 0, "soon: it expires within a day");
+        check(365, -1, "never: it has expired at 2024-11-");
+        check(365, 366 * DAY_SECONDS, "never: it is not valid before 2023-11-14T22:13:20Z");
+        // It is made anew all the time.
+        check(1, DAY_SECONDS / 2, "fine");
+        check(1, DAY_SECONDS / 4, "soon");
+        check(60, 21 * DAY_SECONDS, "fine");
+        check(60, 19 * DAY_SECONDS, "soon");
     }
 }

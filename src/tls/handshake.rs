@@ -1,27 +1,27 @@
 //! Handshakes: off the accept path, each within a time, and so many at once.
 //!
-//! A connection that says nothing costs a descriptor and no more: only who has begun to speak takes one of the
-//! places. So a crowd of mute connections keeps nobody out.
+//! A connection that says nothing, or half of what it has to say, costs a descriptor and a buffer: only who has sent
+//! its first message takes one of the [`places`](super::places). So a crowd of mute connections keeps nobody out.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rustls::Error;
+use rustls::server::Acceptor;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::places::{LISTENER_MAX, PEER_MAX};
 use super::{FIRST_BYTE, ListenerTls, SEND_BYTES_MAX};
 use crate::telemetry::HandshakeFailure;
 
-/// Until a handshake may begin: the client has to speak, and a place has to be free.
+/// Until a handshake may begin: the first message of the client has to be there, which rustls bounds to 64 KiB, and
+/// a place has to be free.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 /// From its beginning to its end.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
-/// Handshakes at a time, all listeners of the process together. Each may cost a millisecond of computing.
-pub const HANDSHAKES_MAX: usize = 256;
-static PLACES: Semaphore = Semaphore::const_new(HANDSHAKES_MAX);
 
 /// How a connection began.
 #[derive(Debug)]
@@ -47,8 +47,9 @@ fn failed(reason: HandshakeFailure, detail: impl Into<String>) -> Handshake {
     Handshake::Failed(Failed { reason, detail: detail.into() })
 }
 
-/// Makes TLS of a connection, at the latest after twenty seconds. Dropped early, the connection is closed.
-pub async fn handshake(stream: TcpStream, tls: &ListenerTls) -> Handshake {
+/// Makes TLS of a connection with this peer, at the latest after twenty seconds. Dropped early, the connection is
+/// closed.
+pub async fn handshake(stream: TcpStream, peer: Option<IpAddr>, tls: &ListenerTls) -> Handshake {
     let until = Instant::now() + BEGIN_WITHIN;
     let mut start = [0; 16];
     let start = match timeout_at(until, stream.peek(&mut start)).await {
@@ -60,12 +61,16 @@ pub async fn handshake(stream: TcpStream, tls: &ListenerTls) -> Handshake {
     if start.first() != Some(&FIRST_BYTE) {
         return failed(HandshakeFailure::Plaintext, plaintext(start));
     }
-    let Ok(Ok(_place)) = timeout_at(until, PLACES.acquire()).await else {
-        let detail = format!("{HANDSHAKES_MAX} others were under way for 10s");
+    let hello = match timeout_at(until, LazyConfigAcceptor::new(Acceptor::default(), stream)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(error)) => return Handshake::Failed(explained(&error)),
+        Err(_elapsed) => return failed(HandshakeFailure::Timeout, "its first message was not complete within 10s"),
+    };
+    let Ok(Ok(_place)) = timeout_at(until, tls.places().take(peer)).await else {
+        let detail = format!("{PEER_MAX} others of its address, or {LISTENER_MAX} of all, were under way for 10s");
         return failed(HandshakeFailure::Busy, detail);
     };
-    let accept = TlsAcceptor::from(tls.current())
-        .accept_with(stream, |connection| connection.set_buffer_limit(Some(SEND_BYTES_MAX)));
+    let accept = hello.into_stream_with(tls.current(), |connection| connection.set_buffer_limit(Some(SEND_BYTES_MAX)));
     match timeout_at(Instant::now() + COMPLETE_WITHIN, accept).await {
         Ok(Ok(stream)) => Handshake::Done(Box::new(stream)),
         Ok(Err(error)) => Handshake::Failed(explained(&error)),

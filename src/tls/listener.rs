@@ -1,6 +1,6 @@
 //! The certificate of a listener, and whose clients it lets in.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -8,7 +8,8 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 
 use super::ListenerTlsConfig;
-use super::files::{Mistake, Stamps, certificates, is_readable_by_others, private_key, validity};
+use super::files::{self, Mistake, Stamps, Validity, certificates, private_key, validity};
+use super::places::Places;
 use super::renew::Renew;
 
 /// The TLS of one listener; each handshake uses what the files said last. Holds a key: not to be printed.
@@ -18,6 +19,7 @@ pub struct ListenerTls {
     settings: ListenerTlsConfig,
     protocols: &'static [&'static [u8]],
     current: RwLock<Arc<ServerConfig>>,
+    places: Arc<Places>,
     read: Mutex<Read>,
 }
 
@@ -35,7 +37,8 @@ struct Material {
 }
 
 impl ListenerTls {
-    /// Reads the files. `protocols` is what ALPN offers, best first; none when empty.
+    /// Reads the files. `protocols` is what ALPN offers, best first; none when empty. `places` are those that the
+    /// listener had before, if it had any.
     ///
     /// # Errors
     /// The first thing that is wrong with them.
@@ -43,8 +46,9 @@ impl ListenerTls {
         name: &str,
         settings: &ListenerTlsConfig,
         protocols: &'static [&'static [u8]],
+        places: Arc<Places>,
     ) -> Result<Arc<ListenerTls>, Mistake> {
-        let stamps = Stamps::of(paths(settings));
+        let stamps = Stamps::of(settings.files());
         let material = Material::read(settings)?;
         let config = material.config(settings, protocols)?;
         Ok(Arc::new(ListenerTls {
@@ -52,6 +56,7 @@ impl ListenerTls {
             settings: settings.clone(),
             protocols,
             current: RwLock::new(config),
+            places,
             read: Mutex::new(Read { stamps, material }),
         }))
     }
@@ -60,6 +65,17 @@ impl ListenerTls {
     #[must_use]
     pub fn settings(&self) -> &ListenerTlsConfig {
         &self.settings
+    }
+
+    /// Where handshakes find a place.
+    #[must_use]
+    pub fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    /// Never held while a file is read: that may take as long as a file system likes.
+    fn lock(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the next handshake is to use.
@@ -81,28 +97,34 @@ impl Renew for ListenerTls {
     }
 
     fn stamps_now(&self) -> Stamps {
-        Stamps::of(paths(&self.settings))
+        Stamps::of(self.settings.files())
     }
 
     fn stamps_read(&self) -> Stamps {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).stamps.clone()
+        self.lock().stamps.clone()
     }
 
     fn renew(&self) -> anyhow::Result<bool> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the files, and also when they are broken: they are tried again when they change again.
-        read.stamps = self.stamps_now();
+        let stamps = self.stamps_now();
+        self.lock().stamps = stamps;
         let material = Material::read(&self.settings)?;
-        if material == read.material {
+        if material == self.lock().material {
             return Ok(false);
         }
         let config = material.config(&self.settings, self.protocols)?;
-        for warning in material.warnings(&self.settings) {
-            tracing::warn!(listener = self.name, "{warning}");
-        }
-        read.material = material;
+        self.lock().material = material;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(true)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        // Copies, so that nobody waits for the key file that is looked at.
+        let (chain, authorities) = {
+            let read = self.lock();
+            (read.material.chain.clone(), read.material.authorities.clone())
+        };
+        warnings(&chain, &authorities, &self.settings)
     }
 }
 
@@ -113,7 +135,7 @@ impl Renew for ListenerTls {
 pub fn inspect(settings: &ListenerTlsConfig) -> Result<Vec<String>, Mistake> {
     let material = Material::read(settings)?;
     material.config(settings, &[])?;
-    Ok(material.warnings(settings))
+    Ok(warnings(&material.chain, &material.authorities, settings))
 }
 
 impl Material {
@@ -176,30 +198,28 @@ impl Material {
             error => Mistake::new("cert", format!("{cert} cannot be used: {error}"), "write another certificate"),
         }
     }
-
-    fn warnings(&self, settings: &ListenerTlsConfig) -> Vec<String> {
-        let ListenerTlsConfig { cert, key, client_ca } = settings;
-        let own = self.chain.first().and_then(validity);
-        let mut warnings: Vec<String> = own
-            .map(|what| {
-                format!("tls.cert: {cert}: {what}; clients will refuse it: write a new one, it is read at once")
-            })
-            .into_iter()
-            .collect();
-        // One of several may be on its way out.
-        if let (Some(path), true) = (client_ca, !self.authorities.is_empty()) {
-            let past: Vec<String> = self.authorities.iter().filter_map(validity).collect();
-            if past.len() == self.authorities.len() {
-                warnings.push(format!("tls.client_ca: {path}: {}; no client will be let in", past.join(", ")));
-            }
-        }
-        if is_readable_by_others(key) {
-            warnings.push(format!("tls.key: {key} can be read by every user of this machine: chmod o-r {key}"));
-        }
-        warnings
-    }
 }
 
-fn paths(settings: &ListenerTlsConfig) -> impl Iterator<Item = &str> {
-    [settings.cert.as_str(), settings.key.as_str()].into_iter().chain(settings.client_ca.as_deref())
+/// What should be known of a certificate, and of the authorities of clients.
+fn warnings(
+    chain: &[CertificateDer<'_>],
+    authorities: &[CertificateDer<'_>],
+    settings: &ListenerTlsConfig,
+) -> Vec<String> {
+    let ListenerTlsConfig { cert, key, client_ca } = settings;
+    let mut warnings = files::warnings(chain.first(), cert, key, "clients");
+    let Some(path) = client_ca else { return warnings };
+    let (mut never, mut soon) = (Vec::new(), Vec::new());
+    for authority in authorities {
+        match validity(authority) {
+            // One of several may be on its way out.
+            Validity::Fine => return warnings,
+            Validity::Soon(what) => soon.push(what),
+            Validity::Never(what) => never.push(what),
+        }
+    }
+    let when = if soon.is_empty() { "" } else { " then" };
+    let all = [soon, never].concat().join(", ");
+    warnings.push(format!("tls.client_ca: {path}: {all}; no client will be let in{when}"));
+    warnings
 }

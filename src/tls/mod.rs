@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 pub mod files;
 pub mod handshake;
 pub mod listener;
+pub mod places;
 pub mod renew;
 
 pub use handshake::{Failed, Handshake, handshake};
 pub use listener::ListenerTls;
-pub use renew::{Renew, Watch};
+pub use places::Places;
+pub use renew::{Renew, Renewed, Watch};
 
 /// What a connection takes beyond plaintext, in bytes: the record that is being received, the one that is being
 /// read, and what waits to be sent (rustls: 18 KiB, 16 KiB and [`SEND_BYTES_MAX`]), with the state of the
@@ -45,4 +47,11 @@ pub struct ListenerTlsConfig {
     /// clients need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ca: Option<String>,
+}
+
+impl ListenerTlsConfig {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        [self.cert.as_str(), self.key.as_str()].into_iter().chain(self.client_ca.as_deref())
+    }
 }

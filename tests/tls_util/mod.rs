@@ -1,4 +1,5 @@
 //! Authorities, certificates, and clients that speak TLS or only pretend to.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -41,31 +42,38 @@ impl Authority {
 
     /// A certificate of a server on this machine; `serial` tells it from others.
     pub fn server(&self, serial: u64) -> Pair {
-        self.sign(serial, ExtendedKeyUsagePurpose::ServerAuth, 4000)
+        self.sign(serial, ExtendedKeyUsagePurpose::ServerAuth, (4000, 1, 1))
     }
 
     /// A certificate of a client.
     pub fn client(&self) -> Pair {
-        self.sign(7, ExtendedKeyUsagePurpose::ClientAuth, 4000)
+        self.sign(7, ExtendedKeyUsagePurpose::ClientAuth, (4000, 1, 1))
     }
 
     /// One that is not valid any more.
     pub fn expired_client(&self) -> Pair {
-        self.sign(8, ExtendedKeyUsagePurpose::ClientAuth, 2020)
+        self.sign(8, ExtendedKeyUsagePurpose::ClientAuth, (2020, 1, 1))
     }
 
     /// One that is not valid any more.
     pub fn expired_server(&self) -> Pair {
-        self.sign(9, ExtendedKeyUsagePurpose::ServerAuth, 2020)
+        self.sign(9, ExtendedKeyUsagePurpose::ServerAuth, (2020, 1, 1))
     }
 
-    fn sign(&self, serial: u64, usage: ExtendedKeyUsagePurpose, year: i32) -> Pair {
+    /// One of a server that expires after so many days, and a part of one.
+    pub fn server_for(&self, serial: u64, days: i64) -> Pair {
+        let day = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * (days + 1));
+        let day = day.to_zoned(jiff::tz::TimeZone::UTC);
+        self.sign(serial, ExtendedKeyUsagePurpose::ServerAuth, (day.year().into(), day.month() as u8, day.day() as u8))
+    }
+
+    fn sign(&self, serial: u64, usage: ExtendedKeyUsagePurpose, (year, month, day): (i32, u8, u8)) -> Pair {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.serial_number = Some(serial.into());
         params.extended_key_usages = vec![usage];
         params.not_before = date_time_ymd(2019, 1, 1);
-        params.not_after = date_time_ymd(year, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
         Pair { cert: params.signed_by(&key, &self.issuer).unwrap().pem(), key: key.serialize_pem() }
     }
 }
@@ -129,6 +137,14 @@ impl Trust {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         StreamOwned::new(ClientConnection::new(Arc::clone(&self.config), name).unwrap(), stream)
+    }
+
+    /// The first message of a handshake, whole.
+    pub fn hello(&self) -> Vec<u8> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut hello = Vec::new();
+        ClientConnection::new(Arc::clone(&self.config), name).unwrap().write_tls(&mut hello).unwrap();
+        hello
     }
 
     /// Connects and sends all of it, then waits until the other side has closed in order. An error is what went

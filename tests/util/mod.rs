@@ -176,8 +176,13 @@ impl Server {
 
     /// Writes another configuration and has it read.
     pub fn reload(&self, yaml: &str) {
-        write_config(&self.dir, yaml);
+        self.configure(yaml);
         self.signal(Signal::HUP);
+    }
+
+    /// Writes another configuration, which nobody has to read yet.
+    pub fn configure(&self, yaml: &str) {
+        write_config(&self.dir, yaml);
     }
 
     /// How often the configuration was read again and taken (`ok`), or refused (`failed`).
@@ -239,7 +244,7 @@ impl Server {
     /// A page of the admin listener.
     pub fn page(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: logboom\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         text.split_once("\r\n\r\n").unwrap().1.to_owned()
@@ -308,6 +313,11 @@ impl Server {
     /// Waits until the own log has a line with this text.
     pub fn wait_for_log(&self, text: &str) {
         let _ = self.stderr.wait_for(text).unwrap_or_else(|| panic!("it ended and never said {text:?}"));
+    }
+
+    /// The first line of the own log with this text, once it is there.
+    pub fn wait_for_line(&self, text: &str) -> String {
+        self.stderr.wait_for(text).unwrap_or_else(|| panic!("it ended and never said {text:?}"))
     }
 
     /// Stops it as an operator would.
