@@ -406,9 +406,8 @@ fn certificates_are_replaced_under_load() {
     assert_eq!((count("lines"), count("otlp")), (lines, requests));
 }
 
-/// Scenario: 300 connections that never speak, then 300 that begin a handshake and go silent. Guarantee: a good
-/// one gets in at once past the first, and within the time of one handshake past the others; all are closed in
-/// time and counted; nobody keeps another listener waiting.
+/// Scenario: 300 connections that never speak, then 300 that send half of their first message and go silent. Guarantee: a good
+/// one gets in at once past both; all are closed in time and counted.
 #[test]
 fn a_flood_of_handshakes_keeps_nobody_out() {
     let (dir, servers, _) = pki();
@@ -425,7 +424,7 @@ fn a_flood_of_handshakes_keeps_nobody_out() {
         (0..300).map(connect).inspect(|mut stream| stream.write_all(&tls_1_1_hello()[..20]).unwrap()).collect();
     let began = Instant::now();
     trust.send(&address, b"past the half\n").unwrap();
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     let failed = || failures(&server, "mesh", "timeout") + failures(&server, "mesh", "busy");
     eventually("all are closed", || failed() == 600 && server.source("mesh", "connections") == 0);
     drop((mute, half));
