@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::check::{journal_least, working_bytes};
 use super::units::{ByteSize, WaitMax};
 use super::{Config, ConfigErrors};
+use crate::sink::otlp::{self, OtlpConfig};
 use crate::sink::{SinkConfig, SinkKind};
 use crate::tls;
 
@@ -126,10 +127,10 @@ impl Checked {
         &self.warnings
     }
 
-    /// Reads the certificates of listeners as a start would: what should be known about them.
+    /// Reads the certificates of listeners and of upstreams as a start would: what should be known about them.
     ///
     /// # Errors
-    /// Everything that a start would be refused for.
+    /// Everything that a start would be refused for: each file once.
     pub fn inspect_files(&self) -> Result<Vec<String>, ConfigErrors> {
         let sources = self.config.sources.iter().map(|(name, source)| (format!("sources.{name}"), source.tls()));
         let admin = Some(&self.config.admin).filter(|it| it.listen != "off");
@@ -138,7 +139,12 @@ impl Checked {
         for (place, settings) in listeners.filter_map(|(place, tls)| Some((place, tls?))) {
             match tls::listener::inspect(settings) {
                 Ok(some) => warnings.extend(some.into_iter().map(|it| format!("{place}.{it}"))),
-                Err(mistake) => mistakes.push((place, mistake)),
+                Err(some) => mistakes.extend(some.into_iter().map(|it| (place.clone(), it))),
+            }
+        }
+        for (name, sink) in &self.config.sinks {
+            if let SinkKind::Otlp(OtlpConfig { tls: Some(tls), .. }) = &sink.kind {
+                mistakes.extend(otlp::inspect(tls).into_iter().map(|it| (format!("sinks.{name}"), it)));
             }
         }
         if mistakes.is_empty() { Ok(warnings) } else { Err(ConfigErrors::of_files(&self.name, mistakes)) }
