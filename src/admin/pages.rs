@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 
 use super::access::{Access, authenticate};
 use super::guard::{Hosts, guarded, with_headers};
+use super::refusal::{nothing_here, other_method};
 use super::status::Status;
 use super::{live, page};
 use crate::telemetry::{Readiness, SinkState, Telemetry};
@@ -35,6 +36,7 @@ fn plain(telemetry: Arc<Telemetry>) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
+        .method_not_allowed_fallback(other_method)
         .with_state(telemetry)
 }
 
@@ -78,11 +80,4 @@ async fn status(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
             (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], body)
         }
     }
-}
-
-async fn nothing_here() -> impl IntoResponse {
-    (
-        StatusCode::NOT_FOUND,
-        "nothing here; there are /, /metrics, /livez, /readyz, /status and /api/traffic, /api/edge, /api/health, /api/tap\n",
-    )
 }
