@@ -50,7 +50,7 @@ impl Written {
                  write `allow_plaintext: true`: docs/security.md"
             }
             Written::SourceFlag => {
-                "put ?tls.cert=FILE&tls.key=FILE behind it, or listen on 127.0.0.1, or, where the network is to be trusted, \
+                "put '?tls.cert=FILE&tls.key=FILE' behind it, or listen on 127.0.0.1, or, where the network is to be trusted, \
                  add --allow-plaintext: docs/security.md"
             }
             Written::AdminFlag => {
