@@ -38,11 +38,11 @@ envoy *ARGS: build
     python3 tests/envoy/run.py --logboom target/release/logboom {{ARGS}}
 
 # The OpenTelemetry SDKs for Python, JavaScript, Go and Java, for example `just sdks --only go --only tls`.
-sdks *ARGS: release
+sdks *ARGS: build
     python3 tests/sdks/run.py target/release/logboom --directory target/tools/sdks {{ARGS}}
 
 # A real OpenTelemetry Collector between logbooms; COLLECTOR is its binary.
-collector COLLECTOR *ARGS: release
+collector COLLECTOR *ARGS: build
     python3 tests/sdks/collector.py target/release/logboom {{COLLECTOR}} {{ARGS}}
 
 # Crashes, failing and full disks, damaged journals, dead upstreams, restarts, hostile clients; see tests/faults/README.md.
@@ -50,7 +50,7 @@ faults *ARGS="--smoke": build
     python3 tests/faults/run.py --logboom target/release/logboom {{ARGS}}
 
 # The page in a headless browser against the release binary, under load; `just web --smoke` in less than two minutes.
-web *ARGS: release
+web *ARGS: build
     tests/web/run.sh target/release/logboom {{ARGS}}
 
 # Every fuzz target, or those named, for SECONDS each.

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,12 +56,12 @@ function end(child) {
 /** A logboom of its own, ready. `admin` is added to its settings. */
 async function start(sinks = "  null: {type: 'null'}", admin = "", more = "") {
   const [lines, otlp, page] = [await port(), await port(), await port()];
-  const file = join(directory, `${page}.yaml`);
-  writeFileSync(file, `sources:\n  mesh: {type: lines, listen: 127.0.0.1:${lines}}\n  otlp: {type: otlp, grpc: 127.0.0.1:${otlp}}\nsinks:\n${sinks}\nadmin: {listen: 127.0.0.1:${page}${admin}}\ncontrol: {socket: off}\n${more}`);
+  const [file, socket] = [join(directory, `${page}.yaml`), join(directory, `${page}.sock`)];
+  writeFileSync(file, `sources:\n  mesh: {type: lines, listen: 127.0.0.1:${lines}}\n  otlp: {type: otlp, grpc: 127.0.0.1:${otlp}}\nsinks:\n${sinks}\nadmin: {listen: 127.0.0.1:${page}${admin}}\ncontrol: {socket: ${socket}}\n${more}`);
   const child = run(["run", "-c", file]);
   await eventually(`it is ready: ${child.log}`, () => child.log.includes(" ready: "));
   const url = `http://127.0.0.1:${page}`;
-  return { child, lines, otlp, url, metric: async (series) => metric(await (await fetch(`${url}/metrics`)).text(), series) };
+  return { child, lines, otlp, url, socket, metric: async (series) => metric(await (await fetch(`${url}/metrics`)).text(), series) };
 }
 
 function metric(text, series) {
@@ -121,7 +121,57 @@ function near(what, shown, real, share) {
   assert.ok(Math.abs(shown - real) <= Math.max(Math.abs(real) * share, 1), `${what}: the page shows ${shown}, it is ${real}`);
 }
 
-const checks = {
+/** Watched from everywhere at 100,000 records a second: not one of the checks, because it wants a machine of its own. */
+const watched = {
+  async "the page, top, a tap and hostile lines take nothing of 100,000 records/s, and no memory"() {
+    const seconds = LOAD_MS / 1000;
+    const server = await start(`  files: {type: file, path: ${join(directory, "all.log")}, encoding: json, rotate: {size: 256MiB}, keep: {files: 1}}`);
+    const sender = load(server, "--rate", "100k", "--format", "mixed");
+    /** Records and CPU seconds of a stretch of time, and resident MiB at its end. */
+    const measure = async () => {
+      const look = async () => {
+        const stat = readFileSync(`/proc/${server.child.pid}/stat`, "utf8").split(") ")[1].split(" ");
+        const records = await server.metric('logboom_received_records_total{source="mesh"}');
+        return { at: Date.now() / 1000, records, cpu: (Number(stat[11]) + Number(stat[12])) / 100 };
+      };
+      const before = await look();
+      await sleep(seconds * 500);
+      const after = await look();
+      const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.child.pid}/status`, "utf8"))[1]) / 1024;
+      return { rate: (after.records - before.records) / (after.at - before.at), us: ((after.cpu - before.cpu) * 1e6) / (after.records - before.records), rss };
+    };
+    const say = (what, it) => console.log(`      ${what}: ${it.rate.toFixed(0)} records/s, ${it.us.toFixed(2)} us of CPU a record, ${it.rss.toFixed(1)} MiB resident`);
+    await sleep(5000);
+    const plain = await measure();
+    say("nobody looks", plain);
+    const tab = await open(server.url);
+    const top = spawn("script", ["-qfc", `${binary} top --socket ${server.socket}`, "/dev/null"], { stdio: "ignore" });
+    const tap = spawn(binary, ["tap", "--socket", server.socket], { stdio: "ignore" });
+    await eventually("records", async () => (await tab.size()).records > 50);
+    const first = await measure();
+    say("page, top and tap", first);
+    const hostile = load(server, "--rate", "300", "--format", "mixed", "--hostile");
+    const own = await lines(server.lines);
+    const writing = setInterval(() => own.write(HOSTILE.join("")), 200);
+    const last = await measure();
+    say("hostile lines among it", last);
+    clearInterval(writing);
+    for (const it of [first, last]) assert.ok(it.rate >= 0.97 * plain.rate, `${it.rate} of ${plain.rate} records/s`);
+    assert.ok(last.rss <= first.rss + 8, `${first.rss} MiB, later ${last.rss}`);
+    const size = await tab.size();
+    assert.ok(size.elements < ELEMENTS_MAX && size.records <= 250 && size.rows <= 120, JSON.stringify(size));
+    await tab.isClean();
+    own.destroy();
+    top.kill();
+    tap.kill();
+    await tab.close();
+    await Promise.all([end(sender), end(hostile)]);
+    await end(server.child);
+    assert.match(server.child.log, /ledger: .*files: delivered \d+, shed 0, failed 0, undelivered 0/);
+  },
+};
+
+const checks = flags.includes("--watched") ? watched : {
   async "before there is traffic it says where to send it"() {
     const server = await start();
     const tab = await open(server.url);
