@@ -598,7 +598,11 @@ fn flags_can_mean_plaintext() {
     };
     check(&["-l", "lines://0.0.0.0:5000"], 2, "nothing is encrypted");
     // What to do is said for the command line: there is no file to write into.
-    check(&["-l", "otlp://0.0.0.0:4317"], 2, "help: put '?tls.cert=FILE&tls.key=FILE' behind it, or listen on 127.0.0.1");
+    check(
+        &["-l", "otlp://0.0.0.0:4317"],
+        2,
+        "help: put '?tls.cert=FILE&tls.key=FILE' behind it, or listen on 127.0.0.1",
+    );
     check(&["-l", "lines://0.0.0.0:5000"], 2, "add --allow-plaintext: docs/security.md");
     check(&["--admin", "0.0.0.0:9464"], 2, "add --allow-plaintext; its TLS is written in a file");
     let (dir, ..) = pki();
