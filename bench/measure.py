@@ -152,9 +152,7 @@ def _half_load(options, case, server, file, run):
         run.latency_ms, sent = latency.otlp(options.generator, case.load, server, run.half_rate, seconds)
         expected = sent.records - sent.refused
     else:
-        run.latency_ms, run.samples_ms, sent = latency.lines(
-            options.generator, case.load, server, file, run.half_rate, seconds
-        )
+        run.latency_ms, run.samples_ms, sent = latency.lines(options, case.load, server, file, run.half_rate, seconds)
         expected = sent.records + len(run.samples_ms)
     run.lost += int(already + expected - server.wait_delivered(already + expected)[0])
     reached = sent.records / sent.seconds

@@ -74,11 +74,12 @@ def chosen(options):
 
 
 def yardsticks_of(options):
-    """The programs to compare with; they use crates of logboom, so cargo builds them."""
+    """The programs to compare with, and the probe; they use crates of logboom, so cargo builds them."""
     if not options.yardsticks:
         subprocess.run(["cargo", "build", "--quiet", "--release", "--examples"], cwd=ROOT, check=True)
         options.yardsticks = ROOT / "target/release/examples"
-    options.yardstick, options.acknowledger = options.yardsticks / "yardstick", options.yardsticks / "acknowledger"
+    for name in ["yardstick", "acknowledger", "probe"]:
+        setattr(options, name, options.yardsticks / name)
 
 
 def rounds(options, jobs, workdir):
