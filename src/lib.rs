@@ -79,6 +79,7 @@ pub mod gap;
 pub mod generate;
 pub mod grpc;
 pub mod handover;
+pub mod header;
 pub mod inbox;
 pub mod intake;
 pub mod journal;

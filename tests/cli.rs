@@ -55,8 +55,25 @@ fn check_says_what_goes_where() {
     for name in ["sidecar.yaml", "node.yaml", "gateway.yaml"] {
         check(&["check", "-c", &example(name)], 0, &["ok\n"]);
     }
-    // Right but for the files it names.
-    check(&["check", "-c", &example("reference.yaml")], 2, &["sources.mesh.tls.client_ca: cannot read /etc/logboom/"]);
+    // Right but for the certificates it names: all that are not here are told, each once.
+    let missing = text(&logboom(&["check", "-c", &example("reference.yaml")]).stderr).to_owned();
+    for (places, file) in [
+        ("admin.tls.cert", "server.crt"),
+        ("admin.tls.key", "server.key"),
+        ("sources.mesh.tls.client_ca", "clients.crt"),
+        ("sinks.upstream.tls.ca", "ca.crt"),
+        ("sinks.upstream.tls.cert", "client.crt"),
+        ("sinks.upstream.tls.key", "client.key"),
+    ] {
+        let wanted = format!("cannot read /etc/logboom/{file}: ");
+        let told: Vec<&str> = missing.lines().filter(|line| line.contains(&wanted)).collect();
+        assert!(matches!(told.as_slice(), [one] if one.contains(places)), "{file}: {missing}");
+    }
+    check(
+        &["check", "-c", &example("reference.yaml")],
+        2,
+        &["sources.mesh.tls.cert, sources.otlp.tls.cert, admin.tls.cert: "],
+    );
 }
 
 #[test]
@@ -248,6 +265,14 @@ fn from_policy_writes_a_configuration() {
     check(&["from-policy", &right, "-o", &output], 0, &[]);
     check(&["check", "-c", &output], 0, &["tcp-5000 (lines 127.0.0.1:5000) -> console (stdout)\n"]);
     check(&["from-policy", &right, "-o", &path("no/where.yaml")], 1, &["cannot write"]);
+    check(&["from-policy", &right, "-o", "/dev/stdout"], 0, &["tcp-5000:\n"]);
+    // What was made may have been edited: it is not written over unless that is meant.
+    std::fs::write(&output, "sources: {mine: {type: lines, listen: '127.0.0.1:1'}}").unwrap();
+    check(&["from-policy", &right, "-o", &output], 1, &["logboom.yaml exists, nothing is written", "--force"]);
+    assert!(std::fs::read_to_string(&output).unwrap().contains("mine"));
+    check(&["from-policy", &right, "-o", &output, "--force"], 0, &[]);
+    assert!(std::fs::read_to_string(&output).unwrap().contains("tcp-5000:"));
+    check(&["from-policy", &right, "--force"], 2, &["--output"]);
     // What could be read is written all the same.
     let partly = logboom(&["from-policy", &right, &wrong]);
     assert!(text(&partly.stdout).contains("tcp-5000:"), "{}", text(&partly.stdout));

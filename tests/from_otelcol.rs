@@ -63,10 +63,22 @@ fn converted(name: &str, exit: i32) -> String {
 
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join("logboom.yaml");
-    std::fs::write(&made, &output.stdout).unwrap();
+    std::fs::write(&made, with_certificates(text(&output.stdout), dir.path())).unwrap();
     let checked = logboom(&["check", "-c", made.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
     text(&output.stdout).to_owned()
+}
+
+/// A configuration whose certificates are there: those below `/etc/certs` are made in `dir`.
+fn with_certificates(yaml: &str, dir: &Path) -> String {
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    for name in ["ca.pem", "client.pem", "server.pem"] {
+        std::fs::write(dir.join(name), pair.cert.pem()).unwrap();
+    }
+    for name in ["client.key", "server.key"] {
+        std::fs::write(dir.join(name), pair.signing_key.serialize_pem()).unwrap();
+    }
+    yaml.replace("/etc/certs", dir.to_str().unwrap())
 }
 
 /// An upstream: another logboom that writes what it gets into a file.
@@ -241,6 +253,26 @@ fn file_exporters() {
         assert_eq!(run.file(name, 4), ALL, "{name}");
     }
     run.end();
+}
+
+/// Guarantee: TLS and tokens stand where the Collector has them, and nowhere else: protocols that differ are two sources.
+#[test]
+fn protocols_that_let_in_others() {
+    let yaml = converted("two-doors", 0);
+    let config: Value = serde_saphyr::from_str(&yaml).unwrap();
+    let source = |name: &str| {
+        let source = &config["sources"][name];
+        ["grpc", "http", "tls", "auth"].map(|key| source.get(key).is_some())
+    };
+    assert_eq!(source("otlp-grpc"), [true, false, true, false]);
+    assert_eq!(source("otlp-http"), [false, true, false, false]);
+    assert_eq!(source("otlp-token-grpc"), [true, false, false, false]);
+    assert_eq!(source("otlp-token-http"), [false, true, false, true]);
+    assert_eq!(source("otlp-same"), [true, true, true, true]);
+    assert_eq!(config["sources"]["otlp-same"]["message_max"], "32MiB");
+    assert_eq!(config["sinks"]["nop"]["from"], json!(["otlp-grpc", "otlp-http"]));
+    let run = Run::start(&yaml);
+    run.server.stop().assert_clean();
 }
 
 #[test]

@@ -353,6 +353,40 @@ fn reload_says_what_came_of_it() {
     assert_eq!((server.reloads("ok"), server.reloads("failed")), (1, 2));
 }
 
+/// Scenario: the file of a running process is wrong: in a part that is none of the client's business, then as a whole.
+/// Guarantee: the process is found by its file all the same, and is the one to say what is wrong; where the place cannot be
+/// known, that is said, and nobody else is asked.
+#[test]
+fn a_process_is_found_by_a_file_that_is_wrong() {
+    let server = Server::start(&yaml(JSON));
+    let config = server.path("logboom.yaml");
+    let before = std::fs::read_to_string(&config).unwrap();
+    let by_file = |command: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_logboom"));
+        program.env("XDG_RUNTIME_DIR", "/nonexistent").env_remove("RUNTIME_DIRECTORY");
+        text(&program.arg(command).arg("-c").arg(&config).output().unwrap())
+    };
+    for (failed, wrong, why) in [
+        (1, before.replace("sinks:\n", "sinkz:\n"), "unknown key `sinkz`"),
+        (2, format!("{before}more: [\n"), "this is not YAML"),
+    ] {
+        std::fs::write(&config, wrong).unwrap();
+        let (code, stdout, stderr) = by_file("status");
+        assert!(code == 0 && stdout.contains("files"), "{code} {stdout} {stderr}");
+        let (code, _, stderr) = by_file("reload");
+        assert!(code == 2 && stderr.contains(why) && stderr.contains("that of before runs on"), "{code} {stderr}");
+        assert_eq!(server.reloads("failed"), failed);
+    }
+    let hidden = before.replace("control: {", "control: [").replace(".sock'}", ".sock'");
+    std::fs::write(&config, hidden).unwrap();
+    let (code, _, stderr) = by_file("drain");
+    assert!(code == 2 && stderr.contains("this is not YAML") && stderr.contains("--socket PATH"), "{code} {stderr}");
+    std::fs::write(&config, &before).unwrap();
+    let (code, _, stderr) = by_file("reload");
+    assert_eq!(code, 0, "{stderr}");
+    server.stop().assert_clean();
+}
+
 /// Scenario: told to drain, with everything delivered and with records that nobody takes. Guarantee: the
 /// exit code is that of the process.
 #[test]

@@ -596,6 +596,17 @@ fn flags_can_mean_plaintext() {
         assert!(got.0 == code && got.1.contains(text), "{arguments:?}: {got:?}");
     };
     check(&["-l", "lines://0.0.0.0:5000"], 2, "nothing is encrypted");
+    // What to do is said for the command line: there is no file to write into.
+    check(
+        &["-l", "otlp://0.0.0.0:4317"],
+        2,
+        "help: put '?tls.cert=FILE&tls.key=FILE' behind it, or listen on 127.0.0.1",
+    );
+    check(&["-l", "lines://0.0.0.0:5000"], 2, "add --allow-plaintext: docs/security.md");
+    check(&["--admin", "0.0.0.0:9464"], 2, "add --allow-plaintext; its TLS is written in a file");
+    let (dir, ..) = pki();
+    let tls = dir.path().join("server").display().to_string();
+    check(&["-l", &format!("lines://0.0.0.0:5000?tls.cert={tls}.crt&tls.key={tls}.key")], 0, "ok\n");
     check(&["-l", "lines://0.0.0.0:5000", "--allow-plaintext"], 0, "in plaintext and without");
     check(&["-l", "lines://0.0.0.0:5000?allow_plaintext=true"], 0, "ok");
     check(&["-l", "lines://0.0.0.0:5000?tls.cert=no.crt&tls.key=no.key"], 2, "cannot read no.crt");
@@ -603,6 +614,36 @@ fn flags_can_mean_plaintext() {
     check(&["--admin", "0.0.0.0:9464", "--allow-plaintext"], 0, "ok");
     check(&["-l", "lines://0.0.0.0:5000", "--admin", "0.0.0.0:9464", "--allow-plaintext"], 0, "ok");
     check(&["--allow-plaintext"], 2, "--listen");
+}
+
+/// Guarantee: what listens with TLS and tokens can be tried with `gen`, and who trusts nobody or has no token learns why not.
+#[test]
+fn load_can_be_made_over_tls() {
+    let (dir, servers, _) = pki();
+    put(&dir.path().join("servers.crt"), &servers.pem);
+    let ca = dir.path().join("servers.crt").display().to_string();
+    let generate = |server: &Server, scheme: &str, source: &str, more: &[&str]| {
+        let to = format!("{scheme}://{}", server.address(source));
+        logboom(&[&["gen", "--rate", "max", "--count", "2000", "--connections", "2", "--to", &to], more].concat())
+    };
+    let server = Server::start_in(Arc::clone(&dir), &lines(TLS));
+    let (code, told) = generate(&server, "lines+tls", "mesh", &["--ca", &ca]);
+    assert_eq!(code, 0, "{told}");
+    eventually("all have come", || server.source("mesh", "received_records") == 2000);
+    let (code, told) = generate(&server, "lines+tls", "mesh", &[]);
+    assert!(code == 1 && told.contains("UnknownIssuer") && told.contains("--ca"), "{told}");
+    let (code, told) = generate(&server, "lines", "mesh", &["--ca", &ca]);
+    assert!(code == 1 && told.contains("name a lines+tls://"), "{told}");
+    server.stop().assert_clean();
+
+    let server = Server::start_in(dir, &otlp(&format!("{TLS}, auth: {{bearer: [a-token-for-sending]}}")));
+    let more = ["--format", "otlp", "--ca", &ca];
+    let (code, told) = generate(&server, "otlps", "otlp", &[&more[..], &["--token", "a-token-for-sending"]].concat());
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(server.source("otlp", "received_records"), 2000);
+    let (code, told) = generate(&server, "otlps", "otlp", &more);
+    assert!(code == 1 && told.contains("a valid token is needed"), "{told}");
+    server.stop().assert_clean();
 }
 
 /// Scenario: certificates and keys that cannot be used. Guarantee: `check` and the start say which file, what is

@@ -121,6 +121,35 @@ fn only_reading() {
     assert_eq!(ask(&server, "HEAD", "/", &[("host", "localhost")]).body, "");
 }
 
+/// Guarantee: a program that asks for data gets JSON, whatever is wrong with what it asks.
+#[test]
+fn refusals_of_data_are_json() {
+    let server = Server::start(YAML);
+    let check = |method: &str, path: &str, status: u16| {
+        let answer = ask(&server, method, path, &[("host", "localhost")]);
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
+        let said: Value = serde_json::from_str(&answer.body).unwrap();
+        assert!(said["error"].is_string() && said["help"].is_string(), "{method} {path}: {said}");
+        answer
+    };
+    check("GET", "/api/nothing", 404);
+    check("GET", "/api/", 404);
+    check("GET", "/api/reload", 404);
+    assert_eq!(check("POST", "/api/health", 405).header("allow"), Some("GET,HEAD"));
+    check("GET", "/api/traffic?window=long", 400);
+    for (path, status) in [("/nothing", 404), ("/apix", 404)] {
+        let answer = ask(&server, "GET", path, &[("host", "localhost")]);
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some("text/plain; charset=utf-8")),
+            "{path}"
+        );
+        assert!(answer.body.starts_with("nothing here; there are /, "), "{}", answer.body);
+    }
+    server.stop().assert_clean();
+}
+
 /// Scenario: the page of another site lets a name of its own lead here, or asks across sites. Guarantee: it gets
 /// nothing, and an operator who is meant is told what to do; probes and scrapers come under any name.
 #[test]

@@ -36,6 +36,8 @@ fn pool(format: NamedFormat, target: Target, body: BodyKind, batch: u32) -> Pool
         connections: 1,
         batch,
         to: Some(target),
+        ca: None,
+        token: None,
         streams: 1,
         id: false,
         seed: 0,

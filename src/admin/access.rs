@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 
 use super::conversation::Conversation;
+use super::refusal::refusal;
 use super::{AdminConfig, page};
 use crate::auth::{Bearer, CHALLENGE};
 use crate::telemetry::{Quiet, Telemetry};
@@ -69,6 +70,7 @@ pub async fn authenticate(
         let peer = conversation.and_then(Conversation::peer);
         tracing::warn!(?peer, suppressed, "request of the admin listener refused: it has no valid token");
     }
-    let text = "a valid token is needed: authorization: Bearer TOKEN; /livez and /readyz need none\n";
-    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, CHALLENGE)], text).into_response()
+    let error = "a valid token is needed: authorization: Bearer TOKEN";
+    let refusal = refusal(request.uri().path(), StatusCode::UNAUTHORIZED, error, "/livez and /readyz need none");
+    ([(WWW_AUTHENTICATE, CHALLENGE)], refusal).into_response()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
@@ -14,15 +14,20 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::conversation::Conversation;
-use super::live::{fresh, refused};
+use super::live::fresh;
 use super::pages;
+use super::refusal::{Parameters, other_method, refused};
 use super::tap::Lines;
 use crate::control::{Asks, Outcome};
 use crate::telemetry::Telemetry;
 
 /// The pages of one process.
 pub fn router(telemetry: Arc<Telemetry>, asks: Asks) -> Router {
-    let actions = Router::new().route("/api/reload", post(reload)).route("/api/drain", post(drain)).with_state(asks);
+    let actions = Router::new()
+        .route("/api/reload", post(reload))
+        .route("/api/drain", post(drain))
+        .method_not_allowed_fallback(other_method)
+        .with_state(asks);
     actions.merge(pages::router(telemetry))
 }
 
@@ -51,7 +56,7 @@ struct Drain {
 async fn drain(
     State(asks): State<Asks>,
     Extension(conversation): Extension<Conversation>,
-    Query(query): Query<Drain>,
+    Parameters(query): Parameters<Drain>,
 ) -> Response {
     asks.stop();
     let stopping = json!({"stopping": true, "pid": std::process::id()});

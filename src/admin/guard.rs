@@ -10,15 +10,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::AdminConfig;
-use super::live::refused;
+use super::refusal::{is_data, refusal};
 
 /// Everything of the page comes from here, and nothing that stands in it runs or styles.
 const CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -81,28 +81,15 @@ async fn admit(State(hosts): State<Hosts>, request: Request, next: Next) -> Resp
     if !hosts.admit(headers) {
         let error = "this name is not known to be one of logboom's";
         let help = "ask by address or as localhost, or write the name into the configuration: admin: {hosts: [NAME]}";
-        return refusal(&request, StatusCode::MISDIRECTED_REQUEST, error, help);
+        return refusal(request.uri().path(), StatusCode::MISDIRECTED_REQUEST, error, help);
     }
     // Browsers say who asks; who follows a link to the page itself may come from anywhere.
     let is_own = headers.get(FETCH_SITE).is_none_or(|it| it == "same-origin" || it == "none");
     if is_data(request.uri().path()) && !is_own {
         let help = "ask from the page of logboom, or without a browser";
-        return refusal(&request, StatusCode::FORBIDDEN, "the page of another site may not ask", help);
+        return refusal(request.uri().path(), StatusCode::FORBIDDEN, "the page of another site may not ask", help);
     }
     next.run(request).await
-}
-
-/// True for what tells something; the rest is the page, which asks for it.
-fn is_data(path: &str) -> bool {
-    path == "/status" || path.starts_with("/api/")
-}
-
-/// JSON for programs, a text for people.
-fn refusal(request: &Request, status: StatusCode, error: &str, help: &str) -> Response {
-    if is_data(request.uri().path()) {
-        return refused(status, error, help);
-    }
-    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{error}; {help}\n")).into_response()
 }
 
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::health::Readings;
+use super::refusal::{Parameters, other_method, refused};
 use super::tap;
 use crate::monitor::{Protocol, TrafficSince};
 use crate::telemetry::Telemetry;
@@ -33,6 +33,7 @@ pub fn router(telemetry: Arc<Telemetry>) -> Router {
         .route("/api/edge", get(edge))
         .route("/api/health", get(health))
         .route("/api/tap", get(tap::tap))
+        .method_not_allowed_fallback(other_method)
         .with_state(Shared { telemetry, readings: Arc::default() })
 }
 
@@ -41,32 +42,13 @@ pub fn fresh(status: StatusCode, value: impl Serialize) -> Response {
     (status, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(value)).into_response()
 }
 
-/// What is wrong with a request, and what to do.
-#[derive(Debug)]
-pub struct Refused {
-    pub status: StatusCode,
-    pub error: String,
-    pub help: String,
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        fresh(self.status, json!({"error": self.error, "help": self.help}))
-    }
-}
-
-/// A request that is not carried out.
-pub fn refused(status: StatusCode, error: impl Into<String>, help: impl Into<String>) -> Response {
-    Refused { status, error: error.into(), help: help.into() }.into_response()
-}
-
 #[derive(Debug, Deserialize)]
 struct Window {
     window: Option<u64>,
     since: Option<u64>,
 }
 
-async fn traffic(State(shared): State<Shared>, Query(query): Query<Window>) -> Response {
+async fn traffic(State(shared): State<Shared>, Parameters(query): Parameters<Window>) -> Response {
     let monitor = shared.telemetry.monitor();
     let Some(traffic) = monitor.traffic() else { return fresh(StatusCode::OK, TrafficSince::disabled()) };
     let window = query.window.unwrap_or(WINDOW_DEFAULT);
@@ -83,7 +65,7 @@ struct Pair {
     protocol: Option<Protocol>,
 }
 
-async fn edge(State(shared): State<Shared>, Query(pair): Query<Pair>) -> Response {
+async fn edge(State(shared): State<Shared>, Parameters(pair): Parameters<Pair>) -> Response {
     let Pair { service, mesh, source, destination, protocol } = pair;
     let names = [mesh.as_deref(), source.as_deref(), destination.as_deref()];
     let monitor = shared.telemetry.monitor();

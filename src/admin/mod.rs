@@ -17,6 +17,7 @@ mod health;
 mod live;
 mod page;
 mod pages;
+mod refusal;
 mod server;
 mod status;
 mod tap;

@@ -6,6 +6,8 @@ use axum::routing::get;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
+use super::refusal::other_method;
+
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
@@ -58,7 +60,9 @@ pub fn is_part(path: &str) -> bool {
 
 /// The page. It holds no data: what it shows it asks of `/api`.
 pub fn router() -> Router {
-    FILES.iter().fold(Router::new(), |router, file| router.route(file.path, get(async move || answer(*file))))
+    let all =
+        FILES.iter().fold(Router::new(), |router, file| router.route(file.path, get(async move || answer(*file))));
+    all.method_not_allowed_fallback(other_method)
 }
 
 fn answer(file: File) -> Response {

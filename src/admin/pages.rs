@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 
 use super::access::{Access, authenticate};
 use super::guard::{Hosts, guarded, with_headers};
+use super::refusal::{nothing_here, other_method};
 use super::status::Status;
 use super::{live, page};
 use crate::telemetry::{Readiness, SinkState, Telemetry};
@@ -37,11 +38,12 @@ fn open(telemetry: Arc<Telemetry>) -> Router {
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .method_not_allowed_fallback(other_method)
         .with_state(telemetry)
 }
 
 fn at_a_glance(telemetry: Arc<Telemetry>) -> Router {
-    Router::new().route("/status", get(status)).with_state(telemetry)
+    Router::new().route("/status", get(status)).method_not_allowed_fallback(other_method).with_state(telemetry)
 }
 
 async fn metrics(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
@@ -84,11 +86,4 @@ async fn status(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
             (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], body)
         }
     }
-}
-
-async fn nothing_here() -> impl IntoResponse {
-    (
-        StatusCode::NOT_FOUND,
-        "nothing here; there are /, /metrics, /livez, /readyz, /status and /api/traffic, /api/edge, /api/health, /api/tap\n",
-    )
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::conversation::Conversation;
-use super::live::{Refused, Shared, refused};
+use super::live::Shared;
+use super::refusal::{Parameters, Refused, refused};
 use crate::encode::Encoding;
 use crate::monitor::tap::{RATE_DEFAULT, RATE_MAX, SUBSCRIBERS_MAX};
 use crate::monitor::{Subscription, Wish};
@@ -79,7 +80,7 @@ pub async fn tap(
     State(shared): State<Shared>,
     Extension(conversation): Extension<Conversation>,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    Parameters(asked): Parameters<Asked>,
 ) -> Response {
     if !conversation.may_see_records() {
         return refused(

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, complain, read_files, write_made};
+use super::made::MadeArgs;
+use super::{Exit, complain, read_files};
 use crate::config::Config;
 use crate::otelcol::convert;
 
@@ -14,9 +15,8 @@ pub struct FromOtelcolArgs {
     /// YAML files as the Collector takes them, later ones over earlier ones; also a ConfigMap, values of the Helm chart, or an OpenTelemetryCollector resource; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Write the configuration to a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    made: MadeArgs,
 }
 
 /// Prints the configuration, and on standard error what is kept, what is changed and what has no counterpart.
@@ -44,7 +44,7 @@ pub fn from_otelcol(args: &FromOtelcolArgs) -> Exit {
     if let Some(errors) = &refused {
         complain(&errors.render(colour));
     }
-    match write_made(&yaml, args.output.as_deref()) {
+    match args.made.write(&yaml) {
         Exit::Clean if converted.failed || refused.is_some() => Exit::Usage,
         written => written,
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, complain, read_files, write_made};
+use super::made::MadeArgs;
+use super::{Exit, complain, read_files};
 use crate::policy::{Listener, derive};
 
 #[derive(Args, Debug)]
@@ -17,9 +18,8 @@ pub struct FromPolicyArgs {
     /// hosts are listened for on 127.0.0.1 and their port
     #[arg(short, long, value_name = "ADDRESS=LISTEN")]
     listen: Vec<Listener>,
-    /// Write the configuration to a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    made: MadeArgs,
 }
 
 /// Prints the configuration, and what there is to say about the policies on standard error. Exit 2
@@ -39,7 +39,7 @@ pub fn from_policy(args: &FromPolicyArgs) -> Exit {
         });
         return Exit::Usage;
     }
-    match write_made(&derived.to_yaml(), args.output.as_deref()) {
+    match args.made.write(&derived.to_yaml()) {
         Exit::Clean if derived.has_errors() => Exit::Usage,
         written => written,
     }

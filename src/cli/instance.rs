@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, complain, input};
+use super::{Exit, complain};
 use crate::control::client::Client;
-use crate::control::places;
+use crate::control::{AUTO, ControlConfig, OFF, places};
 
 #[derive(Args, Debug)]
 pub struct InstanceArgs {
     /// Control socket of the running process; default: the one in --config, else where it is by itself ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/logboom, /run/logboom)
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     socket: Option<PathBuf>,
-    /// Configuration of the running process, to find its control socket
+    /// Configuration of the running process, to find its control socket; the rest of it need not be right
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -55,14 +55,24 @@ impl InstanceArgs {
             return Ok(vec![socket.clone()]);
         }
         let Some(config) = &self.config else { return Ok(places()) };
-        let checked = input::file(Some(config)).map_err(|errors| super::refuse(&errors))?;
-        let control = &checked.config().control;
-        match (control.chosen(), control.path()) {
+        let control = ControlConfig::find(config).map_err(|errors| {
+            let exit = super::refuse(&errors);
+            complain("so the control socket is not known: name it with --socket PATH");
+            exit
+        })?;
+        match (control.chosen(), control.socket.as_str()) {
             (Some(path), _) => Ok(vec![path.to_owned()]),
-            (None, Some(_)) => Ok(places()),
-            (None, None) => {
+            (None, AUTO) => Ok(places()),
+            (None, OFF) => {
                 complain(&format!(
                     "error: {} has `control: {{socket: off}}`: there is nothing to ask",
+                    config.display()
+                ));
+                Err(Exit::Usage)
+            }
+            (None, _) => {
+                complain(&format!(
+                    "error: the control socket of {} is no absolute path, nor auto or off\n  name that of the running process with --socket PATH",
                     config.display()
                 ));
                 Err(Exit::Usage)

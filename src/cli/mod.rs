@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -24,6 +24,7 @@ mod instance;
 mod journal;
 mod learn;
 mod log;
+mod made;
 mod man;
 mod reload;
 mod replay;
@@ -184,18 +185,6 @@ fn read_files(paths: &[PathBuf], help: &str) -> Result<Vec<PolicyFile>, Exit> {
         complain(&format!("error: {error}\nhelp: {help}"));
         Exit::Usage
     })
-}
-
-/// Writes a configuration that was made, to a file or to standard output.
-fn write_made(yaml: &str, output: Option<&Path>) -> Exit {
-    let Some(path) = output else { return print(yaml) };
-    match std::fs::write(path, yaml) {
-        Ok(()) => Exit::Clean,
-        Err(error) => {
-            complain(&format!("error: cannot write {}: {error}", path.display()));
-            Exit::Failure
-        }
-    }
 }
 
 /// Writes to standard error. When that is closed nobody is left to tell.

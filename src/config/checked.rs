@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::check::{journal_least, working_bytes};
 use super::units::{ByteSize, WaitMax};
 use super::{Config, ConfigErrors};
-use crate::sink::otlp::TlsConfig;
+use crate::sink::otlp::{self, TlsConfig};
 use crate::sink::{SinkConfig, SinkKind};
 use crate::tls::{self, ListenerTlsConfig};
 
@@ -136,11 +136,10 @@ impl Checked {
         upstreams.flat_map(TlsConfig::files).for_each(tls::files::touch);
     }
 
-    /// Reads the certificates of listeners as a start would, and those that upstreams are shown: what should be known about
-    /// them.
+    /// Reads the certificates of listeners and of upstreams as a start would: what should be known about them.
     ///
     /// # Errors
-    /// Everything that a start would be refused for.
+    /// Everything that a start would be refused for: each file once.
     pub fn inspect_files(&self) -> Result<Vec<String>, ConfigErrors> {
         let sources = self.config.sources.iter().map(|(name, source)| (format!("sources.{name}"), source.tls()));
         let admin = Some(&self.config.admin).filter(|it| it.listen != "off");
@@ -149,13 +148,15 @@ impl Checked {
         for (place, settings) in listeners.filter_map(|(place, tls)| Some((place, tls?))) {
             match tls::listener::inspect(settings) {
                 Ok(some) => warnings.extend(some.into_iter().map(|it| format!("{place}.{it}"))),
-                Err(mistake) => mistakes.push((place, mistake)),
+                Err(some) => mistakes.extend(some.into_iter().map(|it| (place.clone(), it))),
             }
         }
-        let upstreams = self.config.sinks.iter().filter_map(|(name, sink)| Some((name, upstream_tls(sink)?)));
-        warnings.extend(
-            upstreams.flat_map(|(name, tls)| tls.warnings().into_iter().map(move |it| format!("sinks.{name}.{it}"))),
-        );
+        let upstreams =
+            self.config.sinks.iter().filter_map(|(name, sink)| Some((format!("sinks.{name}"), upstream_tls(sink)?)));
+        for (place, tls) in upstreams {
+            mistakes.extend(otlp::inspect(tls).into_iter().map(|it| (place.clone(), it)));
+            warnings.extend(tls.warnings().into_iter().map(|it| format!("{place}.{it}")));
+        }
         if mistakes.is_empty() { Ok(warnings) } else { Err(ConfigErrors::of_files(&self.name, mistakes)) }
     }
 

@@ -5,6 +5,9 @@ use std::fmt;
 use super::problem::{Located, Problem, Report};
 use crate::tls::files::Mistake;
 
+/// Places that are named where many have the same mistake.
+const PLACES_MAX: usize = 3;
+
 /// Everything that is wrong with one configuration, and with the policies it is derived from.
 #[derive(Clone, Debug)]
 pub struct ConfigErrors {
@@ -23,12 +26,26 @@ impl ConfigErrors {
         ConfigErrors::new(Report::new(name, "", &[], vec![Problem::at(None, message).help(help)]), Vec::new())
     }
 
-    /// Problems with files that are named below these places of the configuration `name`.
+    /// Problems with files that are named below these places of the configuration `name`; what is wrong with one file is
+    /// told once, with all places that name it.
     pub(super) fn of_files(name: &str, mistakes: Vec<(String, Mistake)>) -> ConfigErrors {
-        let problem = |(place, Mistake { key, message, help }): (String, Mistake)| {
-            Problem::at(None, format!("{place}.tls.{key}: {message}")).help(help)
+        let mut files: Vec<(Vec<String>, Mistake)> = Vec::new();
+        for (place, mistake) in mistakes {
+            let place = format!("{place}.tls.{}", mistake.key);
+            match files.iter_mut().find(|(_, other)| other.message == mistake.message) {
+                Some((places, _)) => places.push(place),
+                None => files.push((vec![place], mistake)),
+            }
+        }
+        let problem = |(mut places, Mistake { message, help, .. }): (Vec<String>, Mistake)| {
+            // A message has an end.
+            if let Some(more) = places.len().checked_sub(PLACES_MAX).filter(|more| *more > 0) {
+                places.truncate(PLACES_MAX);
+                places.push(format!("{more} more"));
+            }
+            Problem::at(None, format!("{}: {message}", places.join(", "))).help(help)
         };
-        let problems = mistakes.into_iter().map(problem).collect();
+        let problems = files.into_iter().map(problem).collect();
         ConfigErrors::new(Report::new(name, "", &[], problems), Vec::new())
     }
 

@@ -25,13 +25,40 @@ pub enum Verdict {
     Fine,
     /// It should be known.
     Warn(String),
-    /// It is not listened on.
-    Refuse {
-        /// What is wrong.
-        message: String,
-        /// What to do.
-        help: String,
-    },
+    /// It is not listened on, because of this; [`Written`] knows what to do.
+    Refuse(String),
+}
+
+/// Where the address of a listener is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// In a file.
+    File,
+    /// Behind `-l`.
+    SourceFlag,
+    /// Behind `--admin`.
+    AdminFlag,
+}
+
+impl Written {
+    /// What to do there about a listener that is refused.
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        match self {
+            Written::File => {
+                "write `tls: {cert: …, key: …}` beside it, or listen on 127.0.0.1, or, where the network is to be trusted, \
+                 write `allow_plaintext: true`: docs/security.md"
+            }
+            Written::SourceFlag => {
+                "put '?tls.cert=FILE&tls.key=FILE' behind it, or listen on 127.0.0.1, or, where the network is to be trusted, \
+                 add --allow-plaintext: docs/security.md"
+            }
+            Written::AdminFlag => {
+                "listen on 127.0.0.1, or, where the network is to be trusted, add --allow-plaintext; its TLS is written in a file \
+                 for -c, as `admin: {tls: {cert: …, key: …}}`: docs/security.md"
+            }
+        }
+    }
 }
 
 impl Exposure {
@@ -54,12 +81,7 @@ impl Exposure {
             ));
         }
         if !self.allow_plaintext {
-            return Verdict::Refuse {
-                message: format!("{address} is reachable from other machines, and nothing is encrypted"),
-                help: "write `tls: {cert: …, key: …}` beside it, or listen on 127.0.0.1, or, where the network is to be trusted, \
-                    write `allow_plaintext: true`: docs/security.md"
-                    .to_owned(),
-            };
+            return Verdict::Refuse(format!("{address} is reachable from other machines, and nothing is encrypted"));
         }
         Verdict::Warn(match (auth, allow) {
             (true, _) => {
@@ -83,14 +105,14 @@ mod tests {
             let got = match exposure.judge("0.0.0.0:1") {
                 Verdict::Fine => "fine".to_owned(),
                 Verdict::Warn(text) => format!("warn {text}"),
-                Verdict::Refuse { message, help } => format!("refuse {message}; {help}"),
+                Verdict::Refuse(message) => format!("refuse {message}"),
             };
             assert!(got.starts_with(expected), "{exposure:?}: {got}");
         };
         let closed = Exposure::default();
         let plain = Exposure { allow_plaintext: true, auth: Some(false), allow: Some(false), ..closed };
         let tls = Exposure { tls: true, auth: Some(false), allow: Some(false), ..closed };
-        check(closed, "refuse 0.0.0.0:1 is reachable from other machines, and nothing is encrypted; write `tls: {");
+        check(closed, "refuse 0.0.0.0:1 is reachable from other machines, and nothing is encrypted");
         check(Exposure { auth: Some(true), ..closed }, "refuse");
         check(Exposure { allow: Some(true), ..closed }, "refuse");
         check(plain, "warn 0.0.0.0:1 is reachable from other machines, in plaintext and without authentication");

@@ -50,6 +50,11 @@ impl Draft {
     /// # Errors
     /// When it cannot be read, is larger than 1 MiB, or is not YAML.
     pub fn file(path: &Path) -> Result<Draft, ConfigErrors> {
+        Draft::text(&path.display().to_string(), &Draft::read(path)?)
+    }
+
+    /// The text of the file at `path`.
+    pub(super) fn read(path: &Path) -> Result<String, ConfigErrors> {
         let name = path.display().to_string();
         let refused = |why: &str| ConfigErrors::plain(&name, why, "give the path of a readable YAML file with -c");
         let mut bytes = Vec::new();
@@ -59,9 +64,8 @@ impl Draft {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(refused(&format!("a configuration has at most {FILE_BYTES_MAX} bytes")));
         }
-        let text = String::from_utf8(bytes)
-            .map_err(|error| refused(&format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))?;
-        Draft::text(&name, &text)
+        String::from_utf8(bytes)
+            .map_err(|error| refused(&format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
     }
 
     /// A text; `name` stands for the file in errors.
@@ -191,7 +195,11 @@ fn names(node: &Node) -> BTreeSet<String> {
     node.entries().iter().take(COMPONENTS_MAX).map(|entry| entry.key.clone()).collect()
 }
 
-fn read_part<T: serde::de::DeserializeOwned>(root: &Node, key: &str, problems: &mut Vec<Problem>) -> Option<T> {
+pub(super) fn read_part<T: serde::de::DeserializeOwned>(
+    root: &Node,
+    key: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
     let entry = root.entry(key)?;
     read(&pointed(&entry.value, &entry.key_span), &[], problems)
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::hide::{self, scalars};
 use super::tree::{Entry, Kind, Node, Span};
 
 /// Characters of one message; values are quoted in it, and values can be long.
@@ -116,12 +117,8 @@ impl Report {
             problems.truncate(PROBLEMS_MAX);
             problems.sort_by_key(start);
         }
-        let mut hidden: Vec<Range<usize>> = problems.iter().flat_map(|problem| problem.hidden.clone()).collect();
-        match roots {
-            [] => secret_lines(text, &mut hidden),
-            roots => roots.iter().for_each(|root| secret_spans(root, text, &mut hidden)),
-        }
-        Report { name: name.to_owned(), text: overwrite(text, &hidden), problems }
+        let hidden = problems.iter().flat_map(|problem| problem.hidden.clone()).collect();
+        Report { name: name.to_owned(), text: hide::secrets(text, roots, hidden), problems }
     }
 
     /// The file as the user named it.
@@ -178,17 +175,26 @@ impl Report {
                 Severity::Warning => Level::WARNING,
                 Severity::Note => Level::NOTE,
             };
-            let group = match self.place(problem) {
-                Some(place) => level.primary_title(message).element(
-                    Snippet::source(place.text)
-                        .path(self.name.as_str())
-                        .line_start(place.line)
-                        .annotation(AnnotationKind::Primary.span(place.span)),
-                ),
-                None => Group::with_title(level.primary_title(format!("{}: {message}", self.name))),
+            let help = problem.help.as_deref();
+            let Some(place) = self.place(problem) else {
+                let title = level.primary_title(format!("{}: {message}", self.name));
+                out.push_str(&renderer.render(&[Group::with_title(title)]));
+                if let Some(help) = help {
+                    // As an element of the group it would stand beside an empty source.
+                    let help = renderer.render(&[Group::with_title(Level::HELP.secondary_title(help))]);
+                    out.push_str(&format!("\n  = {help}"));
+                }
+                out.push_str("\n\n");
+                continue;
             };
-            let group = match &problem.help {
-                Some(help) => group.element(Level::HELP.message(help.as_str())),
+            let group = level.primary_title(message).element(
+                Snippet::source(place.text)
+                    .path(self.name.as_str())
+                    .line_start(place.line)
+                    .annotation(AnnotationKind::Primary.span(place.span)),
+            );
+            let group = match help {
+                Some(help) => group.element(Level::HELP.message(help)),
                 None => group,
             };
             out.push_str(&renderer.render(&[group]));
@@ -256,92 +262,6 @@ fn tame(message: &str) -> String {
         }
     }
     tame
-}
-
-/// Keys whose values, at any depth, are taken for secrets.
-pub(super) const SECRET_KEYS: &[&str] = &["headers", "auth"];
-
-/// The spans of values under secret keys, and of users and passwords inside URLs.
-fn secret_spans(node: &Node, text: &str, hidden: &mut Vec<Range<usize>>) {
-    match &node.kind {
-        Kind::Mapping(entries) => {
-            for entry in entries {
-                if SECRET_KEYS.contains(&entry.key.as_str()) {
-                    scalars(&entry.value, &mut |node| hidden.extend(node.span.clone()));
-                } else {
-                    secret_spans(&entry.value, text, hidden);
-                }
-            }
-        }
-        Kind::Sequence(items) => items.iter().for_each(|item| secret_spans(item, text, hidden)),
-        Kind::Scalar(_) | Kind::Broken => {
-            if let Some(span) = node.span.clone()
-                && let Some(written) = text.get(span.clone())
-                && let Some(scheme) = written.find("://")
-                && let Some(at) = written.rfind('@').filter(|at| *at > scheme)
-            {
-                hidden.push(span.start + scheme + 3..span.start + at);
-            }
-        }
-    }
-}
-
-fn scalars(node: &Node, visit: &mut impl FnMut(&Node)) {
-    match &node.kind {
-        Kind::Mapping(entries) => entries.iter().for_each(|entry| scalars(&entry.value, visit)),
-        Kind::Sequence(items) => items.iter().for_each(|item| scalars(item, visit)),
-        Kind::Scalar(_) | Kind::Broken => visit(node),
-    }
-}
-
-/// Brackets opened and not closed; those in quotes only make the hidden part longer or end at its indent.
-fn open_brackets(line: &str) -> i64 {
-    let count = |brackets: [char; 2]| line.matches(brackets).count() as i64;
-    count(['{', '[']) - count(['}', ']'])
-}
-
-/// The same for a text that is not YAML: the rest of each line that names a secret key, every
-/// deeper line after it, and everything between `://` and `@`.
-fn secret_lines(text: &str, hidden: &mut Vec<Range<usize>>) {
-    let mut start = 0;
-    let mut inside: Option<usize> = None;
-    let mut brackets = 0_i64;
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_end();
-        let indent = content.len() - content.trim_start().len();
-        if !content.is_empty() && brackets <= 0 && inside.is_some_and(|depth| indent <= depth) {
-            inside = None;
-            brackets = 0;
-        }
-        if inside.is_some() {
-            hidden.push(start + indent..start + content.len());
-            brackets += open_brackets(content);
-        } else if let Some(key) = SECRET_KEYS.iter().filter_map(|key| content.find(key).map(|at| at + key.len())).min()
-        {
-            inside = Some(indent);
-            brackets = open_brackets(content);
-            hidden.push(start + (key + 1).min(content.len())..start + content.len());
-        }
-        if let (Some(scheme), Some(at)) = (content.find("://"), content.rfind('@'))
-            && at > scheme
-        {
-            hidden.push(start + scheme + 3..start + at);
-        }
-        start += line.len();
-    }
-}
-
-/// Overwrites spans with as many stars as they have bytes, so that every other position stays.
-fn overwrite(text: &str, hidden: &[Range<usize>]) -> String {
-    if hidden.is_empty() {
-        return text.to_owned();
-    }
-    let mut bytes = text.as_bytes().to_vec();
-    for span in hidden {
-        let end = span.end.min(bytes.len());
-        bytes[span.start.min(end)..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn floor_char(text: &str, mut at: usize) -> usize {

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle};
 
-use super::problem::{Problem, SECRET_KEYS, shown};
+use super::hide::SECRET_KEYS;
+use super::problem::{Problem, shown};
 
 /// Bytes in the text; `None` for what came from the command line.
 pub type Span = Option<Range<usize>>;

@@ -6,10 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::bail;
+use tonic::metadata::AsciiMetadataValue;
 
 use super::format::{Format, FormatParser, NamedFormat};
 use super::layout;
 use crate::config::units::Period;
+use crate::header;
 
 /// Send realistic load: lines as kuma-dp writes them, OTLP requests as Envoy does.
 #[derive(clap::Args, Debug, Clone)]
@@ -36,10 +38,18 @@ pub struct GenArgs {
     /// Records per OTLP request
     #[arg(long, default_value_t = 17, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
-    /// Where to: lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT, or - for standard output.
-    /// Default: lines://127.0.0.1:5000, for --format otlp otlp://127.0.0.1:4317
+    /// Where to: lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT, with TLS lines+tls://HOST:PORT or
+    /// otlps://HOST:PORT, or - for standard output. Default: lines://127.0.0.1:5000, for --format otlp
+    /// otlp://127.0.0.1:4317
     #[arg(long, value_name = "TARGET")]
     pub to: Option<Target>,
+    /// PEM file of the authority that signed the certificate of a lines+tls:// or otlps:// target; default: those of the
+    /// system
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Token for an otlp:// or otlps:// target, sent as `authorization: Bearer TOKEN`
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<Token>,
     /// OTLP requests in flight on each connection; each waits for its answer before the next
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub streams: u32,
@@ -61,6 +71,26 @@ pub struct GenArgs {
     /// Print the report as JSON on standard output too
     #[arg(long)]
     pub json: bool,
+}
+
+/// A token, as a header carries it.
+#[derive(Clone)]
+pub struct Token(pub(super) AsciiMetadataValue);
+
+impl FromStr for Token {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Token, &'static str> {
+        let mut value = header::value(&format!("Bearer {text}")).ok_or("a token is printable ASCII")?;
+        value.set_sensitive(true);
+        Ok(Token(value))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// The body of an OTLP record.
@@ -127,12 +157,30 @@ impl FromStr for Rate {
 pub enum Target {
     /// A `lines` source over TCP: `host:port`.
     Lines(String),
+    /// The same with TLS.
+    LinesTls(String),
     /// A `lines` source on a unix socket.
     LinesUnix(PathBuf),
     /// An `otlp` source over gRPC: `host:port`.
     Otlp(String),
+    /// The same with TLS.
+    OtlpTls(String),
     /// Standard output.
     Stdout,
+}
+
+impl Target {
+    /// True for one that takes OTLP.
+    #[must_use]
+    pub fn is_otlp(&self) -> bool {
+        matches!(self, Target::Otlp(_) | Target::OtlpTls(_))
+    }
+
+    /// True for one that is reached with TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Target::LinesTls(_) | Target::OtlpTls(_))
+    }
 }
 
 impl FromStr for Target {
@@ -146,13 +194,15 @@ impl FromStr for Target {
         let target = match text.split_once("://") {
             None if text == "-" => Some(Target::Stdout),
             Some(("lines", address)) => with_port(address).map(Target::Lines),
+            Some(("lines+tls", address)) => with_port(address).map(Target::LinesTls),
             Some(("otlp", address)) => with_port(address).map(Target::Otlp),
+            Some(("otlps", address)) => with_port(address).map(Target::OtlpTls),
             Some(("lines+unix", path)) if path.starts_with('/') => Some(Target::LinesUnix(path.into())),
             _ => None,
         };
         target.ok_or_else(|| {
             format!(
-                "'{text}' is not a target: write lines://127.0.0.1:5000, otlp://127.0.0.1:4317, lines+unix:///run/logboom/mesh.sock or -"
+                "'{text}' is not a target: write lines://127.0.0.1:5000, otlp://127.0.0.1:4317, lines+unix:///run/logboom/mesh.sock, with TLS lines+tls:// or otlps://, or -"
             )
         })
     }
@@ -162,8 +212,10 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Target::Lines(address) => write!(f, "lines://{address}"),
+            Target::LinesTls(address) => write!(f, "lines+tls://{address}"),
             Target::LinesUnix(path) => write!(f, "lines+unix://{}", path.display()),
             Target::Otlp(address) => write!(f, "otlp://{address}"),
+            Target::OtlpTls(address) => write!(f, "otlps://{address}"),
             Target::Stdout => f.write_str("-"),
         }
     }
@@ -195,7 +247,7 @@ impl GenArgs {
 
     pub(super) fn plan(&self) -> anyhow::Result<Plan> {
         let target = self.target();
-        let otlp = matches!(target, Target::Otlp(_));
+        let otlp = target.is_otlp();
         match &self.format {
             Format::Named(NamedFormat::Otlp) if !otlp => {
                 bail!("--format otlp cannot go to {target}: name an otlp:// target, or another format")
@@ -211,6 +263,12 @@ impl GenArgs {
         }
         if target == Target::Stdout && self.json {
             bail!("--to - and --json would both write to standard output: the report is on standard error anyway");
+        }
+        if self.ca.is_some() && !target.is_tls() {
+            bail!("--ca is for targets with TLS, and {target} is none: name a lines+tls:// or an otlps:// target");
+        }
+        if self.token.is_some() && !otlp {
+            bail!("--token is for OTLP, lines have no place for it: name an otlp:// or an otlps:// target");
         }
         if self.duration.is_some_and(|period| period.0.is_zero()) {
             bail!("--duration 0s sends nothing: write a time above zero");
@@ -260,6 +318,8 @@ mod tests {
         check::<Target>("lines://127.0.0.1:5000", r#"Lines("127.0.0.1:5000")"#);
         check::<Target>("lines://[::1]:5000", r#"Lines("[::1]:5000")"#);
         check::<Target>("otlp://collector:4317", r#"Otlp("collector:4317")"#);
+        check::<Target>("lines+tls://localhost:5000", r#"LinesTls("localhost:5000")"#);
+        check::<Target>("otlps://collector:4317", r#"OtlpTls("collector:4317")"#);
         check::<Target>("lines+unix:///run/mesh.sock", r#"LinesUnix("/run/mesh.sock")"#);
         check::<Target>("-", "Stdout");
         check::<Target>("lines://127.0.0.1", "refused");

@@ -11,10 +11,12 @@ use prost::Message;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 
 use super::CONNECT_MAX;
+use super::args::Token;
 use super::pace::{Pacer, Turn};
 use super::pool::{Outgoing, Pool};
 use super::report::Tally;
@@ -30,34 +32,45 @@ const REFUSED_REST: Duration = Duration::from_millis(10);
 pub(super) struct Connection {
     runtime: Runtime,
     channel: Channel,
+    token: Option<AsciiMetadataValue>,
 }
 
 impl Connection {
-    pub fn open(address: &str) -> anyhow::Result<Connection> {
+    pub fn open(address: &str, tls: Option<ClientTlsConfig>, token: Option<&Token>) -> anyhow::Result<Connection> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
             .with_context(|| format!("'{address}' is not an address"))?
             .connect_timeout(CONNECT_MAX)
             .tcp_nodelay(true);
+        let endpoint = match tls {
+            Some(tls) => endpoint.tls_config(tls)?,
+            None => endpoint,
+        };
         let channel = runtime.block_on(endpoint.connect())?;
-        Ok(Connection { runtime, channel })
+        Ok(Connection { runtime, channel, token: token.map(|it| it.0.clone()) })
     }
 }
 
 /// Sends until the pacer says it is over; what was sent and answered is in the tally. A refused
 /// request is not sent again, as Envoy does not.
 pub(super) fn send(connection: Connection, pool: Pool, pacer: Pacer, streams: u32, tally: &Arc<Tally>) {
-    let Connection { runtime, channel } = connection;
+    let Connection { runtime, channel, token } = connection;
     let source = Rc::new(RefCell::new((pool, pacer)));
     let tasks = LocalSet::new();
     for _ in 0..streams {
-        tasks.spawn_local(stream(channel.clone(), source.clone(), tally.clone()));
+        tasks.spawn_local(stream(channel.clone(), token.clone(), source.clone(), tally.clone()));
     }
     runtime.block_on(tasks);
     tally.finish(source.borrow().0.ids());
 }
 
-async fn stream(channel: Channel, source: Rc<RefCell<(Pool, Pacer)>>, tally: Arc<Tally>) {
+async fn stream(
+    channel: Channel,
+    token: Option<AsciiMetadataValue>,
+    source: Rc<RefCell<(Pool, Pacer)>>,
+    tally: Arc<Tally>,
+) {
     let mut client = tonic::client::Grpc::new(channel);
     loop {
         let next = {
@@ -79,7 +92,7 @@ async fn stream(channel: Channel, source: Rc<RefCell<(Pool, Pacer)>>, tally: Arc
         let (records, bytes) = (u64::from(records), request.bytes_len() as u64);
         tally.sent(records, bytes);
         let asked = Instant::now();
-        let answer = tokio::time::timeout(ANSWER_MAX, export(&mut client, request)).await;
+        let answer = tokio::time::timeout(ANSWER_MAX, export(&mut client, token.as_ref(), request)).await;
         let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
         match answer {
             Ok(response) => {
@@ -97,11 +110,16 @@ async fn stream(channel: Channel, source: Rc<RefCell<(Pool, Pacer)>>, tally: Arc
 
 async fn export(
     client: &mut tonic::client::Grpc<Channel>,
+    token: Option<&AsciiMetadataValue>,
     request: Outgoing,
 ) -> Result<ExportLogsServiceResponse, Status> {
     client.ready().await.map_err(|error| Status::unavailable(format!("not connected: {error}")))?;
     let path = PathAndQuery::from_static(EXPORT);
-    Ok(client.unary(tonic::Request::new(request), path, Raw).await?.into_inner())
+    let mut request = tonic::Request::new(request);
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", token.clone());
+    }
+    Ok(client.unary(request, path, Raw).await?.into_inner())
 }
 
 /// The part of the answer that counts.

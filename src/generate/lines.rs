@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::pace::{Pacer, Turn};
 use super::pool::Pool;
 use super::report::Tally;
+use super::tls;
 
 /// Most bytes in one write.
 const WRITE_BYTES_MAX: usize = 64 << 10;
@@ -20,6 +21,7 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
+    Tls(Box<tls::Stream>),
     Unix(UnixStream),
     Stdout(io::Stdout),
 }
@@ -71,24 +73,52 @@ impl Stream {
     fn write_unless(&mut self, bytes: &[u8], ended: impl Fn() -> bool) -> io::Result<usize> {
         let mut written = 0;
         while written < bytes.len() {
-            match self.write(&bytes[written..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(number) => written += number,
+            match self.unless(&ended, |it| it.write(&bytes[written..]))? {
+                Some(0) => return Err(ErrorKind::WriteZero.into()),
+                Some(number) => written += number,
+                None => return Ok(written),
+            }
+        }
+        // What TLS has taken need not be on its way.
+        if matches!(self, Stream::Tls(_)) {
+            self.unless(&ended, Stream::flush)?;
+        }
+        Ok(written)
+    }
+
+    /// Does `work` until it is done, or the run ends while the reader takes nothing.
+    fn unless<T>(
+        &mut self,
+        ended: impl Fn() -> bool,
+        mut work: impl FnMut(&mut Stream) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        loop {
+            match work(self) {
+                Ok(done) => return Ok(Some(done)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     if ended() {
-                        break;
+                        return Ok(None);
                     }
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.flush(),
+            Stream::Tls(stream) => stream.flush(),
+            Stream::Unix(stream) => stream.flush(),
+            Stream::Stdout(stream) => stream.flush(),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
             Stream::Stdout(stream) => stream.write(bytes),
         }
@@ -97,6 +127,7 @@ impl Stream {
     fn look_up_every(&self, time: Duration) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.set_write_timeout(Some(time)),
+            Stream::Tls(stream) => stream.sock.set_write_timeout(Some(time)),
             Stream::Unix(stream) => stream.set_write_timeout(Some(time)),
             Stream::Stdout(_) => Ok(()),
         }
@@ -104,11 +135,12 @@ impl Stream {
 
     /// Tells the reader that nothing follows. Whether it has read everything cannot be known: the
     /// protocol has no answers.
-    fn close(self) {
-        let _gone_already = match self {
+    fn close(mut self) {
+        let _gone_already = match &mut self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Tls(stream) => tls::close(stream),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Stdout(mut stream) => stream.flush(),
+            Stream::Stdout(stream) => stream.flush(),
         };
     }
 }

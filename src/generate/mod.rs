@@ -17,6 +17,7 @@ mod pace;
 mod pool;
 mod render;
 mod report;
+mod tls;
 mod values;
 
 use std::net::TcpStream;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-pub use args::{BodyKind, GenArgs, Quantity, Rate, Target};
+pub use args::{BodyKind, GenArgs, Quantity, Rate, Target, Token};
 pub use format::{Format, NamedFormat};
 pub use pool::{ID_DIGITS, Outgoing, Pool};
 pub use report::{Latency, Report};
@@ -65,7 +66,7 @@ pub fn run(args: &GenArgs) -> anyhow::Result<()> {
 /// is in the report; see [`Report::verdict`].
 pub fn generate(args: &GenArgs) -> anyhow::Result<Report> {
     let plan = args.plan()?;
-    let connections = (0..plan.connections).map(|_| connect(&plan.target)).collect::<anyhow::Result<Vec<_>>>()?;
+    let connections = (0..plan.connections).map(|_| connect(&plan.target, args)).collect::<anyhow::Result<Vec<_>>>()?;
     let pools = (0..plan.connections).map(|index| Pool::new(args, index)).collect::<anyhow::Result<Vec<_>>>()?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -121,22 +122,25 @@ enum Connection {
     Otlp(grpc::Connection),
 }
 
-fn connect(target: &Target) -> anyhow::Result<Connection> {
+fn connect(target: &Target, args: &GenArgs) -> anyhow::Result<Connection> {
+    let context = || format!("cannot connect to {target}: is a collector listening there?");
+    let ca = args.ca.as_deref();
     Ok(match target {
-        Target::Lines(address) => {
-            let stream = dial(address)
-                .with_context(|| format!("cannot connect to {target}: is a collector listening there?"))?;
-            Connection::Lines(lines::Stream::Tcp(stream))
+        Target::Lines(address) => Connection::Lines(lines::Stream::Tcp(dial(address).with_context(context)?)),
+        Target::LinesTls(address) => {
+            let stream = dial(address).with_context(context)?;
+            let stream = tls::over(stream, address, ca).with_context(|| format!("cannot connect to {target}"))?;
+            Connection::Lines(lines::Stream::Tls(Box::new(stream)))
         }
         Target::LinesUnix(path) => {
-            let stream = UnixStream::connect(path)
-                .with_context(|| format!("cannot connect to {target}: is a collector listening there?"))?;
-            Connection::Lines(lines::Stream::Unix(stream))
+            Connection::Lines(lines::Stream::Unix(UnixStream::connect(path).with_context(context)?))
         }
         Target::Otlp(address) => {
-            let connection = grpc::Connection::open(address)
-                .with_context(|| format!("cannot connect to {target}: is a collector listening there?"))?;
-            Connection::Otlp(connection)
+            Connection::Otlp(grpc::Connection::open(address, None, args.token.as_ref()).with_context(context)?)
+        }
+        Target::OtlpTls(address) => {
+            let tls = tls::grpc(ca)?;
+            Connection::Otlp(grpc::Connection::open(address, Some(tls), args.token.as_ref()).with_context(context)?)
         }
         Target::Stdout => Connection::Lines(lines::Stream::Stdout(std::io::stdout())),
     })

@@ -59,7 +59,7 @@ impl Pool {
             Context { plane: &plane, id_prefix: id_prefix.as_deref(), layouts: &layouts, now_nanos: clock.nanos };
         let connections = args.connections as usize;
         let content = match args.target() {
-            Target::Otlp(_) => {
+            Target::Otlp(_) | Target::OtlpTls(_) => {
                 let all = REQUESTS_ALL.min(2 * LINES_ALL / args.batch as usize);
                 let number = (all / connections).max(REQUESTS_EACH_MIN);
                 Content::Requests(Requests::new(args, context, number, &mut rng))

@@ -10,7 +10,7 @@ use super::damage::{self, Damage, is_full};
 use super::disk::{Disk, DiskFile};
 use super::identity;
 use super::index::Index;
-use super::log::Log;
+use super::log::{Log, Unsynced};
 use super::progress::Progress;
 use super::reader::Reader;
 use super::recover::recover;
@@ -115,7 +115,8 @@ impl Engine {
             warnings: recovery.warnings,
         };
         let first_unsynced = ids - recovery.unsynced.len() as u64;
-        let unsynced = (first_unsynced + 1..).zip(recovery.unsynced).map(|(id, found)| (id, found.file)).collect();
+        let unsynced = (first_unsynced + 1..).zip(recovery.unsynced);
+        let unsynced = unsynced.map(|(id, found)| Unsynced { id, file: found.file, trim: None }).collect();
         let index = Arc::new(Index::new(recovery.segments, recovery.next));
         let reserve = Reserve::open(&*disk, max_bytes, &stats);
         let cursors = kept.iter().map(|kept| kept.cursor.clone()).collect();
@@ -128,6 +129,8 @@ impl Engine {
             segment_bytes: settings.segment_bytes,
             active: None,
             unsynced,
+            // Those that were found may not be on the disk either.
+            has_new_name: true,
             next: recovery.next,
             ids,
             scratch: Vec::new(),

@@ -32,10 +32,21 @@ pub struct Log {
     pub(super) segment_bytes: u64,
     pub(super) active: Option<Active>,
     /// Sealed, and not yet on the disk: oldest first.
-    pub(super) unsynced: Vec<(u64, Arc<dyn DiskFile>)>,
+    pub(super) unsynced: Vec<Unsynced>,
+    /// The name of a segment may not be on the disk yet.
+    pub(super) has_new_name: bool,
     pub(super) next: Seq,
     pub(super) ids: u64,
     pub(super) scratch: Vec<u8>,
+}
+
+/// A segment that is not written to any more, and may not be on the disk yet.
+#[derive(Debug)]
+pub struct Unsynced {
+    pub id: u64,
+    pub file: Arc<dyn DiskFile>,
+    /// Its length without what was preallocated and not used.
+    pub trim: Option<u64>,
 }
 
 /// The segment that is written to.
@@ -226,14 +237,14 @@ impl Log {
                     allocated => break allocated?,
                 }
             }
-            write_all(&*file, &mut [IoSlice::new(&header.to_bytes())], 0)?;
-            self.disk.sync_dir()
+            write_all(&*file, &mut [IoSlice::new(&header.to_bytes())], 0)
         };
         if let Err(error) = prepare() {
             // Nothing is in it; when it stays, the next start removes it.
             let _ = self.disk.remove(&name);
             return Err(error);
         }
+        self.has_new_name = true;
         let id = self.new_id();
         let (limit, bytes) = (BLOCK as u64, capacity);
         let segment = Segment { id, base, end: base, limit, bytes, salt: Some(salt), is_sealed: false, tallies: None };
@@ -250,7 +261,8 @@ impl Log {
     }
 
     /// Ends the active segment. That its footer cannot be written costs time at the next start,
-    /// nothing else.
+    /// nothing else. What was preallocated is given back by the next sync: whoever appends would wait
+    /// for it (measured on ext4 at 500 MB/s: 5 to 16 ms, and 3 to 28 for a name that is new).
     pub(super) fn seal(&mut self) {
         let Some(active) = self.active.take() else { return };
         if active.entries == 0 {
@@ -261,23 +273,18 @@ impl Log {
         let (base, end, entries, salt, offset) = (active.base, self.next, active.entries, active.salt, active.offset);
         let footer = Footer { base, end, entries, tallies, salt, offset };
         let bytes = footer.to_bytes();
-        let len = offset + bytes.len() as u64;
-        let ended =
-            write_all(&*active.file, &mut [IoSlice::new(&bytes)], offset).and_then(|()| active.file.set_len(len));
-        let len = match ended {
-            Ok(()) => len,
+        let trim = match write_all(&*active.file, &mut [IoSlice::new(&bytes)], offset) {
+            Ok(()) => Some(offset + bytes.len() as u64),
             Err(error) => {
                 self.stats.failed("cannot seal a segment", &error);
-                active.capacity
+                None
             }
         };
-        self.stats.bytes.fetch_sub(active.capacity.saturating_sub(len), Relaxed);
         self.index.change(active.id, |segment| {
             segment.is_sealed = true;
-            segment.bytes = len;
             segment.tallies = Some(Arc::new(footer.tallies));
         });
-        self.unsynced.push((active.id, active.file));
+        self.unsynced.push(Unsynced { id: active.id, file: active.file, trim });
     }
 
     /// Removes a segment that holds nothing.
@@ -304,7 +311,7 @@ impl Log {
                 _ => {}
             }
             self.index.remove(oldest.id);
-            self.unsynced.retain(|(id, _)| *id != oldest.id);
+            self.unsynced.retain(|it| it.id != oldest.id);
             self.stats.bytes.fetch_sub(oldest.bytes, Relaxed);
             self.stats.segments_deleted.fetch_add(1, Relaxed);
             is_any = true;

@@ -13,34 +13,50 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Seq;
 use super::block::BLOCK;
 use super::damage::write_all;
-use super::disk::DiskFile;
+use super::disk::{Disk, DiskFile};
 use super::entry::Names;
 use super::index::Segment;
-use super::log::Log;
+use super::log::{Log, Unsynced};
 use super::segment::{Footer, SegmentHeader, Tallies, file_name};
 use super::walk::{Step, Walk};
 
 /// What has to be forced to the disk.
 #[derive(Debug)]
 pub struct SyncJob {
-    files: Vec<(u64, Arc<dyn DiskFile>)>,
+    files: Vec<Unsynced>,
+    /// Where names are new.
+    names: Option<Arc<dyn Disk>>,
     through: Seq,
 }
 
-/// What became of it: the segments that failed, and why.
+/// What became of it: the segments that are shorter now, those that failed, and why.
 #[derive(Debug)]
 pub struct SyncDone {
     through: Seq,
     syncs: u64,
+    trimmed: Vec<(u64, io::Result<u64>)>,
     failed: Vec<(u64, Arc<dyn DiskFile>, io::Error)>,
 }
 
 impl SyncJob {
     /// Forces it to the disk. Nothing is locked meanwhile.
     pub fn run(self) -> SyncDone {
-        let syncs = self.files.len() as u64;
-        let sync = |(id, file): (u64, Arc<dyn DiskFile>)| file.sync_data().err().map(|error| (id, file, error));
-        SyncDone { through: self.through, syncs, failed: self.files.into_iter().filter_map(sync).collect() }
+        let SyncJob { files, names, through } = self;
+        let mut done = SyncDone { through, syncs: files.len() as u64, trimmed: Vec::new(), failed: Vec::new() };
+        let mut synced = Vec::new();
+        for Unsynced { id, file, trim } in files {
+            done.trimmed.extend(trim.map(|len| (id, file.set_len(len).map(|()| len))));
+            match file.sync_data() {
+                Ok(()) => synced.push((id, file)),
+                Err(error) => done.failed.push((id, file, error)),
+            }
+        }
+        // IMPORTANT: what has no name on the disk is not there, whatever its data says.
+        if let Some(Err(error)) = names.map(|disk| disk.sync_dir()) {
+            let again = || error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            done.failed.extend(synced.into_iter().map(|(id, file)| (id, file, again())));
+        }
+        done
     }
 }
 
@@ -53,9 +69,13 @@ impl Log {
         let mut files = std::mem::take(&mut self.unsynced);
         if let Some(active) = self.active.as_mut().filter(|active| active.is_dirty) {
             active.is_dirty = false;
-            files.push((active.id, Arc::clone(&active.file)));
+            files.push(Unsynced { id: active.id, file: Arc::clone(&active.file), trim: None });
         }
-        (!files.is_empty()).then_some(SyncJob { files, through: self.next })
+        if files.is_empty() {
+            return None;
+        }
+        let names = std::mem::take(&mut self.has_new_name).then(|| Arc::clone(&self.disk));
+        Some(SyncJob { files, names, through: self.next })
     }
 
     /// Takes note of a sync, and rescues what it could not force to the disk.
@@ -63,13 +83,19 @@ impl Log {
         self.stats.syncs.fetch_add(done.syncs, Relaxed);
         let mut through = done.through;
         let mut is_healthy = true;
+        for (id, trimmed) in done.trimmed {
+            match trimmed {
+                Ok(len) => self.shorten(id, len),
+                Err(error) => _ = self.stats.failed("cannot give back the rest of a segment", &error),
+            }
+        }
         for (id, file, error) in done.failed {
             self.stats.sync_failures.fetch_add(1, Relaxed);
             let why = self.stats.failed("cannot force a segment to the disk", &error);
             if self.active.as_ref().is_some_and(|active| active.id == id) {
                 self.abandon();
             }
-            self.unsynced.retain(|(known, _)| *known != id);
+            self.unsynced.retain(|it| it.id != id);
             let Some(segment) = self.index.get(id) else { continue };
             let lost = segment.base.max(self.progress.synced())..segment.end;
             if lost.is_empty() {
@@ -87,6 +113,12 @@ impl Log {
         }
         self.stats.set_healthy(is_healthy);
         self.progress.set_synced(through);
+    }
+
+    fn shorten(&self, id: u64, len: u64) {
+        let Some(segment) = self.index.get(id) else { return };
+        self.index.change(id, |segment| segment.bytes = len);
+        self.stats.bytes.fetch_sub(segment.bytes.saturating_sub(len), Relaxed);
     }
 
     /// Writes no more to the active segment, not even a footer.

@@ -21,11 +21,10 @@ pub struct Bearer {
     pub from: String,
 }
 
-/// The tokens that `auth: {authenticator: …}` refers to.
-pub fn bearer(auth: &Node, entry: &Entry, root: &Node, findings: &mut Findings) -> Option<Bearer> {
+/// The tokens that `auth: {authenticator: …}` refers to; `help` is what to do where there are none.
+pub fn bearer(auth: &Node, entry: &Entry, root: &Node, help: &str, findings: &mut Findings) -> Option<Bearer> {
     let id = look::word(auth, &["authenticator"])?;
     if look::kind(id) != "bearertokenauth" {
-        let help = "bearertokenauth has a counterpart; another header is written below `headers:` of a sink";
         findings.dropped(look::place(entry), format!("the authenticator {id} has no counterpart"), help);
         return None;
     }

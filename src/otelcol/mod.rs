@@ -17,11 +17,14 @@ mod filter;
 mod findings;
 mod look;
 mod merge;
+mod otlp_exporter;
+mod otlp_receiver;
 mod ottl;
 mod pipelines;
 mod processors;
 mod receivers;
 mod substitute;
+mod upstream;
 mod write;
 
 pub use crate::config::problem::Report;
@@ -114,14 +117,10 @@ fn limits(plan: &Plan, rest: &mut Part) {
 
 /// The budget has to hold all inboxes, the largest request and something to work in; and eight of the longest line.
 fn least_memory(plan: &Plan) -> ByteSize {
-    let size = |part: &Part, key: &str| match part.get(key) {
-        Some(Value::Word(word)) => word.parse().unwrap_or(ByteSize(0)).0,
-        _ => 0,
-    };
-    let largest = plan.sources.iter().map(|part| size(part, "message_max")).max().unwrap_or(0).max(16 << 20);
-    let longest = plan.sources.iter().map(|part| size(part, "line_max")).max().unwrap_or(0);
+    let largest = plan.sources.iter().map(|part| part.bytes("message_max")).max().unwrap_or(0).max(16 << 20);
+    let longest = plan.sources.iter().map(|part| part.bytes("line_max")).max().unwrap_or(0);
     // An inbox that is not written is at least 1 MiB.
-    let inboxes: u64 = plan.sinks.iter().map(|part| size(part, "inbox").max(1 << 20)).sum();
+    let inboxes: u64 = plan.sinks.iter().map(|part| part.bytes("inbox").max(1 << 20)).sum();
     let least = (largest + inboxes + (8 << 20)).max(longest * 8);
     ByteSize(least.next_multiple_of(1 << 20))
 }

@@ -44,8 +44,8 @@ struct Reading<'a> {
     root: &'a Node,
     findings: &'a mut Findings,
     plan: Plan,
-    /// By id; nothing for those without a counterpart.
-    receivers: BTreeMap<String, Option<String>>,
+    /// The names of its sources by id; none for those without a counterpart.
+    receivers: BTreeMap<String, Vec<String>>,
     processors: BTreeMap<String, Effect>,
     exporters: BTreeMap<String, Option<Sink>>,
     /// What each exporter gets, in the order of the exporters.
@@ -178,21 +178,22 @@ impl Reading<'_> {
         found
     }
 
-    /// The name of the source that a receiver is.
-    fn receiver(&mut self, id: &str, node: &Node) -> Option<String> {
+    /// The names of the sources that a receiver is.
+    fn receiver(&mut self, id: &str, node: &Node) -> Vec<String> {
         if let Some(known) = self.receivers.get(id) {
             return known.clone();
         }
-        let part = self.component("receivers", id, node).and_then(|entry| {
-            let mut part = receivers::read(id, &entry, self.root, self.findings)?;
-            part.name = free_name(id, &self.plan.sources);
-            part.origins = vec![format!("receivers.{id}, {}", self.findings.line(&entry.key_span))];
-            Some(part)
-        });
-        let name = part.as_ref().map(|it| it.name.clone());
-        self.plan.sources.extend(part);
-        self.receivers.insert(id.to_owned(), name.clone());
-        name
+        let mut names = Vec::new();
+        if let Some(entry) = self.component("receivers", id, node) {
+            for mut part in receivers::read(id, &entry, self.root, self.findings) {
+                part.name = free_name(&part.name, &self.plan.sources);
+                part.origins = vec![format!("receivers.{id}, {}", self.findings.line(&entry.key_span))];
+                names.push(part.name.clone());
+                self.plan.sources.push(part);
+            }
+        }
+        self.receivers.insert(id.to_owned(), names.clone());
+        names
     }
 
     fn processor(&mut self, id: &str, node: &Node) -> Effect {

@@ -4,24 +4,22 @@ use crate::config::listen::Listen;
 use crate::config::tree::{Entry, Node};
 use crate::config::units::ByteSize;
 
-use super::extensions::{self, Bearer};
 use super::findings::Findings;
 use super::look;
+use super::otlp_receiver;
 use super::write::{Part, Value};
 
 /// Largest `message_max`, and largest `line_max`.
 const BYTES_MAX: ByteSize = ByteSize::mib(64);
-/// What the Collector accepts over gRPC unless it is told otherwise.
-const GRPC_MIB: &str = "max_recv_msg_size_mib";
 
-/// What a receiver is, as a source without a name; `None` where it has no counterpart.
-pub fn read(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option<Part> {
+/// What a receiver is: a source, or several, each with the name that it asks for; none where it has no counterpart.
+pub fn read(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Vec<Part> {
     match look::kind(id) {
-        "otlp" => otlp(id, entry, root, findings),
-        "tcplog" | "tcp_log" => tcp(id, entry, root, findings),
+        "otlp" => otlp_receiver::read(id, entry, root, findings),
+        "tcplog" | "tcp_log" => tcp(id, entry, findings).into_iter().collect(),
         kind => {
             findings.dropped(entry.key_span.clone(), format!("the receiver {id} has no counterpart"), instead(kind));
-            None
+            Vec::new()
         }
     }
 }
@@ -47,70 +45,8 @@ fn instead(kind: &str) -> &'static str {
     }
 }
 
-fn otlp(id: &str, entry: &Entry, root: &Node, findings: &mut Findings) -> Option<Part> {
-    let mut part = Part::default();
-    part.set("type", Value::word("otlp"), "");
-    findings.rest(&format!("receivers.{id}"), &entry.value, &["protocols"]);
-    let protocols = entry.value.entry("protocols").map(|it| &it.value);
-    let mut message_max: Option<(ByteSize, &str, &Entry)> = None;
-    let mut tokens: Option<Bearer> = None;
-    for (protocol, key, port) in [("grpc", "grpc", 4317), ("http", "http", 4318)] {
-        let Some(one) = protocols.and_then(|it| it.entry(protocol)) else { continue };
-        let what = format!("receivers.{id}.protocols.{protocol}");
-        let written = look::word(&one.value, &["endpoint"]);
-        if written.is_some_and(|it| it.starts_with("unix:") || it.starts_with('/'))
-            || look::word(&one.value, &["transport"]).is_some_and(|it| it.starts_with("unix"))
-        {
-            let help = "give it a TCP address, such as 127.0.0.1:4317";
-            findings.dropped(look::place(one), format!("{what}: OTLP over a unix socket has no counterpart"), help);
-            continue;
-        }
-        let from = if written.is_some() { format!("protocols.{protocol}.endpoint") } else { "its default".to_owned() };
-        let Some(listen) = address(written.unwrap_or_default(), port, one, findings) else { continue };
-        part.set(key, Value::text(&listen), from);
-        open(&what, &listen, one, &mut part, findings);
-        let size = [GRPC_MIB, "max_request_body_size"].iter().find_map(|key| look::at(&one.value, &[key]));
-        let bytes = size.and_then(|size| {
-            let number: u64 = look::text(&size.value)?.parse().ok().filter(|it| *it > 0)?;
-            Some((ByteSize(if size.key == GRPC_MIB { number.saturating_mul(1 << 20) } else { number }), protocol, size))
-        });
-        if let Some(larger) = bytes.filter(|it| message_max.is_none_or(|other| other.0 < it.0)) {
-            message_max = Some(larger);
-        }
-        if let Some(auth) = look::at(&one.value, &["auth"]) {
-            tokens = extensions::bearer(&auth.value, auth, root, findings).or(tokens);
-        }
-        findings.rest(
-            &what,
-            &one.value,
-            &[
-                "endpoint",
-                "transport",
-                "tls",
-                "auth",
-                GRPC_MIB,
-                "max_request_body_size",
-                "traces_url_path",
-                "metrics_url_path",
-                "profiles_url_path",
-            ],
-        );
-    }
-    if part.get("grpc").is_none() && part.get("http").is_none() {
-        let help = "write `protocols: {grpc: {endpoint: 127.0.0.1:4317}}` below it";
-        findings.dropped(entry.key_span.clone(), format!("nothing is left to listen on for the receiver {id}"), help);
-        return None;
-    }
-    if let Some((bytes, protocol, size)) = message_max {
-        limited("message_max", bytes, &format!("protocols.{protocol}.{}", size.key), size, &mut part, findings);
-    }
-    authenticate(tokens, &mut part);
-    findings.kept(entry.key_span.clone(), format!("receivers.{id} is a source of type otlp"));
-    Some(part)
-}
-
-fn tcp(id: &str, entry: &Entry, _root: &Node, findings: &mut Findings) -> Option<Part> {
-    let mut part = Part::default();
+fn tcp(id: &str, entry: &Entry, findings: &mut Findings) -> Option<Part> {
+    let mut part = Part::named(id);
     part.set("type", Value::word("lines"), "");
     let Some(listen) = look::at(&entry.value, &["listen_address"]) else {
         let help = "write `listen_address: 127.0.0.1:5000`";
@@ -142,7 +78,7 @@ fn tcp(id: &str, entry: &Entry, _root: &Node, findings: &mut Findings) -> Option
 }
 
 /// `host:port` as it is written here; the default of the Collector's version 0.104 and newer is loopback.
-fn address(written: &str, port: u16, entry: &Entry, findings: &mut Findings) -> Option<String> {
+pub(super) fn address(written: &str, port: u16, entry: &Entry, findings: &mut Findings) -> Option<String> {
     let listen = match written {
         "" => format!("127.0.0.1:{port}"),
         all if all.starts_with(':') => format!("0.0.0.0{all}"),
@@ -157,7 +93,7 @@ fn address(written: &str, port: u16, entry: &Entry, findings: &mut Findings) -> 
 }
 
 /// What a listener that others reach needs.
-fn open(what: &str, listen: &str, one: &Entry, part: &mut Part, findings: &mut Findings) {
+pub(super) fn open(what: &str, listen: &str, one: &Entry, part: &mut Part, findings: &mut Findings) {
     let tls = look::at(&one.value, &["tls"]);
     if let Some(tls) = tls {
         let files = ["cert_file", "key_file"].iter().all(|key| look::word(&tls.value, &[key]).is_some());
@@ -195,16 +131,17 @@ fn server_tls(what: &str, tls: &Node, findings: &mut Findings) -> Vec<(String, V
 }
 
 /// A limit that may be larger than ours.
-fn limited(key: &'static str, bytes: ByteSize, from: &str, entry: &Entry, part: &mut Part, findings: &mut Findings) {
+pub(super) fn limited(
+    key: &'static str,
+    bytes: ByteSize,
+    from: &str,
+    entry: &Entry,
+    part: &mut Part,
+    findings: &mut Findings,
+) {
     if bytes > BYTES_MAX {
         let message = format!("{from} is more than logboom takes: {key} is {BYTES_MAX}");
         findings.changed(look::place(entry), message, "let senders make smaller batches");
     }
     part.set(key, Value::word(bytes.clamp(ByteSize(1 << 10), BYTES_MAX)), from);
-}
-
-fn authenticate(tokens: Option<Bearer>, part: &mut Part) {
-    let Some(bearer) = tokens else { return };
-    let list = bearer.tokens.into_iter().map(Value::Text).collect();
-    part.set("auth", Value::Map(vec![("bearer".to_owned(), Value::List(list))]), bearer.from);
 }

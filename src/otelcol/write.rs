@@ -1,5 +1,6 @@
 //! A configuration as a text that people go on editing: each part says where it comes from.
 
+use crate::config::units::ByteSize;
 use crate::policy::yaml::{one_line, scalar};
 
 /// A value. Texts are written as they are, so `${` is a substitution.
@@ -55,6 +56,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// Nothing yet but a name.
+    pub fn named(name: impl Into<String>) -> Part {
+        Part { name: name.into(), ..Part::default() }
+    }
+
     pub fn set(&mut self, key: &'static str, value: Value, from: impl Into<String>) {
         let from = from.into();
         match self.items.iter_mut().find(|item| item.key == key) {
@@ -65,6 +71,14 @@ impl Part {
 
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.items.iter().find(|item| item.key == key).map(|item| &item.value)
+    }
+
+    /// The size at a key; 0 where none is written.
+    pub fn bytes(&self, key: &str) -> u64 {
+        match self.get(key) {
+            Some(Value::Word(word)) => word.parse().unwrap_or(ByteSize(0)).0,
+            _ => 0,
+        }
     }
 
     fn write(&self, indent: &str, out: &mut String) {

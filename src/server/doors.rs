@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use super::ADMIN;
 use crate::admin::AdminConfig;
 use crate::auth::Bearer;
-use crate::config::exposure::{Exposure, Verdict};
+use crate::config::exposure::{Exposure, Verdict, Written};
 use crate::source::accept::Listeners;
 use crate::source::door::DoorSettings;
 use crate::source::listen::Listener;
@@ -76,7 +76,10 @@ fn judge(listener: &Listener, written: &str, exposure: Exposure, place: &str) ->
         Verdict::Warn(warning) if written.starts_with(SYSTEMD) => tracing::warn!("{place}: {warning}"),
         // Told with the configuration.
         Verdict::Warn(_) => {}
-        Verdict::Refuse { message, help } => return Err(anyhow!("{message}; {help}")),
+        // Nobody knows any more where it was written.
+        Verdict::Refuse(message) => {
+            return Err(anyhow!("{message}; {}; on the command line: --allow-plaintext", Written::File.help()));
+        }
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub use certificates::Certificates;
 pub use run::{REQUEST_BYTES_MAX, REQUESTS_MAX, run};
 pub use settings::{Mistake, Settings};
 pub use stats::{Reason, UpstreamStats};
-pub use upstream::Upstream;
+pub use upstream::{Upstream, inspect};
 
 use std::collections::BTreeMap;
 

@@ -26,7 +26,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(super) fn new(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Mistake {
+    pub(crate) fn new(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Mistake {
         Mistake { key, message: message.into(), help: help.into() }
     }
 }
@@ -74,7 +74,8 @@ pub fn private_key(key: &'static str, path: &str) -> Result<PrivateKeyDer<'stati
     })
 }
 
-fn read(key: &'static str, path: &str) -> Result<Vec<u8>, Mistake> {
+/// All of a file.
+pub(crate) fn read(key: &'static str, path: &str) -> Result<Vec<u8>, Mistake> {
     let refused = |why: &str| {
         let help = "check the path, and that the user logboom runs as may read it";
         Mistake::new(key, format!("cannot read {path}: {why}"), help)

@@ -131,21 +131,29 @@ impl Renew for ListenerTls {
 /// Looks at the files of a listener as a start would, and uses nothing of them: what should be known about them.
 ///
 /// # Errors
-/// The first thing that is wrong with them.
-pub fn inspect(settings: &ListenerTlsConfig) -> Result<Vec<String>, Mistake> {
-    let material = Material::read(settings)?;
-    material.config(settings, &[])?;
+/// What is wrong with each of them; or else, why they do not go together.
+pub fn inspect(settings: &ListenerTlsConfig) -> Result<Vec<String>, Vec<Mistake>> {
+    let material = Material::read_all(settings)?;
+    material.config(settings, &[]).map_err(|mistake| vec![mistake])?;
     Ok(warnings(&material.chain, &material.authorities, settings))
 }
 
 impl Material {
     fn read(settings: &ListenerTlsConfig) -> Result<Material, Mistake> {
-        let authorities = settings.client_ca.as_deref().map(|path| certificates("client_ca", path)).transpose()?;
-        Ok(Material {
-            chain: certificates("cert", &settings.cert)?,
-            key: private_key("key", &settings.key)?,
-            authorities: authorities.unwrap_or_default(),
-        })
+        Material::read_all(settings).map_err(|mut mistakes| mistakes.swap_remove(0))
+    }
+
+    /// Or what is wrong with each file; at least one thing is.
+    fn read_all(settings: &ListenerTlsConfig) -> Result<Material, Vec<Mistake>> {
+        let chain = certificates("cert", &settings.cert);
+        let key = private_key("key", &settings.key);
+        let authorities = settings.client_ca.as_deref().map_or(Ok(Vec::new()), |path| certificates("client_ca", path));
+        match (chain, key, authorities) {
+            (Ok(chain), Ok(key), Ok(authorities)) => Ok(Material { chain, key, authorities }),
+            (chain, key, authorities) => {
+                Err([chain.err(), key.err(), authorities.err()].into_iter().flatten().collect())
+            }
+        }
     }
 
     fn config(&self, settings: &ListenerTlsConfig, protocols: &[&'static [u8]]) -> Result<Arc<ServerConfig>, Mistake> {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::de::visible;
-use super::exposure::{Exposure, Verdict};
+use super::exposure::{Exposure, Verdict, Written};
 use super::listen::{Listen, UNIX_PATH_BYTES_MAX};
 use super::load::COMPONENTS_MAX;
 use super::problem::{Problem, shown};
@@ -208,7 +208,15 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
             match exposure.judge(address) {
                 Verdict::Fine => {}
                 Verdict::Warn(warning) => findings.warn(path, warning),
-                Verdict::Refuse { message, help } => findings.refuse(path, message, help),
+                Verdict::Refuse(message) => {
+                    // What a flag has set stands in no file; what policies ask for is on loopback.
+                    let written = match findings.root.locate(path) {
+                        (_, Some(_)) => Written::File,
+                        _ if path[0] == "admin" => Written::AdminFlag,
+                        _ => Written::SourceFlag,
+                    };
+                    findings.refuse(path, message, written.help());
+                }
             }
         }
         bound.push((path, listen));

@@ -25,7 +25,9 @@ use tonic::codec::CompressionEncoding;
 use super::client::{Answer, Failure, RESPONSE_BYTES_MAX, accepted, escaped, timed_out};
 use super::run::REQUESTS_MAX;
 use super::stats::Reason;
-use super::upstream::{CONNECT_TIMEOUT, TCP_KEEPALIVE, USER_AGENT as OURS, Upstream, chain, pem};
+use super::upstream::{
+    CERTIFICATE, CONNECT_TIMEOUT, PRIVATE_KEY, TCP_KEEPALIVE, USER_AGENT as OURS, Upstream, chain, pem,
+};
 use super::verdict::http_verdict;
 use super::{TlsConfig, settings};
 use crate::grpc::Segments;
@@ -123,7 +125,7 @@ impl ClientTls {
         };
         let config = match (&settings.cert, &settings.key) {
             (Some(cert), Some(path)) => {
-                let key = PrivateKeyDer::from_pem_slice(&pem("key", path, "PRIVATE KEY-----")?);
+                let key = PrivateKeyDer::from_pem_slice(&pem("key", path, PRIVATE_KEY)?);
                 let key = key.with_context(|| format!("tls.key: {path} holds no private key that can be read"))?;
                 let with_both = builder.with_client_auth_cert(certificates("cert", cert)?, key);
                 with_both.context("tls: cert and key do not belong together")?
@@ -135,8 +137,8 @@ impl ClientTls {
     }
 }
 
-fn certificates(key: &str, path: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let read = CertificateDer::pem_slice_iter(&pem(key, path, "CERTIFICATE-----")?).collect::<Result<_, _>>();
+fn certificates(key: &'static str, path: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_slice_iter(&pem(key, path, CERTIFICATE)?).collect::<Result<_, _>>();
     read.with_context(|| format!("tls.{key}: {path} holds a certificate that cannot be read"))
 }
 

@@ -4,15 +4,14 @@
 use std::fmt;
 
 use http::Uri;
-use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
+use tonic::metadata::MetadataMap;
 use tonic::transport::{ClientTlsConfig, Endpoint};
 
 use super::{Endpoints, OtlpConfig, Protocol, TlsConfig};
+use crate::header::{self, COUNT_MAX};
 
 /// Longest list of endpoints.
 const ENDPOINTS_MAX: usize = 16;
-/// Most headers.
-const HEADERS_MAX: usize = 64;
 
 /// What keeps all rules. Holds secrets: not to be printed.
 pub struct Settings {
@@ -145,22 +144,25 @@ pub(super) fn is_https(uri: &Uri) -> bool {
 }
 
 fn headers(config: &OtlpConfig, mistakes: &mut Mistakes) -> MetadataMap {
-    if config.headers.len() > HEADERS_MAX {
+    if config.headers.len() > COUNT_MAX {
         let message = format!("{} headers are too many", config.headers.len());
-        mistakes.add(&["headers"], message, format!("write at most {HEADERS_MAX}"));
+        mistakes.add(&["headers"], message, format!("write at most {COUNT_MAX}"));
     }
     let mut headers = MetadataMap::new();
-    for (name, value) in config.headers.iter().take(HEADERS_MAX) {
+    for (name, value) in config.headers.iter().take(COUNT_MAX) {
         let path = ["headers", name.as_str()];
-        let key = match header_name(name, config.protocol) {
+        let key = match config.protocol {
+            Protocol::Grpc => header::over_grpc(name),
+            Protocol::Http => header::over_http(name),
+        };
+        let key = match key {
             Ok(key) => key,
             Err(help) => {
                 mistakes.add(&path, "this is not a header that can be set", help);
                 continue;
             }
         };
-        let value = Some(value.expose()).filter(|value| value.bytes().all(|byte| matches!(byte, b' '..=b'~')));
-        let Some(mut value) = value.and_then(|value| value.parse::<AsciiMetadataValue>().ok()) else {
+        let Some(mut value) = header::value(value.expose()) else {
             let message = "the value of this header has control characters, or letters that are not ASCII";
             mistakes.add(&path, message, "remove them; a file may end in one newline");
             continue;
@@ -170,31 +172,6 @@ fn headers(config: &OtlpConfig, mistakes: &mut Mistakes) -> MetadataMap {
         headers.insert(key, value);
     }
     headers
-}
-
-/// gRPC sets some headers itself, HTTP/2 forbids those of a connection, and a `-bin` header needs
-/// base64 that nobody writes by hand.
-fn header_name(name: &str, protocol: Protocol) -> Result<AsciiMetadataKey, &'static str> {
-    const RESERVED: &[&str] = &[
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    ];
-    let lower = name.to_ascii_lowercase();
-    if protocol == Protocol::Http && ["content-encoding", "expect"].contains(&lower.as_str()) {
-        return Err("HTTP sets this header itself: remove it; `compression:` says how requests are compressed");
-    }
-    if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") || lower.ends_with("-bin") {
-        return Err("gRPC sets this header itself, or gives it another meaning: remove it");
-    }
-    lower.parse().map_err(|_| "write letters, digits and `-`, such as x-tenant")
 }
 
 fn periods(config: &OtlpConfig, mistakes: &mut Mistakes) {
@@ -306,7 +283,7 @@ mod tests {
         header("x: \"canary\\n\"", &["headers.x: the value"]);
         header("x: \"can\\tary\"", &["headers.x: the value"]);
         header("x: canäry", &["headers.x: the value"]);
-        let many: String = (0..=HEADERS_MAX).map(|n| format!("x{n}: canary,")).collect();
+        let many: String = (0..=COUNT_MAX).map(|n| format!("x{n}: canary,")).collect();
         header(&many, &["headers: 65 headers are too many"]);
     }
 

@@ -1,10 +1,8 @@
 //! An upstream ready to be connected to: settings that keep the rules, TLS files read.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
 use http::Uri;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
@@ -15,6 +13,7 @@ use super::endpoint::Endpoint;
 use super::http::{ClientTls, HttpEndpoint, tls_of};
 use super::settings::Settings;
 use super::{Compression, OtlpConfig, Protocol, RetryConfig, TlsConfig};
+use crate::tls::files::{self, Mistake};
 
 pub(super) const USER_AGENT: &str = concat!("logboom/", env!("CARGO_PKG_VERSION"));
 
@@ -116,12 +115,12 @@ fn endpoint(uri: Uri, tls: Option<ClientTlsConfig>) -> anyhow::Result<transport:
 fn client_tls(config: &TlsConfig) -> anyhow::Result<ClientTlsConfig> {
     let mut tls = ClientTlsConfig::new().timeout(CONNECT_TIMEOUT);
     tls = match &config.ca {
-        Some(path) => tls.ca_certificate(Certificate::from_pem(pem("ca", path, "CERTIFICATE-----")?)),
+        Some(path) => tls.ca_certificate(Certificate::from_pem(pem("ca", path, CERTIFICATE)?)),
         None => tls.with_native_roots(),
     };
     if let (Some(cert), Some(key)) = (&config.cert, &config.key) {
-        let cert = pem("cert", cert, "CERTIFICATE-----")?;
-        tls = tls.identity(Identity::from_pem(cert, pem("key", key, "PRIVATE KEY-----")?));
+        let cert = pem("cert", cert, CERTIFICATE)?;
+        tls = tls.identity(Identity::from_pem(cert, pem("key", key, PRIVATE_KEY)?));
     }
     if let Some(name) = &config.server_name {
         tls = tls.domain_name(name);
@@ -129,16 +128,30 @@ fn client_tls(config: &TlsConfig) -> anyhow::Result<ClientTlsConfig> {
     Ok(tls)
 }
 
+/// Looks at the TLS files as a start would, and uses nothing of them: those that are not there, or are not PEM.
+#[must_use]
+pub fn inspect(config: &TlsConfig) -> Vec<Mistake> {
+    let files =
+        [("ca", &config.ca, CERTIFICATE), ("cert", &config.cert, CERTIFICATE), ("key", &config.key, PRIVATE_KEY)];
+    files.into_iter().filter_map(|(key, path, block)| pem(key, path.as_deref()?, block).err()).collect()
+}
+
+/// How a PEM block of a certificate begins, behind other words.
+pub(super) const CERTIFICATE: &str = "CERTIFICATE-----";
+/// The same of a key, of whatever kind.
+pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+
 /// Reads a PEM file. One without the block that is looked for is refused here, since to tonic it
 /// would merely be an empty list, and every handshake would fail later.
-pub(super) fn pem(key: &str, path: &str, block: &str) -> anyhow::Result<Vec<u8>> {
-    let bytes = std::fs::read(Path::new(path))
-        .with_context(|| format!("tls.{key}: cannot read {path}: check the path and its permissions"))?;
+pub(super) fn pem(key: &'static str, path: &str, block: &str) -> Result<Vec<u8>, Mistake> {
+    let bytes = files::read(key, path)?;
     let found = memchr::memmem::find(&bytes, b"-----BEGIN ").is_some()
         && memchr::memmem::find(&bytes, block.as_bytes()).is_some();
+    if found {
+        return Ok(bytes);
+    }
     let what = block.trim_end_matches('-');
-    ensure!(found, "tls.{key}: {path} holds no PEM block of type {what}: check that it is the right file");
-    Ok(bytes)
+    Err(Mistake::new(key, format!("{path} holds no PEM block of type {what}"), "check that it is the right file"))
 }
 
 /// An error and its causes, without repetition.
