@@ -296,26 +296,19 @@ impl Log {
         }
     }
 
-    /// Deletes the segments whose entries are all below `settled` and on the disk. True when there
-    /// is more room than before.
-    pub fn delete_settled(&mut self, settled: Seq) -> bool {
+    /// The oldest segment, when its entries are all below `settled` and on the disk: it may be deleted,
+    /// see [`Log::deleted`].
+    pub fn settled(&self, settled: Seq) -> Option<Segment> {
         let settled = settled.min(self.progress.synced());
         self.index.set_settled(settled);
-        let mut is_any = false;
-        while let Some(oldest) = self.index.oldest().filter(|oldest| oldest.is_sealed && oldest.end <= settled) {
-            match self.disk.remove(&oldest.name()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    self.stats.failed("cannot delete a segment", &error);
-                    break;
-                }
-                _ => {}
-            }
-            self.index.remove(oldest.id);
-            self.unsynced.retain(|it| it.id != oldest.id);
-            self.stats.bytes.fetch_sub(oldest.bytes, Relaxed);
-            self.stats.segments_deleted.fetch_add(1, Relaxed);
-            is_any = true;
-        }
-        is_any
+        self.index.oldest().filter(|oldest| oldest.is_sealed && oldest.end <= settled)
+    }
+
+    /// A segment is not there any more.
+    pub fn deleted(&mut self, segment: &Segment) {
+        self.index.remove(segment.id);
+        self.unsynced.retain(|it| it.id != segment.id);
+        self.stats.bytes.fetch_sub(segment.bytes, Relaxed);
+        self.stats.segments_deleted.fetch_add(1, Relaxed);
     }
 }
