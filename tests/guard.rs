@@ -290,8 +290,8 @@ fn who_watches_does_not_hold_up_the_end() {
     let ended = server.stop();
     let took = began.elapsed();
     ended.assert_clean();
-    // So long it would wait for one who does not listen.
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    // The `grace` that who does not listen would take.
+    assert!(took < Duration::from_secs(2), "{took:?}");
     let answer = reader.join().unwrap().unwrap();
     assert!(answer.ends_with(b"\r\n0\r\n\r\n"), "{:?}", String::from_utf8_lossy(&answer[answer.len() - 80..]));
     let tap = tap.wait_with_output().unwrap();
@@ -324,7 +324,7 @@ fn slow_heads_are_closed_and_pauses_are_not() {
     first.write(b"").unwrap();
     for slow in [slow(first), slow(second)] {
         let took = slow.join().unwrap();
-        assert!((9..20).contains(&took.as_secs()), "{took:?}");
+        assert!((9..60).contains(&took.as_secs()), "{took:?}");
     }
     assert_eq!(request(&mut pausing), 200);
     server.wait_for_log("the head of a request was not complete within 10s");
