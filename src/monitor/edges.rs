@@ -174,16 +174,6 @@ mod tests {
 
     use super::*;
 
-    const ONE: Measures = Measures {
-        status: Some(200),
-        error: false,
-        client_error: false,
-        duration_ms: Some(3),
-        bytes_in: 1,
-        bytes_out: 2,
-        flags: 0,
-    };
-
     fn total(edges: &Edges) -> u64 {
         let pairs = edges.edges.values().map(|edge| &edge.history);
         pairs.chain([edges.rest()]).filter_map(|it| sum(it, 0)).map(|cell| cell.requests).sum()
@@ -209,11 +199,11 @@ mod tests {
         let mut edges = Edges::default();
         let mut records = 0;
         for round in 0..40_000u32 {
-            edges.add(&round.to_le_bytes(), &ONE, 1, u64::from(round / 1000));
+            edges.add(&round.to_le_bytes(), &Measures::ONE, 1, u64::from(round / 1000));
             records += 1;
             // It comes when all places are taken.
             if round > 2_000 && round % 4 == 0 {
-                edges.add(b"heavy", &ONE, 1, u64::from(round / 1000));
+                edges.add(b"heavy", &Measures::ONE, 1, u64::from(round / 1000));
                 records += 1;
             }
         }
@@ -226,10 +216,10 @@ mod tests {
     #[test]
     fn what_is_old_is_forgotten() {
         let mut edges = Edges::default();
-        edges.add(b"old", &ONE, 1, 0);
-        edges.add(b"new", &ONE, 2, 300);
+        edges.add(b"old", &Measures::ONE, 1, 0);
+        edges.add(b"new", &Measures::ONE, 2, 300);
         assert_eq!(total(&edges), 3);
-        edges.add(b"new", &ONE, 2, 310);
+        edges.add(b"new", &Measures::ONE, 2, 310);
         assert_eq!((total(&edges), edges.edges.len()), (4, 1));
         assert_eq!(edges.pair(b"new").and_then(|it| sum(it, 310)).map(|cell| cell.requests), Some(2));
         assert!(edges.pair(b"old").is_none());
@@ -244,7 +234,7 @@ mod tests {
             for (key, weight, later) in records {
                 // Less than five minutes in all.
                 second = (second + later).min(299);
-                edges.add(&key.to_le_bytes(), &ONE, weight, second);
+                edges.add(&key.to_le_bytes(), &Measures::ONE, weight, second);
                 sum += weight;
             }
             prop_assert!(edges.edges.len() <= EDGES_MAX);

@@ -51,6 +51,20 @@ pub struct Measures {
     pub flags: u32,
 }
 
+#[cfg(test)]
+impl Measures {
+    /// A request that went well.
+    pub const ONE: Measures = Measures {
+        status: Some(200),
+        error: false,
+        client_error: false,
+        duration_ms: Some(3),
+        bytes_in: 1,
+        bytes_out: 2,
+        flags: 0,
+    };
+}
+
 impl<'a> Sighting<'a> {
     /// `None` for a record that is no access log of a proxy.
     #[must_use]

@@ -242,24 +242,14 @@ impl Drop for Glimpses<'_> {
 mod tests {
     use super::*;
 
-    const ONE: Measures = Measures {
-        status: Some(200),
-        error: false,
-        client_error: false,
-        duration_ms: Some(3),
-        bytes_in: 1,
-        bytes_out: 2,
-        flags: 0,
-    };
-
     fn traffic(pairs: impl IntoIterator<Item = (String, String)>) -> Traffic {
         let traffic = Traffic::default();
         for (at, (source, destination)) in pairs.into_iter().enumerate() {
             let mut key = Vec::new();
             write_key(Protocol::Http, [None, Some(source.as_bytes()), Some(destination.as_bytes())], &mut key);
             let mut board = traffic.lock();
-            board.edges.add(&key, &ONE, 1 << (at % 8), 0);
-            board.seconds.at(0).cell.add(&ONE, 1 << (at % 8));
+            board.edges.add(&key, &Measures::ONE, 1 << (at % 8), 0);
+            board.seconds.at(0).cell.add(&Measures::ONE, 1 << (at % 8));
         }
         traffic
     }

@@ -3,16 +3,14 @@
 //! hyper has one timer for it and for the pause before it, and clients pause for minutes: so the head is timed here, from its
 //! first byte on.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::io::InspectReader;
 
 /// From the first byte of a head to its last.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -64,9 +62,14 @@ impl Heads {
         }
     }
 
-    /// Something has arrived.
-    fn arrived(&self) {
-        if !self.handling.load(Ordering::Relaxed) && self.begun.borrow().is_none() {
+    /// The stream that they are read from.
+    pub fn timed<S: AsyncRead>(self: &Arc<Self>, stream: S) -> InspectReader<S, impl FnMut(&[u8])> {
+        let heads = Arc::clone(self);
+        InspectReader::new(stream, move |bytes| heads.arrived(bytes))
+    }
+
+    fn arrived(&self, bytes: &[u8]) {
+        if !bytes.is_empty() && !self.handling.load(Ordering::Relaxed) && self.begun.borrow().is_none() {
             self.begun.send_replace(Some(Instant::now()));
         }
     }
@@ -75,48 +78,5 @@ impl Heads {
 impl Drop for Handling {
     fn drop(&mut self) {
         self.0.handling.store(false, Ordering::Relaxed);
-    }
-}
-
-/// A stream that heads are read from.
-#[derive(Debug)]
-pub struct Timed<S> {
-    stream: S,
-    heads: Arc<Heads>,
-}
-
-impl<S> Timed<S> {
-    /// The stream of these heads.
-    pub fn new(stream: S, heads: Arc<Heads>) -> Timed<S> {
-        Timed { stream, heads }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.heads.arrived();
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

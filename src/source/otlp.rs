@@ -26,7 +26,7 @@ use super::admit::refusal;
 use super::allow::Network;
 use super::body::leave;
 use super::flow::{Flow, Wide};
-use super::head::{Heads, Timed};
+use super::head::Heads;
 use super::live::Live;
 use super::logs_service::{LogsService, OtlpStage};
 use super::prefixed::Prefixed;
@@ -166,7 +166,7 @@ impl OtlpSource {
                 .timer(TokioTimer::new())
                 .header_read_timeout(PAUSE_MAX)
                 .max_buf_size(HTTP1_BUFFER)
-                .serve_connection(TokioIo::new(Timed::new(stream, Arc::clone(&heads))), serve);
+                .serve_connection(TokioIo::new(heads.timed(stream)), serve);
             tokio::select! {
                 ended = until_stopped(connection, &stop, |it| it.graceful_shutdown()) => ended,
                 () = heads.late() => return self.refuse(peer, Closed::SlowHead),
