@@ -10,7 +10,9 @@
 //! cache. Else a power cut could keep the stretch and lose a page before it, and a hole would be in the middle of the
 //! file, where nobody looks for one.
 //!
-//! A slow disk is left to the cache, which takes more at once than an inbox does. There the CPU is not what is short.
+//! Either all of what comes goes past the cache or nothing does, for a while: a disk that writes back what the cache has
+//! makes the next direct write wait. So little at once is gathered first, while there is much in all. A slow disk is
+//! left to the cache, which takes more at once than an inbox does. There the CPU is not what is short.
 
 use std::fs::File;
 use std::io;
@@ -25,10 +27,20 @@ use super::job::Job;
 const WRITE_BYTES: usize = 4 << 20;
 
 /// Fewest bytes: below, waiting for the disk costs more than the cache.
-const WRITE_BYTES_MIN: usize = 256 << 10;
+const WRITE_BYTES_MIN: usize = 128 << 10;
 
 /// Most bytes that leave the cache for a write to go past it; where there are more, the next sync takes them along.
-const CACHED_BYTES_MAX: u64 = 16 << 20;
+const CACHED_BYTES_MAX: u64 = 32 << 20;
+
+/// Much is written from so many bytes a second on, until it is less than half of that.
+const MUCH_BYTES_PER_SECOND: f64 = 256e6;
+/// How long bytes are counted for that.
+const COUNTED: Duration = Duration::from_millis(50);
+
+/// How long a sink that writes past the cache sleeps before it looks into its inbox again, where it was given less than
+/// [`GATHERED_BYTES`]: each write costs as much as some hundred KiB do.
+pub const GATHER: Duration = Duration::from_millis(1);
+const GATHERED_BYTES: usize = 512 << 10;
 
 /// A disk is slow where a write takes longer than [`PATIENCE`] and a second for so many bytes.
 const SLOW_BYTES_PER_SECOND: usize = 200 << 20;
@@ -56,6 +68,13 @@ pub struct Direct {
     /// Holds one write and what is skipped to begin it at a page; empty before the first.
     room: Vec<u8>,
     is_possible: bool,
+    /// Much is written. So it is said of a sink that has not written yet.
+    is_much: bool,
+    /// Since when bytes are counted, and how many there were.
+    counted: (Instant, usize),
+    /// Bytes that went into the cache since somebody asked.
+    cached: usize,
+    patience: Duration,
     /// While the disk is slow, how long it is left to the cache.
     pause: Option<Pause>,
 }
@@ -73,7 +92,44 @@ impl Direct {
         let page = rustix::param::page_size();
         // A write holds whole pages, whatever their size: they are powers of two, and smaller.
         let is_possible = possible && WRITE_BYTES_MIN.is_multiple_of(page);
-        Direct { page, room: Vec::new(), is_possible, pause: None }
+        let counted = (Instant::now(), 0);
+        Direct {
+            page,
+            room: Vec::new(),
+            is_possible,
+            is_much: true,
+            counted,
+            cached: 0,
+            patience: PATIENCE,
+            pause: None,
+        }
+    }
+
+    /// So many bytes came. True when it is better to gather more for [`GATHER`] before the next write.
+    pub fn gathers(&mut self, bytes: usize) -> bool {
+        let (since, counted) = &mut self.counted;
+        *counted += bytes;
+        let passed = since.elapsed();
+        if passed >= COUNTED {
+            let much = if self.is_much { MUCH_BYTES_PER_SECOND / 2.0 } else { MUCH_BYTES_PER_SECOND };
+            self.is_much = *counted as f64 >= much * passed.as_secs_f64();
+            self.counted = (*since + passed, 0);
+        }
+        bytes < GATHERED_BYTES && self.is_wanted()
+    }
+
+    /// So many bytes were written to the cache.
+    pub fn cached(&mut self, bytes: usize) {
+        self.cached += bytes;
+    }
+
+    /// How many bytes were written to the cache since the last call.
+    pub fn take_cached(&mut self) -> usize {
+        std::mem::take(&mut self.cached)
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.is_possible && self.is_much && self.pause.as_ref().is_none_or(|pause| pause.until <= Instant::now())
     }
 
     /// How the next of `left` bytes get to their place `offset` in the file, before which everything from `written_out`
@@ -83,14 +139,21 @@ impl Direct {
         let over = (offset % self.page as u64) as usize;
         let before = if over == 0 { 0 } else { self.page - over };
         match left.saturating_sub(before) {
-            rest if rest < WRITE_BYTES_MIN || !self.is_possible => Way::Cached(left),
+            rest if rest < WRITE_BYTES_MIN || !self.is_wanted() => Way::Cached(left),
             _ if offset.saturating_sub(written_out) > CACHED_BYTES_MAX => Way::Cached(left),
-            _ if self.pause.as_ref().is_some_and(|pause| Instant::now() < pause.until) => Way::Cached(left),
             _ if before > 0 => Way::Cached(before),
             // One that asks whether the disk is still slow holds up little.
             _ if self.pause.is_some() => Way::Direct(WRITE_BYTES_MIN),
             rest => Way::Direct(rest.min(WRITE_BYTES) / self.page * self.page),
         }
+    }
+
+    /// True when the last bytes of a job had better wait for the next job: what was begun past the cache goes on there only
+    /// if none of its pages is in it, and more comes soon. They wait for [`GATHER`] at most, and are not settled.
+    #[must_use]
+    pub fn leaves(&self, offset: u64, left: usize, written_out: u64) -> bool {
+        let is_at_page = offset.is_multiple_of(self.page as u64) && written_out >= offset;
+        is_at_page && left < WRITE_BYTES_MIN && self.is_wanted()
     }
 
     /// Appends `len` bytes of the job from `from` on, of which [`Direct::way`] said that they go this way; may write
@@ -134,9 +197,15 @@ impl Direct {
         Ok(None)
     }
 
+    /// No disk is slow, however busy the machine is.
+    #[cfg(test)]
+    pub fn be_patient(&mut self) {
+        self.patience = Duration::from_secs(3600);
+    }
+
     /// Whether the disk is slow, by how long it took to write so many bytes.
     fn judge(&mut self, len: usize, took: Duration) {
-        let is_slow = took > PATIENCE + Duration::from_secs(len as u64) / SLOW_BYTES_PER_SECOND as u32;
+        let is_slow = took > self.patience + Duration::from_secs(len as u64) / SLOW_BYTES_PER_SECOND as u32;
         let longer = self.pause.as_ref().map_or(PAUSE_MIN, |pause| (pause.len * 2).min(PAUSE_MAX));
         self.pause = is_slow.then(|| Pause { until: Instant::now() + longer, len: longer });
     }
@@ -178,6 +247,22 @@ mod tests {
         let far = CACHED_BYTES_MAX + 4096;
         assert_eq!(direct.way(far, most, 4096), Way::Direct(most));
         assert_eq!(direct.way(far, most, 4095), Way::Cached(most));
+    }
+
+    #[test]
+    fn little_is_left_to_the_cache() {
+        let mut direct = direct();
+        let mut say = |per_second: usize, bytes: usize| {
+            direct.counted = (Instant::now() - Duration::from_millis(100), per_second / 10);
+            let gathers = direct.gathers(bytes);
+            (gathers, direct.way(0, WRITE_BYTES, 0) == Way::Direct(WRITE_BYTES))
+        };
+        assert_eq!(say(300_000_000, 1000), (true, true));
+        assert_eq!(say(300_000_000, GATHERED_BYTES), (false, true));
+        assert_eq!(say(200_000_000, 1000), (true, true), "not less than half");
+        assert_eq!(say(100_000_000, 1000), (false, false));
+        assert_eq!(say(200_000_000, 1000), (false, false), "not much again");
+        assert_eq!(say(300_000_000, 1000), (true, true));
     }
 
     /// Scenario: a disk becomes slow, stays so, and is fast again. Guarantee: while it is slow it is asked seldom, and

@@ -25,6 +25,8 @@ pub struct Job {
     pub written: usize,
     /// Bytes known to be on the disk; follows `written` only with `sync: always`.
     pub synced: usize,
+    /// Its end may be left unwritten, see [`super::direct::Direct::leaves`].
+    pub may_leave: bool,
     /// True once it was sent to the overflow file and counted there.
     pub is_diverted: bool,
     pieces: Vec<Bytes>,

@@ -69,8 +69,8 @@ impl Log {
         self.open.as_ref().is_some_and(OpenFile::is_dirty)
     }
 
-    /// Writes the rest of the job; with `sync: always` also syncs it. After an error the job
-    /// knows how far it got, and the same call goes on from there.
+    /// Writes the rest of the job, but what it leaves if it may; with `sync: always` also syncs it. After an
+    /// error the job knows how far it got, and the same call goes on from there.
     pub fn append(&mut self, job: &mut Job, direct: &mut Direct, cx: &Context) -> Result<(), Trouble> {
         let appended = self.append_all(job, direct, cx);
         if cx.sync != SyncPolicy::Always {
@@ -104,7 +104,10 @@ impl Log {
                 fitting = job.first_line();
             }
             if let Some(open) = &mut self.open {
-                open.append(job, fitting, direct, cx).map_err(|error| Trouble::new("write", &self.path, error))?;
+                let appended = open.append(job, fitting, direct, cx);
+                if appended.map_err(|error| Trouble::new("write", &self.path, error))? < fitting {
+                    break;
+                }
             }
         }
         Ok(())
@@ -223,6 +226,9 @@ impl Log {
     fn finish(&mut self, cx: &Context) -> io::Result<Option<Finished>> {
         if !self.is_at_path(cx)? {
             return Ok(None);
+        }
+        if let Some(open) = &mut self.open {
+            open.repair(cx)?;
         }
         loop {
             let finished = Finished {

@@ -27,6 +27,8 @@ pub struct OpenFile {
     file: Arc<File>,
     identity: (u64, u64),
     len: u64,
+    /// Bytes behind `len` of the line that comes next, which waits for its end.
+    ahead: u64,
     synced_len: u64,
     /// Up to here nothing is in the page cache alone; what the other thread knows of it may be more.
     written_out: u64,
@@ -52,6 +54,7 @@ impl OpenFile {
             file: Arc::new(file),
             identity: stat.identity,
             len,
+            ahead: 0,
             // What is there when it is opened was settled before: never cut back beyond it.
             synced_len: len,
             // The page cache may still hold what the process before has written.
@@ -109,23 +112,35 @@ impl OpenFile {
     /// Takes note of the length: somebody may have cut the file off, and appending then goes on
     /// at the new end. False when the file has no name any more.
     pub fn measure(&mut self, cx: &Context) -> io::Result<bool> {
-        self.repair(cx)?;
+        if self.is_torn {
+            self.repair(cx)?;
+        }
         let stat = Stat::of(&self.file)?;
-        if stat.len < self.len {
+        if stat.len < self.len + self.ahead {
             (self.is_cut, self.written_out) = (true, 0);
         }
-        self.len = stat.len;
+        if stat.len != self.len + self.ahead {
+            (self.len, self.ahead) = (stat.len, 0);
+        }
         self.synced_len = self.synced_len.min(stat.len);
         Ok(stat.links > 0)
     }
 
-    /// Writes the next `len` bytes of the job, all or nothing: what a failed attempt left is cut
-    /// off again, at the latest by the next [`OpenFile::measure`].
-    pub fn append(&mut self, job: &mut Job, len: usize, direct: &mut Direct, cx: &Context) -> io::Result<()> {
+    /// Writes the next `len` bytes of the job, which are whole lines, all or nothing: what a failed attempt left is cut
+    /// off again, at the latest by the next [`OpenFile::measure`]. Returns how many bytes of whole lines were written:
+    /// of the last ones of a job that may leave some, it may be fewer.
+    pub fn append(&mut self, job: &mut Job, len: usize, direct: &mut Direct, cx: &Context) -> io::Result<usize> {
+        if self.ahead > len as u64 {
+            self.repair(cx)?;
+        }
         self.written_out = self.written_out();
-        let mut done = 0;
+        let may_leave = job.may_leave && len == job.rest();
+        let mut done = self.ahead as usize;
         while done < len {
             let (offset, from) = (self.len + done as u64, job.written + done);
+            if may_leave && direct.leaves(offset, len - done, self.written_out) {
+                break;
+            }
             let written = match direct.way(offset, len - done, self.written_out) {
                 Way::Direct(part) => {
                     let place = (offset, &mut self.written_out);
@@ -136,7 +151,9 @@ impl OpenFile {
                 }
                 Way::Cached(part) => {
                     let behind = (offset % WRITE_BYTES as u64) as usize;
-                    cx.disk.write(&self.file, &job.slices(from, part.min(WRITE_BYTES - behind)))
+                    let written = cx.disk.write(&self.file, &job.slices(from, part.min(WRITE_BYTES - behind)));
+                    direct.cached(*written.as_ref().unwrap_or(&0));
+                    written
                 }
             };
             let written = match written {
@@ -148,20 +165,24 @@ impl OpenFile {
                 Ok(n) => done += n,
                 Err(error) => {
                     self.is_torn = true;
-                    self.written_out = self.written_out.min(self.len);
                     let _later = self.repair(cx);
                     return Err(error);
                 }
             }
         }
-        self.len += len as u64;
+        let whole = job.fitting(done as u64);
+        self.ahead = (done - whole) as u64;
+        self.len += whole as u64;
         self.is_dirty = true;
-        job.written += len;
-        Ok(())
+        job.written += whole;
+        Ok(whole)
     }
 
-    /// Cuts off what a failed write left.
+    /// Cuts off what does not count: what a failed write left, and a line that was begun.
     pub fn repair(&mut self, cx: &Context) -> io::Result<()> {
+        self.is_torn |= self.ahead > 0;
+        self.ahead = 0;
+        self.written_out = self.written_out.min(self.len);
         if self.is_torn && Stat::of(&self.file)?.len > self.len {
             cx.disk.truncate(&self.file, self.len)?;
         }
@@ -199,7 +220,6 @@ impl OpenFile {
     /// stands twice, but in whole lines: a torn one keeps the file from being finished.
     pub fn take_back(&mut self, cx: &Context) {
         self.len = self.synced_len;
-        self.written_out = self.written_out.min(self.len);
         let was_torn = std::mem::replace(&mut self.is_torn, true);
         self.is_torn = self.repair(cx).is_err() && was_torn;
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -48,6 +49,12 @@ impl FaultyDisk {
     /// True in one of `n` cases.
     pub(super) fn one_in(&self, n: u64) -> bool {
         self.is_failing.load(Relaxed) && self.rng.lock().unwrap().u64(0..n) == 0
+    }
+
+    fn cut(&self, file: &File, len: u64) -> io::Result<()> {
+        let identity = Stat::of(file)?.identity;
+        self.written_out.lock().unwrap().entry(identity).and_modify(|it| *it = len.min(*it));
+        self.real.truncate(file, len)
     }
 
     fn fault(&self, n: u64, error: Errno) -> io::Result<()> {
@@ -128,9 +135,7 @@ impl Disk for FaultyDisk {
         if self.truncate_fails {
             self.fault(2, Errno::IO)?;
         }
-        let identity = Stat::of(file)?.identity;
-        self.written_out.lock().unwrap().entry(identity).and_modify(|it| *it = len.min(*it));
-        self.real.truncate(file, len)
+        self.cut(file, len)
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
@@ -139,12 +144,16 @@ impl Disk for FaultyDisk {
         if self.one_in(4) {
             let safe = self.synced.lock().unwrap().get(&stat.identity).copied().unwrap_or(0);
             if self.rng.lock().unwrap().bool() && safe < stat.len {
-                self.real.truncate(file, safe)?;
+                self.cut(file, safe)?;
             }
             return Err(Errno::IO.into());
         }
         // Not passed on: it would only cost time.
-        self.synced.lock().unwrap().insert(stat.identity, stat.len);
+        // Whole lines: where a sync that fails loses a part of one, nobody promises anything.
+        let mut bytes = vec![0; stat.len as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        let whole = bytes.iter().rposition(|it| *it == b'\n').map_or(0, |at| at as u64 + 1);
+        self.synced.lock().unwrap().insert(stat.identity, whole);
         self.written_out.lock().unwrap().insert(stat.identity, stat.len);
         Ok(())
     }
