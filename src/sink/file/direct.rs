@@ -42,10 +42,10 @@ const COUNTED: Duration = Duration::from_millis(50);
 pub const GATHER: Duration = Duration::from_millis(1);
 const GATHERED_BYTES: usize = 512 << 10;
 
-/// A disk is slow where a write takes longer than [`PATIENCE`] and a second for so many bytes.
-const SLOW_BYTES_PER_SECOND: usize = 200 << 20;
-/// A thread that waits for a processor is no slow disk.
-const PATIENCE: Duration = Duration::from_millis(10);
+/// A disk is slow where so many bytes, one write after the other, take longer than [`PATIENCE`]: 160 MB/s. Fewer say
+/// nothing; any disk, and any thread that waits for a processor, is late now and then.
+const JUDGED_BYTES: usize = 32 << 20;
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long a slow disk is left to the page cache, at first and at most: twice as long each time it is still slow.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -74,6 +74,8 @@ pub struct Direct {
     counted: (Instant, usize),
     /// Bytes that went into the cache since somebody asked.
     cached: usize,
+    /// What was written past the cache since the disk was judged, and how long that took.
+    judged: (usize, Duration),
     patience: Duration,
     /// While the disk is slow, how long it is left to the cache.
     pause: Option<Pause>,
@@ -142,8 +144,6 @@ impl Direct {
             rest if rest < WRITE_BYTES_MIN || !self.is_wanted() => Way::Cached(left),
             _ if offset.saturating_sub(written_out) > CACHED_BYTES_MAX => Way::Cached(left),
             _ if before > 0 => Way::Cached(before),
-            // One that asks whether the disk is still slow holds up little.
-            _ if self.pause.is_some() => Way::Direct(WRITE_BYTES_MIN),
             rest => Way::Direct(rest.min(WRITE_BYTES) / self.page * self.page),
         }
     }
