@@ -42,6 +42,30 @@ impl Block {
         self.marks().marked.to_bitmask()
     }
 
+    /// Places of spaces, controls and DEL: what ends a word.
+    #[inline(always)]
+    #[must_use]
+    pub fn foreign_to_word(self) -> u32 {
+        self.ends_word().to_bitmask()
+    }
+
+    /// Places of what ends a word, and of quotes.
+    #[inline(always)]
+    #[must_use]
+    pub fn foreign_to_token(self) -> u32 {
+        (self.ends_word() | self.is(b'"')).to_bitmask()
+    }
+
+    /// Places of what ends a word, of quotes, apostrophes, parentheses (round, curly or pointed), `|`, `,`
+    /// and `;`.
+    #[inline(always)]
+    #[must_use]
+    pub fn foreign_to_name(self) -> u32 {
+        let marks = self.is_within(b'\'', b')') | self.is(b',') | self.is_within(b';', b'<') | self.is(b'>');
+        let ends = self.is_within(0, b' ') | self.is(b'"') | marks;
+        (ends | self.is_within(b'{', b'}') | self.is(0x7F)).to_bitmask()
+    }
+
     /// Marks at what [`Block::unprintable_or_backslash`] finds, to be gathered from many blocks.
     #[inline(always)]
     #[must_use]
@@ -59,6 +83,18 @@ impl Block {
     #[inline(always)]
     fn is(self, byte: u8) -> i8x32 {
         self.0.simd_eq(i8x32::splat(byte as i8))
+    }
+
+    /// Of ASCII.
+    #[inline(always)]
+    fn is_within(self, first: u8, last: u8) -> i8x32 {
+        let below = i8x32::splat((first as i8).wrapping_sub(1)).simd_lt(self.0);
+        below & self.0.simd_lt(i8x32::splat((last as i8).wrapping_add(1)))
+    }
+
+    #[inline(always)]
+    fn ends_word(self) -> i8x32 {
+        self.is_within(0, b' ') | self.is(0x7F)
     }
 
     /// As signed numbers, bytes that are not ASCII are below zero.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::int;
 use super::operators::Shape;
 use super::time::TimeForm;
+use crate::block::{BLOCK, Block};
 
 /// Longest whole number: a sign and the digits of 64 bits.
 const INT_LEN_MAX: usize = 20;
@@ -95,6 +96,15 @@ impl Class {
         match self {
             Class::Run { bytes, max } if text.len() <= *max => bytes.are_all(text),
             _ => self.fits_otherwise(text),
+        }
+    }
+
+    /// As [`Class::fits`] for `text[begin..end]`: what stands behind it is read with it, and does not count.
+    #[inline(always)]
+    pub(super) fn fits_within(&self, text: &[u8], begin: usize, end: usize) -> bool {
+        match self {
+            Class::Run { bytes, max: usize::MAX } if bytes.are_all_within(text, begin, end) => true,
+            _ => text.get(begin..end).is_some_and(|text| self.fits(text)),
         }
     }
 
@@ -240,28 +250,51 @@ impl Bytes {
         }
     }
 
+    /// True when `text[begin..end]` is a text of these bytes, as far as that can be seen in blocks; false
+    /// when another look is needed.
+    #[inline(always)]
+    fn are_all_within(self, text: &[u8], begin: usize, end: usize) -> bool {
+        #[cfg(test)]
+        STEPS.set(STEPS.get() + 1 + end.saturating_sub(begin) as u64);
+        let mut left = end.wrapping_sub(begin);
+        let mut rest = text.get(begin..).unwrap_or_default();
+        while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
+            let Some(foreign) = self.foreign(block) else { break };
+            if foreign & Block::first(left) != 0 {
+                return false;
+            }
+            if left <= BLOCK {
+                return true;
+            }
+            (left, rest) = (left.wrapping_sub(BLOCK), behind);
+        }
+        self == Bytes::Any
+    }
+
+    /// Places of bytes that are none of these; `None` for sets that are looked at byte by byte.
+    #[inline(always)]
+    fn foreign(self, block: &[u8; BLOCK]) -> Option<u32> {
+        match self {
+            Bytes::Name => Some(Block::new(block).foreign_to_name()),
+            Bytes::Token => Some(Block::new(block).foreign_to_token()),
+            Bytes::Word => Some(Block::new(block).foreign_to_word()),
+            Bytes::Int | Bytes::Flags | Bytes::Hex | Bytes::Any => None,
+        }
+    }
+
     /// Where a run of these bytes that begins at `start` ends.
     #[inline]
     pub(super) fn run_end(self, line: &[u8], start: usize) -> usize {
-        let mut at = start;
-        if self.has_long_values() {
-            while let Some(chunk) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-                match foreign_to_token(u64::from_le_bytes(*chunk)) {
-                    0 => at += 8,
-                    found => return at + found.trailing_zeros() as usize / 8,
-                }
+        let mut rest = line.get(start..).unwrap_or_default();
+        while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
+            match self.foreign(block) {
+                None => break,
+                Some(0) => rest = behind,
+                // Within the line.
+                Some(found) => return line.len().wrapping_sub(rest.len()).wrapping_add(found.trailing_zeros() as usize),
             }
         }
-        let bit = self.bit();
-        let mut rest = line.get(at..).unwrap_or_default();
-        // Four at once, which are as many instructions as two with a look at each.
-        while let Some(four) = rest.first_chunk::<4>() {
-            if four.iter().fold(bit, |all, byte| all & TABLE[*byte as usize]) == 0 {
-                break;
-            }
-            rest = &rest[4..];
-        }
-        let begin = line.len() - rest.len();
+        let (begin, bit) = (line.len() - rest.len(), self.bit());
         rest.iter().position(|byte| TABLE[*byte as usize] & bit == 0).map_or(line.len(), |len| begin + len)
     }
 

@@ -200,9 +200,8 @@ impl Format {
         places: &mut Places,
         fields: &mut Fields,
     ) -> Reading {
-        let line = &payload[start..end];
         let mut values = Values { moves: &self.moves, names: &keys.names, start, fields };
-        match self.matcher.read(line, places, &mut values) {
+        match self.matcher.read(&payload[start..], end - start, places, &mut values) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,
             Match::No(fitted) => {
