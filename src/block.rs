@@ -42,6 +42,13 @@ impl Block {
         self.marks().marked.to_bitmask()
     }
 
+    /// Places of digits.
+    #[inline(always)]
+    #[must_use]
+    pub fn digits(self) -> u32 {
+        self.is_within(b'0', b'9').to_bitmask()
+    }
+
     /// Places of spaces, controls and DEL: what ends a word.
     #[inline(always)]
     #[must_use]

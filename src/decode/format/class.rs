@@ -350,18 +350,6 @@ fn equal(it: u64, byte: u8) -> u64 {
     it.wrapping_sub(ONES) & !it & HIGHS
 }
 
-/// This byte eight times.
-#[inline]
-pub(super) fn each(byte: u8) -> u64 {
-    ONES * u64::from(byte)
-}
-
-/// The high bit of bytes that are zero, and nothing else.
-#[inline]
-pub(super) fn zeros(it: u64) -> u64 {
-    !((it & !HIGHS).wrapping_add(!HIGHS) | it) & HIGHS
-}
-
 /// For each byte the sets it belongs to, as bits.
 static TABLE: [u8; 256] = {
     let mut table = [0; 256];

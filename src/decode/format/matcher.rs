@@ -7,12 +7,13 @@
 
 use super::Places;
 use super::boundaries::Boundaries;
-use super::class::{Bytes, Class, each, zeros};
+use super::class::{Bytes, Class};
 use super::int;
 use super::literal::Literal;
 use super::values::Values;
 use crate::block::{BLOCK, Block};
 use crate::quotes::{QUOTES_MAX, Quotes};
+use crate::word::{above_nine, decimal, each, zeros};
 
 /// Digits of any number that fits 64 bits.
 const DIGITS_SAFE: usize = 18;
@@ -393,18 +394,12 @@ fn int_at(rest: &[u8]) -> Option<(usize, Option<i64>)> {
 #[inline(always)]
 fn short_int(word: u64) -> Option<(usize, i64)> {
     let digits = word ^ each(b'0');
-    // Right up to the first that is none.
-    let foreign = (digits.wrapping_add(each(0x80 - 10)) | digits) & each(0x80);
-    let bits = foreign.trailing_zeros() & !7;
+    let bits = above_nine(digits).trailing_zeros() & !7;
     if !(8..64).contains(&bits) {
         return None;
     }
-    // Behind zeros; then pairs, fours, and all eight in the lowest half, with no carry between them.
-    let eight = digits << (64 - bits);
-    let pairs = (eight.wrapping_mul(10).wrapping_add(eight >> 8)) & 0x00FF_00FF_00FF_00FF;
-    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
-    let all = (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xFFFF_FFFF;
-    Some((bits as usize / 8, all as i64))
+    // Behind zeros.
+    Some((bits as usize / 8, decimal(digits << (64 - bits)) as i64))
 }
 
 #[inline(never)]
