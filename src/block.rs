@@ -155,7 +155,7 @@ mod tests {
     proptest! {
         #[test]
         fn places_are_those_of_the_bytes(bytes in proptest::array::uniform32(prop_oneof![
-            2 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\'), 1 => Just(0x7F), 1 => 0x1Eu8..0x24, 1 => 0x7Eu8..0x82])) {
+            2 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\'), 1 => Just(0x7F), 1 => 0x1Eu8..0x40, 1 => 0x78u8..0x82])) {
             let block = Block::new(&bytes);
             let unprintable = |byte: u8| !(0x20..0x7F).contains(&byte);
             for byte in [b'"', b'\n', 0, 0xFF, 0x80, bytes[3]] {
@@ -163,6 +163,12 @@ mod tests {
             }
             prop_assert_eq!(block.unprintable(), places(&bytes, unprintable));
             prop_assert_eq!(block.unprintable_or_backslash(), places(&bytes, |it| unprintable(it) || it == b'\\'));
+            let ends_word = |byte: u8| byte <= b' ' || byte == 0x7F;
+            prop_assert_eq!(block.foreign_to_word(), places(&bytes, ends_word));
+            prop_assert_eq!(block.foreign_to_token(), places(&bytes, |it| ends_word(it) || it == b'"'));
+            let is_foreign = |it| ends_word(it) || b"\"'()<>{}|,;".contains(&it);
+            prop_assert_eq!(block.foreign_to_name(), places(&bytes, is_foreign));
+            prop_assert_eq!(block.digits(), places(&bytes, |it| it.is_ascii_digit()));
             let marks = Marks::default().and(block.marks());
             prop_assert_eq!(marks.any(), block.unprintable_or_backslash() != 0);
             prop_assert_eq!(marks.beyond_ascii(), !bytes.is_ascii());

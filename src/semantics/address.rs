@@ -237,6 +237,20 @@ mod tests {
         }
 
         #[test]
+        fn four_parts(parts in proptest::array::uniform4("0|[1-9]|[0-9]{2}|1[0-9]{2}|2[0-9]{2}|[0-9]{3,4}|[a:]?")) {
+            let text = parts.join(".");
+            prop_assert_eq!(is_v4(text.as_bytes()), text.parse::<core::net::Ipv4Addr>().is_ok());
+        }
+
+        #[test]
+        fn a_short_port_is_what_any_way_finds(text in "[a-z.:0-9]{0,20}(:[0-9]{0,6})?") {
+            let text = text.as_bytes();
+            if let Some(short) = short_port(text) {
+                prop_assert_eq!(short, any_host_and_port(text));
+            }
+        }
+
+        #[test]
         fn any_bytes(text: Vec<u8>) {
             prop_assert!(text.get(host_and_port(&text).host).is_some());
             if let Some(range) = first_forwarded(&text) {

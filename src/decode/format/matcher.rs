@@ -7,16 +7,13 @@
 
 use super::Places;
 use super::boundaries::Boundaries;
-use super::class::{Bytes, Class};
-use super::int;
+use super::class::Class;
 use super::literal::Literal;
+use super::number::int_at;
+use super::quoted::{Quote, quote_from, quotes};
 use super::values::Values;
-use crate::block::{BLOCK, Block};
-use crate::quotes::{QUOTES_MAX, Quotes};
-use crate::word::{above_nine, decimal, each, zeros};
-
-/// Digits of any number that fits 64 bits.
-const DIGITS_SAFE: usize = 18;
+use crate::quotes::Quotes;
+use crate::word::{each, zeros};
 
 /// What a format looks like to the matcher.
 #[derive(Clone, Debug)]
@@ -33,15 +30,6 @@ pub(super) struct Matcher {
     /// The quotes of all literals, where these are on either side of all slots that are not read from the
     /// left.
     quotes: Option<Vec<Quote>>,
-}
-
-/// A quote of a literal.
-#[derive(Clone, Copy, Debug)]
-struct Quote {
-    /// The slot that the literal stands behind; `None` for the one before all slots.
-    slot: Option<usize>,
-    /// Its place in the literal.
-    at: u32,
 }
 
 /// Where a slot is.
@@ -89,9 +77,8 @@ impl Matcher {
     /// A matcher for a literal, and slots with the literal behind each.
     pub(super) fn new(lead: &str, slots: impl Iterator<Item = (Class, Literal)>) -> Matcher {
         let lead = Literal::new(lead);
-        let slots: Vec<Element> = slots
-            .map(|(class, after)| Element { may_hold_quotes: !class.excludes(b'"'), class, after })
-            .collect();
+        let slots: Vec<Element> =
+            slots.map(|(class, after)| Element { may_hold_quotes: !class.excludes(b'"'), class, after }).collect();
         let from_left = |it: &&Element| it.after.bytes().first().is_some_and(|byte| it.class.excludes(*byte));
         let count = slots.len();
         let prefix = slots.iter().take_while(from_left).count();
@@ -270,40 +257,6 @@ impl Matcher {
     }
 }
 
-/// See [`Matcher::quotes`]: the literals from there on begin and end with a quote and have no other, but the
-/// last one, which begins with its only one.
-fn quotes(lead: &Literal, slots: &[Element], prefix: usize) -> Option<Vec<Quote>> {
-    let count = |literal: &Literal| literal.bytes().iter().filter(|it| **it == b'"').count();
-    let (last, between) = slots.get(prefix..)?.split_last()?;
-    let is_between = |it: &Element| it.after.bytes().ends_with(b"\"") && count(&it.after) == 2;
-    let begins = slots.get(prefix..)?.iter().all(|it| it.after.bytes().starts_with(b"\""));
-    let fits = begins && count(&last.after) == 1 && between.iter().all(is_between);
-    let literals = slots.iter().zip(0..).map(|(slot, index)| (Some(index), &slot.after));
-    let quotes: Vec<Quote> = std::iter::once((None, lead)).chain(literals).flat_map(|it| quotes_of(it.0, it.1)).collect();
-    (fits && quotes.len() <= QUOTES_MAX).then_some(quotes)
-}
-
-fn quotes_of(slot: Option<usize>, literal: &Literal) -> impl Iterator<Item = Quote> {
-    literal.bytes().iter().zip(0..).filter(|(byte, _)| **byte == b'"').map(move |(_, at)| Quote { slot, at })
-}
-
-/// The first quote of the line from a place on. What stands behind the line may be looked at.
-#[inline(always)]
-fn quote_from(onwards: &[u8], line: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while at < line.len() {
-        let Some(block) = onwards.get(at..).and_then(|it| it.first_chunk::<BLOCK>()) else {
-            return line.get(at..)?.iter().position(|byte| *byte == b'"').map(|len| at + len);
-        };
-        // Places are within a payload.
-        match Block::new(block).equal(b'"') {
-            0 => at = at.wrapping_add(BLOCK),
-            quotes => return Some(at.wrapping_add(quotes.trailing_zeros() as usize)),
-        }
-    }
-    None
-}
-
 /// Literals alone say nothing about values, and ways are looked for with the longest values there are.
 #[inline]
 fn all_fit(slots: &[Element], line: &[u8], places: &[Place], read: Match) -> Match {
@@ -378,47 +331,4 @@ fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places:
         next = slot;
     }
     Match::Unique
-}
-
-/// How long the number, or the minus, or nothing is that begins there, and the number.
-#[inline(always)]
-fn int_at(rest: &[u8]) -> Option<(usize, Option<i64>)> {
-    match rest.first_chunk().and_then(|word| short_int(u64::from_le_bytes(*word))) {
-        Some((len, number)) => Some((len, Some(number))),
-        None => any_int_at(rest),
-    }
-}
-
-/// The number that begins a word, the first byte in the lowest, and its digits: one to seven. Without a look
-/// at each, for how many there are is never known.
-#[inline(always)]
-fn short_int(word: u64) -> Option<(usize, i64)> {
-    let digits = word ^ each(b'0');
-    let bits = above_nine(digits).trailing_zeros() & !7;
-    if !(8..64).contains(&bits) {
-        return None;
-    }
-    // Behind zeros.
-    Some((bits as usize / 8, decimal(digits << (64 - bits)) as i64))
-}
-
-#[inline(never)]
-fn any_int_at(rest: &[u8]) -> Option<(usize, Option<i64>)> {
-    let negative = rest.first() == Some(&b'-');
-    let (mut number, mut digits) = (0i64, 0usize);
-    for byte in &rest[usize::from(negative)..] {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        digits = digits.wrapping_add(1);
-        if digits > DIGITS_SAFE {
-            let len = Bytes::Int.run_end(rest, 0);
-            return int(&rest[..len]).filter(|_| Class::Int.fits(&rest[..len])).map(|it| (len, Some(it)));
-        }
-        // No more digits than fit.
-        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
-    }
-    let number = if negative { number.wrapping_neg() } else { number };
-    Some((digits.wrapping_add(usize::from(negative)), (digits > 0).then_some(number)))
 }

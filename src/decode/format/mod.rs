@@ -11,13 +11,16 @@ use crate::record::{Span, Tree};
 use crate::semantics::{Field, Fields, Target};
 
 mod boundaries;
+mod bytes;
 mod class;
 mod compile;
 mod literal;
 mod matcher;
+mod number;
 mod operators;
 mod parse;
 pub mod presets;
+mod quoted;
 mod time;
 mod values;
 
