@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 seconds=${1:-10}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(framing otlp json_line format config)
+[ ${#targets[@]} -gt 0 ] || targets=(framing otlp als json_line format config)
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-../target}/fuzz

@@ -60,6 +60,14 @@ struct State {
     tally: Tally,
 }
 
+impl State {
+    fn push(&mut self, waiting: Waiting) {
+        self.tally.in_flight += waiting.batch.records;
+        self.used_bytes += waiting.batch.payload.len();
+        self.queue.push_back(waiting);
+    }
+}
+
 /// A batch that no sink has taken yet.
 #[derive(Debug)]
 struct Waiting {
@@ -215,7 +223,7 @@ impl Inbox {
             }
             if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size) {
                 state.full = None;
-                return self.accept(&mut state, Waiting { batch, room: Some(room), ticket: None });
+                return self.accept(state, Waiting { batch, room: Some(room), ticket: None });
             }
             state.full.get_or_insert_with(|| Full { since: Instant::now(), freed_bytes: 0 });
         }
@@ -232,7 +240,7 @@ impl Inbox {
             let mut state = self.lock();
             match result {
                 Ok(Ok(room)) if !state.closed => {
-                    return self.accept(&mut state, Waiting { batch, room: Some(room), ticket: None });
+                    return self.accept(state, Waiting { batch, room: Some(room), ticket: None });
                 }
                 Ok(_) => return self.shed(&mut state, &batch),
                 Err(_elapsed) => {}
@@ -292,16 +300,16 @@ impl Inbox {
         Put::Shed
     }
 
-    fn accept(&self, state: &mut State, waiting: Waiting) -> Put {
+    fn accept(&self, mut state: MutexGuard<'_, State>, waiting: Waiting) -> Put {
         state.tally.offered += waiting.batch.records;
         self.enqueue(state, waiting);
         Put::Accepted
     }
 
-    fn enqueue(&self, state: &mut State, waiting: Waiting) {
-        state.tally.in_flight += waiting.batch.records;
-        state.used_bytes += waiting.batch.payload.len();
-        state.queue.push_back(waiting);
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, waiting: Waiting) {
+        state.push(waiting);
+        // Unlocked first: the sink wakes at once, and would only wait for the lock.
+        drop(state);
         self.arrived.notify_one();
     }
 
@@ -398,7 +406,9 @@ impl Inbox {
         }
         let Some(batch) = state.gaps.take(&self.settings.sink, self.settings.encoding) else { return };
         state.tally.gaps += batch.records;
-        let _ = self.accept(state, Waiting { batch, room: None, ticket: None });
+        state.tally.offered += batch.records;
+        state.push(Waiting { batch, room: None, ticket: None });
+        self.arrived.notify_one();
     }
 
     /// Ends it: nothing more is accepted, and [`Inbox::take`] returns `None` once it is empty.

@@ -200,35 +200,42 @@ impl Intake {
     }
 
     /// Takes one OTLP request that passed [`otlp::check`]. `held` covers the payload and
-    /// [`Intake::work_bytes`]. Sinks may hold it back until `hold_until`.
+    /// [`Intake::work_bytes`]. Sinks may hold it back until `hold_until`; `None` for a sender that repeats
+    /// nothing and hears no answer: then it is taken as lines are, and always accepted or missed.
     pub async fn otlp(
         &self,
         payload: Bytes,
         records: u64,
         origin: Origin,
         held: Reservation,
-        hold_until: Instant,
+        hold_until: Option<Instant>,
     ) -> Receipt {
         let stored = match &self.lanes {
             None => None,
             Some(lanes) => {
                 let entry = entry(Kind::Otlp, &payload, &[], records, &origin);
-                match lanes.append(entry, Some(hold_until)).await {
+                match lanes.append(entry, hold_until).await {
                     Ok(stored) => Some(stored),
-                    Err(error) => return Receipt::NotStored(error),
+                    Err(error) if hold_until.is_some() => return Receipt::NotStored(error),
+                    Err(error) => {
+                        lanes.not_stored(&origin.source, records, &error);
+                        None
+                    }
                 }
             }
         };
         let _moving = self.inflow.count_received(records);
         let seq = stored.as_ref().map(|stored| stored.seq);
-        let mut work = Work::new(self, origin, &payload, held, Some(hold_until));
+        let mut work = Work::new(self, origin, &payload, held, hold_until);
         let rewritten = self.rewrites(&payload);
         let ways = self.ways(&From::Source(seq), records, rewritten);
         drop(stored);
         self.decode_otlp(&mut work, ways, payload, records).await;
         match (&self.lanes, seq) {
             // While it was decoded, it was synced.
-            (Some(lanes), Some(seq)) => lanes.kept(seq).await.map_or_else(Receipt::NotKept, |()| work.receipt),
+            (Some(lanes), Some(seq)) if hold_until.is_some() => {
+                lanes.kept(seq).await.map_or_else(Receipt::NotKept, |()| work.receipt)
+            }
             _ => work.receipt,
         }
     }

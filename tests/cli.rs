@@ -47,7 +47,7 @@ fn check_says_what_goes_where() {
         0,
         &[
             "mesh (lines 127.0.0.1:5000) -> console (stdout)\n",
-            "otlp (otlp 127.0.0.1:4317) -> console",
+            "otlp (otlp 127.0.0.1:4317 (grpc) 127.0.0.1:4318 (http)) -> console",
             "budget 64.0MiB",
             "ok\n",
         ],
@@ -99,7 +99,7 @@ fn flags() {
     check(
         &["check", "-l", "otlp://127.0.0.1:0", "-l", "otlp://127.0.0.1:0", "-o", "otlp://a:1", "-o", "otlps://b:2"],
         0,
-        &["otlp-2 (otlp 127.0.0.1:0) -> otlp (otlp http://a:1), otlp-2 (otlp https://b:2)"],
+        &["otlp-2 (otlp 127.0.0.1:0 (grpc)) -> otlp (otlp http://a:1), otlp-2 (otlp https://b:2)"],
     );
     check(&["show", "-o", "file:a?encoding=raw&rotate.size=1MiB"], 0, &["encoding: raw", "size: 1MiB"]);
     check(&["show", "-o", "stdout:pretty", "--admin", "off"], 0, &["encoding: pretty", "listen: \"off\""]);

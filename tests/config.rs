@@ -127,6 +127,10 @@ fn keys() {
         &["logboom.yaml:4:3", "missing key `type`", "file, stdout"],
     );
     check_sink("fiel", "path: a", &["logboom.yaml:5:11", "unknown type `fiel`", "did you mean `file`?"]);
+    check(
+        &format!("sources:\n  als: {{type: als, grpc: 127.0.0.1:1}}\n{SINK}"),
+        &["logboom.yaml:2:15", "unknown type `als`", "write `type: otlp` with `grpc:`"],
+    );
     check_sink("[file]", "path: a", &["logboom.yaml:5:5", "the type is one word"]);
 }
 
@@ -220,7 +224,6 @@ fn inherited_sockets() {
 fn what_is_not_built_yet_is_refused_by_name() {
     let later = "not supported by this version yet";
     check_lines("listen: 127.0.0.1:1\n    tls: {cert: a, key: b}", &["logboom.yaml:5:5", later]);
-    check_otlp_source("http: 127.0.0.1:4318", &["logboom.yaml:5:5", later]);
     check_otlp_source("tls: {}", &["logboom.yaml:5:5", later]);
     check_otlp_source("auth: {bearer: [canary]}", &["logboom.yaml:5:5", later]);
     check_sink(
@@ -305,6 +308,17 @@ fn addresses() {
     check_top("takeover: {socket: 'unix:/run/a.sock'}", &["logboom.yaml:5:20", "is an address", "such as /run/a.sock"]);
     check_top(&format!("takeover: {{socket: /{}}}", "x".repeat(107)), &["logboom.yaml:5:20", "at most 107 bytes"]);
     check_top("takeover: {}", &["logboom.yaml:5:1", "missing key `socket`", "`socket: /run/logboom/takeover.sock`"]);
+    let http = |address: &str, expected: &[&str]| check_otlp_source(&format!("http: {address}"), expected);
+    http("'unix:/a'", &["logboom.yaml:5:11", "only `lines` sources"]);
+    http("4318", &["logboom.yaml:5:11", "'4318' is not a host and port"]);
+    http("127.0.0.1:4317", &["logboom.yaml:5:11", "taken by sources.otlp.grpc"]);
+    check(
+        &format!("sources:\n  o: {{type: otlp}}\n{SINK}"),
+        &["logboom.yaml:2:3", "listens on `grpc` or `http`", "`http: 127.0.0.1:4318`, or both"],
+    );
+    for places in ["grpc: 127.0.0.1:1", "http: 127.0.0.1:1", "grpc: 127.0.0.1:1, http: 127.0.0.1:2"] {
+        accept(&format!("sources:\n  o: {{type: otlp, {places}}}\n{SINK}"));
+    }
     let open = accept("sources:\n  a: {type: lines, listen: 0.0.0.0:5000}\nsinks:\n  s: {type: stdout}\n");
     assert_eq!(open.warnings().len(), 1);
     assert!(open.warnings()[0].contains("sources.a.listen: 0.0.0.0:5000 is reachable from other machines"));
@@ -381,7 +395,7 @@ fn every_mistake_is_reported_at_once() {
         &[
             "`nope`",
             "'y' is not a size",
-            "missing key `grpc`",
+            "an otlp source listens on `grpc` or `http`",
             "'z' is not a file mode",
             "'w' is not a size",
             "`evry`",

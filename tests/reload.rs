@@ -376,3 +376,47 @@ fn a_storm_of_signals() {
     let got: usize = otlp_json(&ended.file("otlp")).iter().map(|it| records(it).count()).sum();
     assert_eq!(got, exported);
 }
+
+/// An address that is free.
+fn free() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Scenario: a source gets a second listener, the first one goes, then the other one comes back to an
+/// address that is in use. Guarantee: what stays keeps its port and its connections; who connects to
+/// what has gone is refused; connections of all listeners together stay within the limit.
+#[test]
+fn listeners_of_a_source_come_and_go() {
+    let address = free();
+    let yaml = |places: &str| {
+        format!(
+            "sources: {{otlp: {{type: otlp, {places}, connections_max: 2}}}}\nsinks: {{nowhere: {{type: 'null'}}}}\n"
+        )
+    };
+    let server = Server::start(&yaml("grpc: 127.0.0.1:0"));
+    let first = server.grpc("otlp");
+    first.export(encoded(["one".to_owned()])).unwrap();
+    reloaded(&server, &yaml(&format!("grpc: 127.0.0.1:0, http: '{address}'")));
+    let second = util::grpc::Client::connect(&address);
+    second.export(encoded(["two".to_owned()])).unwrap();
+    let mut third = std::net::TcpStream::connect(server.address("otlp")).unwrap();
+    assert_eq!(std::io::Read::read(&mut third, &mut [0]).unwrap_or(0), 0, "one connection too many");
+    first.export(encoded(["three".to_owned()])).unwrap();
+    reloaded(&server, &yaml(&format!("http: '{address}'")));
+    eventually("nobody listens", || std::net::TcpStream::connect(server.address("otlp")).is_err());
+    first.export(encoded(["four".to_owned()])).unwrap();
+    second.export(encoded(["five".to_owned()])).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = yaml(&format!("grpc: '{}', http: '{address}'", taken.local_addr().unwrap()));
+    refused(&server, &elsewhere, &["source otlp: cannot listen on", "is in use"]);
+    second.export(encoded(["six".to_owned()])).unwrap();
+    // The same address under the other key.
+    reloaded(&server, &yaml(&format!("grpc: '{address}'")));
+    second.export(encoded(["seven".to_owned()])).unwrap();
+    assert_eq!(server.source("otlp", "connections_accepted"), 2);
+    drop((first, second));
+    util::grpc::Client::connect(&address).export(encoded(["eight".to_owned()])).unwrap();
+    let ended = server.stop();
+    ended.assert_clean();
+    assert_eq!(ended.count("received", "received"), 8);
+}

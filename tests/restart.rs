@@ -443,3 +443,40 @@ fn inherited_sockets_that_do_not_fit() {
     check("LISTEN_FDS=5 LISTEN_FDNAMES=mesh", "sockets that were not passed");
     check("LISTEN_FDS=many", "is no number");
 }
+
+/// Scenario: a source has both listeners and its successor too; the next one has only `http`; the last
+/// one has both, where its predecessor listens on one. Guarantee: what both have stays bound, even on
+/// port 0, and what the predecessor lacks is bound anew.
+#[test]
+fn all_listeners_of_a_source_are_handed_over() {
+    let yaml = |places: &str| {
+        format!(
+            "sources: {{otlp: {{type: otlp, {places}}}}}\nsinks: {{nowhere: {{type: 'null'}}}}\n\
+             takeover: {{socket: '{{dir}}/takeover.sock'}}\n"
+        )
+    };
+    let export = |server: &Server, key: &str| {
+        let client = util::grpc::Client::connect(server.address_of("otlp", key));
+        client.export(encoded(["record".to_owned()])).unwrap();
+    };
+    let places = |server: &Server| ["grpc", "http"].map(|key| server.address_of("otlp", key).to_owned());
+    let both = yaml("grpc: 127.0.0.1:0, http: 127.0.0.1:0");
+    let first = Server::start(&both);
+    export(&first, "http");
+    let before = places(&first);
+    let second = first.take_over(&both);
+    assert_eq!(places(&second), before);
+    first.end().assert_clean();
+    ["grpc", "http"].iter().for_each(|key| export(&second, key));
+    let [grpc, http] = places(&second);
+    let third = second.take_over(&yaml("http: 127.0.0.1:0"));
+    second.end().assert_clean();
+    assert_eq!(third.address_of("otlp", "http"), http);
+    export(&third, "http");
+    assert!(TcpStream::connect(&grpc).is_err());
+    let fourth = third.take_over(&both);
+    third.end().assert_clean();
+    assert_eq!(fourth.address_of("otlp", "http"), http);
+    ["grpc", "http"].iter().for_each(|key| export(&fourth, key));
+    fourth.stop().assert_clean();
+}

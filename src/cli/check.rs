@@ -8,7 +8,7 @@ use crate::config::{Checked, ConfigErrors};
 use crate::journal::JournalConfig;
 use crate::select;
 use crate::sink::{SinkConfig, SinkKind};
-use crate::source::SourceConfig;
+use crate::source::{self, Place, SourceConfig};
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -56,10 +56,7 @@ fn lines(checked: &Checked) -> String {
 }
 
 fn source(source: &SourceConfig) -> String {
-    match source {
-        SourceConfig::Lines(lines) => format!("lines {}", lines.listen),
-        SourceConfig::Otlp(otlp) => format!("otlp {}", otlp.grpc),
-    }
+    source::label(source, source.places().into_iter().map(|Place { key, address }| (key, address.to_owned())))
 }
 
 fn sink(sink: &SinkConfig) -> String {

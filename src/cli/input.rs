@@ -9,10 +9,10 @@ use crate::config::{Checked, ConfigErrors, Draft};
 
 #[derive(Args, Debug)]
 pub struct InputArgs {
-    /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317, records on stdout (`pretty` on a terminal, else `json`)
+    /// YAML file; without it flags or defaults: lines on 127.0.0.1:5000, OTLP on 127.0.0.1:4317 and 4318, records on stdout (`pretty` on a terminal, else `json`)
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A source: lines://HOST:PORT, lines+unix:///PATH or otlp://HOST:PORT, options behind `?` (?line_max=64KiB)
+    /// A source: lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT or otlphttp://HOST:PORT, options behind `?` (?line_max=64KiB)
     #[arg(short, long, value_name = "SOURCE", conflicts_with = "config")]
     listen: Vec<String>,
     /// A sink: file:PATH, stdout[:ENCODING], otlp://HOST:PORT, otlps://HOST:PORT or null, options behind `?` (?encoding=raw&rotate.size=1MiB)
@@ -100,7 +100,7 @@ fn set_all(
 fn help(flag: &str) -> &'static str {
     match flag {
         "-l" => {
-            "write lines://HOST:PORT, lines+unix:///PATH or otlp://HOST:PORT; options are ?key=value&key=value, and & inside a value is %26"
+            "write lines://HOST:PORT, lines+unix:///PATH, otlp://HOST:PORT or otlphttp://HOST:PORT; options are ?key=value&key=value, and & inside a value is %26"
         }
         _ => {
             "write file:PATH, stdout, stdout:pretty, otlp://HOST:PORT, otlps://HOST:PORT or null; options are ?key=value&key=value, and & inside a value is %26"
@@ -114,6 +114,8 @@ fn source(text: &str) -> Option<Settings> {
         [("type", "lines".to_owned()), ("listen", format!("unix:{path}"))]
     } else if let Some(address) = place.strip_prefix("lines://") {
         [("type", "lines".to_owned()), ("listen", address.to_owned())]
+    } else if let Some(address) = place.strip_prefix("otlphttp://") {
+        [("type", "otlp".to_owned()), ("http", address.to_owned())]
     } else {
         [("type", "otlp".to_owned()), ("grpc", place.strip_prefix("otlp://")?.to_owned())]
     };
@@ -179,6 +181,7 @@ mod tests {
         check(source, "lines://127.0.0.1:5000", "type=lines listen=127.0.0.1:5000");
         check(source, "lines+unix:///run/x.sock", "type=lines listen=unix:/run/x.sock");
         check(source, "otlp://[::1]:4317?records_max=5", "type=otlp grpc=[::1]:4317 records_max=5");
+        check(source, "otlphttp://127.0.0.1:4318", "type=otlp http=127.0.0.1:4318");
         check(source, "tcp://127.0.0.1:5000", "refused");
         check(source, "lines://127.0.0.1:5000?x", "refused");
         check(source, "", "refused");

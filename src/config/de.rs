@@ -115,7 +115,6 @@ fn missing(key: &str) -> Failure {
         "dir" => "write a directory, such as `dir: data/journal`",
         "path" => "write a file, such as `path: logs/access.log`",
         "listen" => "write an address, such as `listen: 127.0.0.1:5000`",
-        "grpc" => "write an address, such as `grpc: 127.0.0.1:4317`",
         "endpoint" => "write a URL, such as `endpoint: http://otel-collector:4317`",
         "socket" => "write a path, such as `socket: /run/logboom/takeover.sock`",
         _ => return Failure::new(format!("missing key `{key}`")),

@@ -6,7 +6,6 @@ use super::tree::{Entry, Kind, Node};
 
 /// `*` stands for every name.
 const LATER: &[(&[&str], What)] = &[
-    (&["sources", "*", "http"], What::Key),
     (&["sources", "*", "tls"], What::Key),
     (&["sources", "*", "auth"], What::Key),
     (&["sinks", "*", "protocol"], What::Values(&["http"])),

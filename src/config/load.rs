@@ -30,7 +30,7 @@ pub(super) const COMPONENTS_MAX: usize = 256;
 const DEFAULTS: &str = "\
 sources:
   mesh: {type: lines, listen: 127.0.0.1:5000}
-  otlp: {type: otlp, grpc: 127.0.0.1:4317}
+  otlp: {type: otlp, grpc: 127.0.0.1:4317, http: 127.0.0.1:4318}
 sinks:
   console: {type: stdout}
 ";
@@ -89,8 +89,8 @@ impl Draft {
         Ok(Draft { name: name.to_owned(), text: text.to_owned(), root, problems })
     }
 
-    /// What runs without a file: `lines` on 127.0.0.1:5000, OTLP on 127.0.0.1:4317, JSON on
-    /// standard output.
+    /// What runs without a file: `lines` on 127.0.0.1:5000, OTLP on 127.0.0.1:4317 and 4318, JSON
+    /// on standard output.
     ///
     /// # Errors
     /// None; the signature is that of [`Draft::text`].
@@ -305,7 +305,13 @@ fn read_type(
                     None => {
                         let written = scalar.written.as_ref().unwrap_or(&scalar.text);
                         let message = format!("unknown type {}", shown(written));
-                        Problem::at(entry.value.span.clone(), message).help(suggest::accepted(&scalar.text, types))
+                        let help = match scalar.text.as_str() {
+                            "als" => {
+                                "write `type: otlp` with `grpc:`, which takes Envoy's access-log service too".to_owned()
+                            }
+                            text => suggest::accepted(text, types),
+                        };
+                        Problem::at(entry.value.span.clone(), message).help(help)
                     }
                 },
                 _ => Problem::at(entry.key_span.clone(), "the type is one word").help(format!("one of: {accepted}")),

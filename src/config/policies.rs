@@ -18,7 +18,7 @@ pub struct Told {
 }
 
 /// The keys of a source that hold its address.
-const ADDRESS_KEYS: &[&str] = &["listen", "grpc"];
+const ADDRESS_KEYS: &[&str] = &["listen", "grpc", "http"];
 
 /// Reads the files that `policies` names, and puts the sources they ask for into the tree.
 pub fn merge(root: &mut Node, problems: &mut Vec<Problem>) -> Told {
@@ -38,7 +38,7 @@ pub fn merge(root: &mut Node, problems: &mut Vec<Problem>) -> Told {
         .map(|it| it.value.entries())
         .unwrap_or_default()
         .iter()
-        .filter_map(|source| Some((source.key.clone(), address(&source.value)?)))
+        .flat_map(|source| addresses(&source.value).map(|it| (source.key.clone(), it)))
         .collect();
     let listeners: Vec<Listener> = written.iter().map(|(_, listen)| Listener::Exists(listen.clone())).collect();
     let derived = derive(&files, &listeners);
@@ -106,13 +106,13 @@ fn complaint(node: &Node, message: String, help: String) -> Problem {
     Problem::at(node.span.clone(), visible(node, message)).help(help)
 }
 
-/// Where a written source listens, if that can be read.
-fn address(source: &Node) -> Option<Listen> {
-    let entry = source.entries().iter().find(|it| ADDRESS_KEYS.contains(&it.key.as_str()))?;
-    match &entry.value.kind {
+/// Where a written source listens, as far as that can be read.
+fn addresses(source: &Node) -> impl Iterator<Item = Listen> {
+    let entries = source.entries().iter().filter(|it| ADDRESS_KEYS.contains(&it.key.as_str()));
+    entries.filter_map(|entry| match &entry.value.kind {
         Kind::Scalar(scalar) => scalar.text.parse().ok(),
         _ => None,
-    }
+    })
 }
 
 /// A source of its own, under its name or, where that is taken, one like it.
@@ -128,7 +128,7 @@ fn put(root: &mut Node, source: &Source) {
 fn join(root: &mut Node, name: &str, source: &Source, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
     let (node, span) = root.locate(&["sources", name]);
     let origin = source.origins.first().map(String::as_str).unwrap_or_default();
-    if node.entry(source.address_key()).is_none() {
+    if !source.address_keys().iter().any(|key| node.entry(key).is_some()) {
         let message = format!(
             "the source {} is on the address {} of a policy, for another kind of logs",
             shown(name),

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::record::{Envelope, EnvelopeRef, Record, RecordRef};
 
+pub mod als;
 pub mod format;
 pub mod json;
 pub mod line;

@@ -53,7 +53,7 @@ impl Inbox {
         }
         if batch.records > 0 {
             let waiting = Waiting { batch: batch.clone(), room: room.flatten(), ticket: Some(Arc::clone(ticket)) };
-            self.enqueue(&mut state, waiting);
+            self.enqueue(state, waiting);
         }
         true
     }

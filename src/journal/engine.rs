@@ -178,6 +178,11 @@ impl Engine {
         // Without a sink nothing says what is done with.
         let settled = cursors.iter().map(Kept::durable).min().unwrap_or(0);
         let is_freed = self.log().delete_settled(settled);
+        // The log is not locked any more: nobody who appends waits for the disk here. What comes back
+        // after a crash is below every cursor.
+        if is_freed && let Err(error) = self.disk.sync_dir() {
+            self.stats.failed("cannot sync the directory", &error);
+        }
         if !is_full_disk {
             reserve.take(&self.stats);
         }

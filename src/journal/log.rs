@@ -309,9 +309,6 @@ impl Log {
             self.stats.segments_deleted.fetch_add(1, Relaxed);
             is_any = true;
         }
-        if is_any && let Err(error) = self.disk.sync_dir() {
-            self.stats.failed("cannot sync the directory", &error);
-        }
         is_any
     }
 }

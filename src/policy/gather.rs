@@ -41,12 +41,12 @@ pub struct Source {
 }
 
 impl Source {
-    /// The key of its address.
+    /// The keys under which a source of its kind listens; the first is its own.
     #[must_use]
-    pub fn address_key(&self) -> &'static str {
+    pub fn address_keys(&self) -> &'static [&'static str] {
         match self.kind {
-            SourceKind::Lines => "listen",
-            SourceKind::Otlp => "grpc",
+            SourceKind::Lines => &["listen"],
+            SourceKind::Otlp => &["grpc", "http"],
         }
     }
 
@@ -54,7 +54,7 @@ impl Source {
     pub(crate) fn node(&self) -> Node {
         let kind = if self.kind == SourceKind::Lines { "lines" } else { "otlp" };
         let address = quoted(&self.listen.to_string());
-        mapping(vec![("type", word(kind)), (self.address_key(), address), ("format", self.format.clone())])
+        mapping(vec![("type", word(kind)), (self.address_keys()[0], address), ("format", self.format.clone())])
     }
 }
 

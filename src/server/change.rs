@@ -15,7 +15,7 @@ pub struct Change {
     pub sources_removed: BTreeSet<String>,
     /// Sources with other settings.
     pub sources_changed: BTreeSet<String>,
-    /// Of these, and of the added, those that listen on an address they did not listen on before.
+    /// Of these, and of the added, those that listen on other addresses than before.
     pub sources_bound: BTreeSet<String>,
     /// Sinks that were not there.
     pub sinks_added: BTreeSet<String>,
@@ -69,7 +69,7 @@ impl Change {
                 Some(before) if before == source => continue,
                 Some(before) => {
                     self.sources_changed.insert(name.clone());
-                    if before.address() == source.address() {
+                    if before.places() == source.places() {
                         continue;
                     }
                 }
@@ -155,6 +155,7 @@ sinks:
         check("sources:", "# a comment\nsources:", &[]);
         check("listen: 127.0.0.1:5000", "listen: 127.0.0.1:5001", &["~source mesh", "bind mesh"]);
         check("5000}", "5000, line_max: 2KiB}", &["~source mesh"]);
+        check("4317}", "4317, http: 127.0.0.1:4318}", &["~source otlp", "bind otlp"]);
         check("mesh:", "web:", &["+source web", "-source mesh", "bind web"]);
         check(
             "{type: lines, listen: 127.0.0.1:5000}",

@@ -11,11 +11,11 @@ use super::{ADMIN, SOURCES_SHARE, Server, TAKEOVER, owner_of_source};
 use crate::config::{Checked, Config};
 use crate::handover::predecessor::{Predecessor, Received};
 use crate::handover::{Arrived, Offer, Offered, Successor, Wanted};
-use crate::source::SourceConfig;
 use crate::source::lines::Connection;
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::source::stream::Stream;
+use crate::source::{Place, SourceConfig};
 
 /// What the next process has, and this one until that can go on.
 #[derive(Debug)]
@@ -174,7 +174,11 @@ impl Server {
         match owner {
             ADMIN => shared(&self.admin),
             TAKEOVER => shared(&self.takeover),
-            _ => self.sources.iter().find(|(name, _)| owner_of_source(name) == owner).map(|(_, it)| it.listener()),
+            _ => self.sources.iter().find_map(|(name, source)| {
+                let listeners = source.listeners();
+                let (_, listener) = listeners.iter().find(|(key, _)| owner_of_source(name, key) == owner)?;
+                Some(Arc::clone(listener))
+            }),
         }
     }
 
@@ -197,7 +201,10 @@ impl Server {
 
     /// Everything that is listened on belongs to this process.
     fn keep_listeners(&self) {
-        self.sources.values().for_each(|source| source.listener().keep());
+        self.sources
+            .values()
+            .flat_map(|it| it.listeners().values().cloned().collect::<Vec<_>>())
+            .for_each(|it| it.keep());
         self.admin.iter().chain(&self.takeover).for_each(Listener::keep);
     }
 }
@@ -211,7 +218,10 @@ fn journal_dir(config: &Config) -> Option<String> {
 
 /// Everything that a process of this configuration listens on.
 fn listeners(config: &Config) -> Vec<Offered> {
-    let sources = config.sources.iter().map(|(name, source)| (owner_of_source(name), source.address().to_owned()));
+    let sources = config.sources.iter().flat_map(|(name, source)| {
+        let owned = |Place { key, address }: Place<'_>| (owner_of_source(name, key), address.to_owned());
+        source.places().into_iter().map(owned).collect::<Vec<_>>()
+    });
     let admin = Some(&config.admin.listen).filter(|it| *it != "off").map(|it| (ADMIN.to_owned(), it.clone()));
     let takeover = config.takeover.as_ref().map(|it| (TAKEOVER.to_owned(), it.address()));
     sources.chain(admin).chain(takeover).map(|(owner, address)| Offered { owner, address }).collect()

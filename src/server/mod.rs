@@ -40,8 +40,13 @@ const SOURCES_SHARE: f32 = 0.5;
 const ADMIN: &str = "admin";
 const TAKEOVER: &str = "takeover";
 
-fn owner_of_source(name: &str) -> String {
-    format!("source {name}")
+/// Who listens at a place of a source. The first one of each kind has the name alone, as in versions
+/// that knew no other, so that a process of such a version takes over and is taken over.
+fn owner_of_source(name: &str, key: &str) -> String {
+    match key {
+        "listen" | "grpc" => format!("source {name}"),
+        _ => format!("source {name} {key}"),
+    }
 }
 
 /// What a signal asks for.

@@ -12,6 +12,7 @@ use super::reload::{Retired, open_all};
 use super::sources::{SourceUnit, Wiring};
 use super::{ADMIN, Server, TAKEOVER, journal, owner_of_source};
 use crate::config::Checked;
+use crate::source::Place;
 use crate::source::listen::Listener;
 use crate::source::sockets::Sockets;
 use crate::telemetry::{SourceStats, Telemetry, TelemetrySettings};
@@ -25,10 +26,12 @@ impl Server {
         let lanes = journal::open(config, &mut sinks)?;
         let wiring = Wiring::new(config, lanes);
         let sources = config.sources.iter().map(|(name, source)| {
-            let listener =
-                sockets.listen(&owner_of_source(name), source.address()).with_context(|| format!("source {name}"))?;
+            let listeners = source.places().into_iter().map(|Place { key, address }| {
+                Ok((key, Arc::new(sockets.listen(&owner_of_source(name, key), address)?)))
+            });
+            let listeners = listeners.collect::<anyhow::Result<_>>().with_context(|| format!("source {name}"))?;
             let stats = SourceStats::new(name.as_str(), source.kind());
-            Ok((name.clone(), SourceUnit::new(source, stats, listener, &wiring, &sinks)?))
+            Ok((name.clone(), SourceUnit::new(source, stats, listeners, &wiring, &sinks)?))
         });
         let sources = sources.collect::<anyhow::Result<_>>()?;
         let admin = open_admin(&config.admin.listen, &mut sockets)?;

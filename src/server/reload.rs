@@ -20,6 +20,8 @@ use super::sinks::SinkUnit;
 use super::sources::{Replaced, Sinks, SourceUnit, Wiring};
 use super::{Load, SOURCES_SHARE, Server, owner_of_source};
 use crate::config::Checked;
+use crate::source::Place;
+use crate::source::accept::Listeners;
 use crate::source::listen::Listener;
 use crate::telemetry::{SinkView, Telemetry};
 
@@ -103,22 +105,38 @@ impl Server {
         Ok(change)
     }
 
-    /// Binds what was not listened on before. A listener that another source has, or the same one
-    /// had under this address, is shared.
-    fn bind(&mut self, change: &Change, next: &Checked) -> anyhow::Result<BTreeMap<String, Listener>> {
-        let mut listeners = BTreeMap::new();
+    /// Binds what was not listened on before.
+    fn bind(&mut self, change: &Change, next: &Checked) -> anyhow::Result<BTreeMap<String, Listeners>> {
+        let mut bound = BTreeMap::new();
         for name in &change.sources_bound {
             let Some(source) = next.config().sources.get(name) else { continue };
-            let address = source.address();
-            // Port 0 is another one each time.
-            let is_there = |it: &&SourceUnit| it.config().address() == address && !address.ends_with(":0");
-            let listener = match self.sources.values().find(is_there) {
-                Some(source) => source.listener().try_clone(),
-                None => self.sockets.listen(&owner_of_source(name), address),
-            };
-            listeners.insert(name.clone(), listener.with_context(|| format!("source {name}"))?);
+            let stays = change.sources_changed.contains(name);
+            let mut listeners = Listeners::new();
+            for place in source.places() {
+                let listener = match self.sources.get(name).filter(|_| stays).and_then(|it| listener_of(it, place)) {
+                    Some(own) => own,
+                    None => Arc::new(self.bind_one(name, place).with_context(|| format!("source {name}"))?),
+                };
+                listeners.insert(place.key, listener);
+            }
+            bound.insert(name.clone(), listeners);
         }
-        Ok(listeners)
+        Ok(bound)
+    }
+
+    /// A listener that another source has under this address, or this one under another key, is
+    /// shared.
+    fn bind_one(&mut self, name: &str, Place { key, address }: Place<'_>) -> anyhow::Result<Listener> {
+        // Port 0 is another one each time.
+        let is_same = |it: &Place<'_>| it.address == address && !address.ends_with(":0");
+        let there = self.sources.values().find_map(|source| {
+            let place = source.config().places().into_iter().find(is_same)?;
+            listener_of(source, place)
+        });
+        match there {
+            Some(listener) => listener.try_clone(),
+            None => self.sockets.listen(&owner_of_source(name, key), address),
+        }
     }
 
     /// Ends the sinks that stand in the way, and opens those that wait for them.
@@ -173,7 +191,7 @@ impl Server {
         &mut self,
         change: &Change,
         next: Checked,
-        mut listeners: BTreeMap<String, Listener>,
+        mut listeners: BTreeMap<String, Listeners>,
         mut sinks: Sinks,
         retired: &mut Retired,
     ) -> anyhow::Result<()> {
@@ -197,9 +215,9 @@ impl Server {
         }
         let mut added = Vec::new();
         for name in &change.sources_added {
-            if let (Some(listener), Some(config)) = (listeners.remove(name), config.sources.get(name)) {
+            if let (Some(listeners), Some(config)) = (listeners.remove(name), config.sources.get(name)) {
                 let stats = self.telemetry.source(name, config.kind());
-                added.push((name, SourceUnit::new(config, stats, listener, &self.wiring, &self.sinks)?));
+                added.push((name, SourceUnit::new(config, stats, listeners, &self.wiring, &self.sinks)?));
             }
         }
         self.rewire(retired)?;
@@ -269,6 +287,12 @@ impl Retired {
         }
         self.views.iter().for_each(|view| telemetry.sink_ended(view));
     }
+}
+
+/// What a source listens on at a place, if it is a place of its own.
+fn listener_of(source: &SourceUnit, place: Place<'_>) -> Option<Arc<Listener>> {
+    let has = source.config().places().contains(&place);
+    source.listeners().get(place.key).filter(|_| has).cloned()
 }
 
 /// Opens the sinks with these names.

@@ -16,16 +16,15 @@ use crate::intake::Intake;
 use crate::journal::lanes::Lanes;
 use crate::memory;
 use crate::redact::Redactor;
-use crate::source::accept::Acceptor;
+use crate::source::accept::{Acceptor, Listeners};
 use crate::source::lines::{Connection, LinesSource, LinesStage, Parked, Unfinished};
-use crate::source::listen::Listener;
 use crate::source::live::Gone;
 use crate::source::logs_service::OtlpStage;
 use crate::source::otlp::OtlpSource;
 use crate::source::sockets::SYSTEMD;
 use crate::source::stop::Stop;
 use crate::source::stream::Stream;
-use crate::source::{self, SourceConfig};
+use crate::source::{self, Place, SourceConfig};
 use crate::telemetry::{Inflow, SourceStats};
 
 /// What all sources share.
@@ -127,11 +126,12 @@ impl SourceUnit {
     pub fn new(
         config: &SourceConfig,
         stats: Arc<SourceStats>,
-        listener: Listener,
+        listeners: Listeners,
         wiring: &Wiring,
         sinks: &Sinks,
     ) -> anyhow::Result<SourceUnit> {
-        if listener.is_open() && config.address().starts_with(SYSTEMD) {
+        for Place { key, .. } in config.places().into_iter().filter(|it| it.address.starts_with(SYSTEMD)) {
+            let Some(listener) = listeners.get(key).filter(|it| it.is_open()) else { continue };
             let (source, address) = (stats.name(), listener.address());
             tracing::warn!(%source, address, "reachable from other machines, in plaintext and without authentication");
         }
@@ -139,9 +139,11 @@ impl SourceUnit {
         let own = Arc::clone(&stats);
         let kind = match wiring.stage(config, &inflow, sinks)? {
             Stage::Lines(stage) => {
-                Kind::Lines(Arc::new(LinesSource::new(listener, config.connections_max(), own, stage)))
+                Kind::Lines(Arc::new(LinesSource::new(listeners, config.connections_max(), own, stage)))
             }
-            Stage::Otlp(stage) => Kind::Otlp(Arc::new(OtlpSource::new(listener, config.connections_max(), own, stage))),
+            Stage::Otlp(stage) => {
+                Kind::Otlp(Arc::new(OtlpSource::new(listeners, config.connections_max(), own, stage)))
+            }
         };
         Ok(SourceUnit { config: config.clone(), stats, inflow, kind, stop: Stop::new(), parked: Parked::default() })
     }
@@ -156,23 +158,23 @@ impl SourceUnit {
         &self.stats
     }
 
-    /// Type and address in a few words.
+    /// Type and addresses in a few words.
     pub fn label(&self) -> String {
-        source::label(&self.config, &self.listener().address())
+        source::label(&self.config, self.listeners().iter().map(|(key, listener)| (*key, listener.address())))
     }
 
     /// What it listens on.
-    pub fn listener(&self) -> Arc<Listener> {
-        self.acceptor().listener()
+    pub fn listeners(&self) -> Arc<Listeners> {
+        self.acceptor().listeners()
     }
 
-    /// Other settings for connections that are open and those to come. A listener, if there is
-    /// one, takes the place of the one before.
-    pub fn configure(&mut self, config: &SourceConfig, listener: Option<Listener>) {
+    /// Other settings for connections that are open and those to come. Listeners, if there are
+    /// any, take the place of those before.
+    pub fn configure(&mut self, config: &SourceConfig, listeners: Option<Listeners>) {
         self.config = config.clone();
         self.acceptor().limit(config.connections_max());
-        if let Some(listener) = listener {
-            self.acceptor().listen_on(listener);
+        if let Some(listeners) = listeners {
+            self.acceptor().listen_on(listeners);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Sink `file`: rotating files.
 //!
-//! One thread writes, all waiting batches in one large write; a second one, where there is
-//! something to compress or to remove, takes care of finished files.
+//! One thread writes, all waiting batches in one large write. A second one syncs, where `sync` is a
+//! period. A third one, where there is something to compress or to remove, takes care of finished
+//! files.
 //!
 //! Memory of a sink beyond its inbox: at most 4 MiB of small batches copied together (or one
 //! batch, where that is larger), 8 MiB while a file is compressed, about 100 bytes for each
@@ -20,6 +21,8 @@ mod logs;
 mod open;
 mod scan;
 mod stats;
+mod stock;
+mod syncer;
 mod writer;
 
 use crate::config::units::{ByteSize, FileMode, Period};
@@ -132,7 +135,8 @@ pub struct KeepConfig {
 pub enum SyncPolicy {
     /// The operating system decides.
     Never,
-    /// At least so often while there is something to sync.
+    /// At least so often while there is something to sync, beside the writing; when a sync takes
+    /// longer, as soon as it is over.
     Every(Period),
     /// Before a delivery is settled.
     Always,

@@ -1,10 +1,12 @@
 //! An accept loop that survives a lack of file descriptors, never exceeds its connection limit, and
-//! may be given another listener at any time.
+//! may be given other listeners at any time.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,10 +19,14 @@ use crate::telemetry::{OpenConnection, Quiet, SourceStats};
 /// not to spin, short enough that accepting resumes within a second.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
 
-/// Accepts connections up to a limit; one more is closed at once and counted.
+/// What a source listens on, by the keys of its settings.
+pub type Listeners = BTreeMap<&'static str, Arc<Listener>>;
+
+/// Accepts connections up to a limit, from all listeners together; one more is closed at once and
+/// counted.
 #[derive(Debug)]
 pub struct Acceptor {
-    listener: watch::Sender<Arc<Listener>>,
+    listeners: watch::Sender<Arc<Listeners>>,
     connections_max: AtomicU32,
     stats: Arc<SourceStats>,
     exhausted: Quiet,
@@ -28,11 +34,11 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts from `listener`, at most `connections_max` at a time.
+    /// Accepts from `listeners`, at most `connections_max` at a time.
     #[must_use]
-    pub fn new(listener: Listener, connections_max: u32, stats: Arc<SourceStats>) -> Acceptor {
+    pub fn new(listeners: Listeners, connections_max: u32, stats: Arc<SourceStats>) -> Acceptor {
         Acceptor {
-            listener: watch::Sender::new(Arc::new(listener)),
+            listeners: watch::Sender::new(Arc::new(listeners)),
             connections_max: AtomicU32::new(connections_max),
             stats,
             exhausted: Quiet::default(),
@@ -42,13 +48,14 @@ impl Acceptor {
 
     /// What is listened on.
     #[must_use]
-    pub fn listener(&self) -> Arc<Listener> {
-        Arc::clone(&self.listener.borrow())
+    pub fn listeners(&self) -> Arc<Listeners> {
+        Arc::clone(&self.listeners.borrow())
     }
 
-    /// From now on accepts from `listener`; the one before is closed. Open connections stay.
-    pub fn listen_on(&self, listener: Listener) {
-        self.listener.send_replace(Arc::new(listener));
+    /// From now on accepts from `listeners`; those of before that are not among them are closed. Open
+    /// connections stay.
+    pub fn listen_on(&self, listeners: Listeners) {
+        self.listeners.send_replace(Arc::new(listeners));
     }
 
     /// The limit of connections.
@@ -63,14 +70,14 @@ impl Acceptor {
     }
 
     /// The next connection within the limit. Never fails: what goes wrong is counted, logged
-    /// seldom, and waited out. Cancel-safe.
+    /// seldom, and waited out. Cancel-safe. For one task at a time.
     pub async fn next(&self) -> (Stream, Option<SocketAddr>, OpenConnection) {
-        let mut listeners = self.listener.subscribe();
+        let mut changes = self.listeners.subscribe();
         loop {
-            let listener = Arc::clone(&listeners.borrow_and_update());
+            let listeners = Arc::clone(&changes.borrow_and_update());
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                Ok(()) = listeners.changed() => continue,
+                accepted = std::future::poll_fn(|context| poll_any(&listeners, context)) => accepted,
+                Ok(()) = changes.changed() => continue,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -98,6 +105,18 @@ impl Acceptor {
             }
         }
     }
+}
+
+/// The next connection of any listener. They are asked in an order of chance, so that a crowd at one
+/// does not keep the others waiting.
+fn poll_any(listeners: &Listeners, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
+    let first = fastrand::usize(..listeners.len().max(1));
+    for listener in listeners.values().cycle().skip(first).take(listeners.len()) {
+        if let Poll::Ready(accepted) = listener.poll_accept(context) {
+            return Poll::Ready(accepted);
+        }
+    }
+    Poll::Pending
 }
 
 /// Too many open files, here or in the system, or no memory for a socket.

@@ -14,9 +14,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, Listeners};
 use super::framing::Framer;
-use super::listen::Listener;
 use super::live::Live;
 use super::stop::Stop;
 use super::stream::Stream;
@@ -73,10 +72,10 @@ pub struct Parked {
 }
 
 impl LinesSource {
-    /// A source on a bound listener.
+    /// A source on bound listeners.
     #[must_use]
-    pub fn new(listener: Listener, connections_max: u32, stats: Arc<SourceStats>, stage: LinesStage) -> LinesSource {
-        let acceptor = Acceptor::new(listener, connections_max, Arc::clone(&stats));
+    pub fn new(listeners: Listeners, connections_max: u32, stats: Arc<SourceStats>, stage: LinesStage) -> LinesSource {
+        let acceptor = Acceptor::new(listeners, connections_max, Arc::clone(&stats));
         LinesSource { stats, acceptor, live: Live::new(stage), http2: Quiet::new() }
     }
 

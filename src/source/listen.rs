@@ -7,6 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use anyhow::{Context as _, bail};
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -136,16 +137,17 @@ impl Listener {
 
     /// The next connection, and where it comes from. Cancel-safe.
     pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        std::future::poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// The same for one of several that are waited for. Only the task that asked last is woken.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
         match &self.socket {
-            Socket::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
+            Socket::Tcp(listener) => listener.poll_accept(context).map_ok(|(stream, peer)| {
                 tune(&stream);
-                Ok((Stream::Tcp(stream), Some(peer)))
-            }
-            Socket::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), None))
-            }
+                (Stream::Tcp(stream), Some(peer))
+            }),
+            Socket::Unix(listener) => listener.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), None)),
         }
     }
 }

@@ -19,14 +19,16 @@ use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::als::{STREAM_ACCESS_LOGS, STREAMS_MAX, is_access_logs};
 use super::inflate::Inflate;
 use super::lines::unix_nano_now;
-use super::live::Live;
+use super::live::{Live, Stage};
 use super::message::{Message, MessageSettings, receive};
 use super::otlp::OtlpConfig;
 use super::reply::Reply;
+use super::stop::Stop;
 use crate::batch::Origin;
-use crate::budget::Shares;
+use crate::budget::{Reservation, Shares};
 use crate::decode::otlp::{self, CheckError, CheckErrorKind, Limits, Summary};
 use crate::intake::{Intake, Receipt};
 use crate::telemetry::{GrpcCode, Quiet, RejectReason, RepairReason, SourceStats};
@@ -44,6 +46,8 @@ pub struct LogsService {
     stats: Arc<SourceStats>,
     live: Live<OtlpStage>,
     free: Semaphore,
+    /// Streams of access logs that may begin.
+    pub(super) streams: Semaphore,
     in_flight: TaskTracker,
     malformed: Quiet,
     over_limit: Quiet,
@@ -53,9 +57,9 @@ pub struct LogsService {
 /// What a reload replaces: each request looks it up when it begins.
 #[derive(Debug)]
 pub struct OtlpStage {
-    intake: Intake,
-    shares: Shares,
-    message_max: usize,
+    pub(super) intake: Intake,
+    pub(super) shares: Shares,
+    pub(super) message_max: usize,
     limits: Limits,
     hold_max: Duration,
 }
@@ -93,6 +97,7 @@ impl LogsService {
             stats,
             live: Live::new(stage),
             free: Semaphore::new(REQUESTS_MAX),
+            streams: Semaphore::new(STREAMS_MAX),
             in_flight: TaskTracker::new(),
             malformed: Quiet::default(),
             over_limit: Quiet::default(),
@@ -119,22 +124,36 @@ impl LogsService {
         self.in_flight.reopen();
     }
 
-    /// Answers one request. Cancel-safe: what has been received goes on to the sinks.
-    pub async fn call(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Reply> {
+    /// Answers one request. A stream ends when `stop` says so, a request when it is answered. Cancel-safe: what
+    /// has been received goes on to the sinks.
+    pub async fn call(&self, request: Request<Incoming>, peer: Option<SocketAddr>, stop: &Stop) -> Response<Reply> {
         if let Some(wrong) = wrong_request(&request) {
             return wrong;
         }
-        let answer = match self.export(request, peer).await {
-            Ok(rejected) => Reply::message(&rejected),
-            Err(Refusal { status, reason, records }) => {
-                self.stats().count_rejected(reason, records);
-                self.log(&status, peer);
-                self.stats().count_request(GrpcCode::from_number(status.code() as i32));
-                return status.into_http();
-            }
+        let answer = if is_access_logs(request.uri().path()) {
+            self.access_logs(request, peer, stop).await.map(|()| Rejected::default())
+        } else {
+            self.export(request, peer).await
         };
-        self.stats().count_request(GrpcCode::Ok);
-        answer
+        match answer {
+            Ok(rejected) => {
+                self.stats().count_request(GrpcCode::Ok);
+                Reply::message(&rejected)
+            }
+            Err(refusal) => {
+                let status = self.refused(refusal, peer);
+                self.stats().count_request(GrpcCode::from_number(status.code() as i32));
+                status.into_http()
+            }
+        }
+    }
+
+    /// Counts and logs what was not taken.
+    pub(super) fn refused(&self, refusal: Refusal, peer: Option<SocketAddr>) -> Status {
+        let Refusal { status, reason, records } = refusal;
+        self.stats().count_rejected(reason, records);
+        self.log(&status, peer);
+        status
     }
 
     async fn export(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Result<Rejected, Refusal> {
@@ -154,6 +173,19 @@ impl LogsService {
                 return Err(Refusal::new(Code::InvalidArgument, RejectReason::Malformed, why));
             }
         };
+        self.taken(payload, peer, stage, held, Some(hold_until)).await
+    }
+
+    /// Hands a payload on to the sinks, whatever protocol brought it. `held` has room for it and for the work on it;
+    /// `hold_until` is what [`Intake::otlp`] makes of it.
+    pub(super) async fn taken(
+        &self,
+        payload: Bytes,
+        peer: Option<SocketAddr>,
+        stage: Arc<Stage<OtlpStage>>,
+        held: Reservation,
+        hold_until: Option<Instant>,
+    ) -> Result<Rejected, Refusal> {
         let summary = otlp::check(&payload, &stage.limits).map_err(Refusal::from)?;
         if summary.records == 0 {
             return Ok(Rejected::default());
@@ -304,8 +336,9 @@ fn wrong_request(request: &Request<Incoming>) -> Option<Response<Reply>> {
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Some(response);
     }
-    if request.uri().path() != EXPORT {
-        return Some(Status::unimplemented(format!("logboom takes logs: {EXPORT}")).into_http());
+    let path = request.uri().path();
+    if path != EXPORT && !is_access_logs(path) {
+        return Some(Status::unimplemented(format!("logboom takes logs: {EXPORT}, {STREAM_ACCESS_LOGS}")).into_http());
     }
     None
 }

@@ -22,7 +22,7 @@ const LENGTH_WITHIN: Duration = Duration::from_secs(10);
 /// for 16 MiB.
 const BYTES_PER_SECOND_MIN: u64 = 512 << 10;
 /// Compression flag and length (gRPC over HTTP/2, "Length-Prefixed-Message").
-const HEADER_BYTES: usize = 5;
+pub(super) const HEADER_BYTES: usize = 5;
 
 /// How messages are received.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ pub async fn receive(
         .map_err(|_| overloaded("the memory for requests is in use"))?;
     let waited = began.elapsed();
 
-    let deadline = Instant::now() + Duration::from_secs(1) + Duration::from_secs(length as u64 / BYTES_PER_SECOND_MIN);
+    let deadline = arrives_by(length);
     let mut first = first.slice(HEADER_BYTES..);
     if first.is_empty() && length > 0 {
         // The header in a frame of its own: the message may still come in one.
@@ -103,8 +103,17 @@ pub async fn receive(
     Ok(Message { bytes, compressed, held, waited })
 }
 
+/// When a message that begins now must have arrived.
+pub(super) fn arrives_by(length: usize) -> Instant {
+    Instant::now() + Duration::from_secs(1) + Duration::from_secs(length as u64 / BYTES_PER_SECOND_MIN)
+}
+
 /// The next bytes of the body; `None` at its end.
-async fn next_data(body: &mut Incoming, deadline: Instant, stats: &SourceStats) -> Result<Option<Bytes>, Refusal> {
+pub(super) async fn next_data(
+    body: &mut Incoming,
+    deadline: Instant,
+    stats: &SourceStats,
+) -> Result<Option<Bytes>, Refusal> {
     loop {
         let frame = tokio::time::timeout_at(deadline.into(), body.frame()).await.map_err(|_| {
             Refusal::new(Code::DeadlineExceeded, RejectReason::Other, "the message did not arrive in time")
@@ -125,7 +134,7 @@ async fn next_data(body: &mut Incoming, deadline: Instant, stats: &SourceStats) 
 }
 
 /// Whether the message is compressed, and its length.
-fn header(bytes: &[u8], message_max: usize) -> Result<(bool, usize), Refusal> {
+pub(super) fn header(bytes: &[u8], message_max: usize) -> Result<(bool, usize), Refusal> {
     let (flag, length) = match bytes {
         [flag, a, b, c, d, ..] => (*flag, u32::from_be_bytes([*a, *b, *c, *d]) as usize),
         _ => return Err(too_short()),
@@ -141,7 +150,7 @@ fn header(bytes: &[u8], message_max: usize) -> Result<(bool, usize), Refusal> {
     Ok((flag == 1, length))
 }
 
-fn too_short() -> Refusal {
+pub(super) fn too_short() -> Refusal {
     Refusal::new(Code::InvalidArgument, RejectReason::Malformed, "the message is shorter than its length says")
 }
 

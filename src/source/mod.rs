@@ -7,6 +7,7 @@ use crate::decode::reader::{self, Reader, SettingError};
 use crate::telemetry::SourceKind;
 
 pub mod accept;
+mod als;
 pub mod flow;
 pub mod framing;
 pub mod inflate;
@@ -28,17 +29,29 @@ pub mod stream;
 pub enum SourceConfig {
     /// Newline-delimited records over TCP or a unix socket.
     Lines(lines::LinesConfig),
-    /// OTLP logs over gRPC.
+    /// OTLP logs over gRPC and HTTP.
     Otlp(otlp::OtlpConfig),
 }
 
+/// One of the places where a source listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The key that says so.
+    pub key: &'static str,
+    /// What it says.
+    pub address: &'a str,
+}
+
 impl SourceConfig {
-    /// Where it listens.
+    /// Where it listens, in the order of keys.
     #[must_use]
-    pub fn address(&self) -> &str {
+    pub fn places(&self) -> Vec<Place<'_>> {
         match self {
-            SourceConfig::Lines(lines) => &lines.listen,
-            SourceConfig::Otlp(otlp) => &otlp.grpc,
+            SourceConfig::Lines(lines) => vec![Place { key: "listen", address: &lines.listen }],
+            SourceConfig::Otlp(otlp) => {
+                let place = |key, address| Some(Place { key, address: Option::as_deref(address)? });
+                [place("grpc", &otlp.grpc), place("http", &otlp.http)].into_iter().flatten().collect()
+            }
         }
     }
 
@@ -72,11 +85,17 @@ impl SourceConfig {
     }
 }
 
-/// Type and address in a few words, as the ready line shows them.
-#[must_use]
-pub fn label(source: &SourceConfig, address: &str) -> String {
-    match source {
-        SourceConfig::Lines(_) => format!("lines {address}"),
-        SourceConfig::Otlp(_) => format!("otlp {address} (grpc)"),
+/// Type and addresses in a few words, as the ready line shows them. An address comes with its key.
+pub fn label<'a>(source: &SourceConfig, addresses: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut label = match source {
+        SourceConfig::Lines(_) => "lines".to_owned(),
+        SourceConfig::Otlp(_) => "otlp".to_owned(),
+    };
+    for (key, address) in addresses {
+        label += &match source {
+            SourceConfig::Lines(_) => format!(" {address}"),
+            SourceConfig::Otlp(_) => format!(" {address} ({key})"),
+        };
     }
+    label
 }

@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 use tokio_util::task::TaskTracker;
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, Listeners};
 use super::flow::{Flow, Wide};
-use super::listen::Listener;
 use super::live::Live;
 use super::logs_service::{LogsService, OtlpStage};
 use super::prefixed::Prefixed;
@@ -44,10 +43,10 @@ pub struct OtlpSource {
 }
 
 impl OtlpSource {
-    /// A source on a bound listener.
+    /// A source on bound listeners.
     #[must_use]
-    pub fn new(listener: Listener, connections_max: u32, stats: Arc<SourceStats>, stage: OtlpStage) -> OtlpSource {
-        let acceptor = Acceptor::new(listener, connections_max, Arc::clone(&stats));
+    pub fn new(listeners: Listeners, connections_max: u32, stats: Arc<SourceStats>, stage: OtlpStage) -> OtlpSource {
+        let acceptor = Acceptor::new(listeners, connections_max, Arc::clone(&stats));
         let service = Arc::new(LogsService::new(stats, stage));
         OtlpSource { acceptor, service, wide: Wide::default(), not_http2: Quiet::default() }
     }
@@ -100,9 +99,10 @@ impl OtlpSource {
             return;
         }
         let service = Arc::clone(&self.service);
+        let told = stop.clone();
         let serve = hyper::service::service_fn(move |request| {
-            let service = Arc::clone(&service);
-            async move { Ok::<_, Infallible>(service.call(request, peer).await) }
+            let (service, stop) = (Arc::clone(&service), told.clone());
+            async move { Ok::<_, Infallible>(service.call(request, peer, &stop).await) }
         });
         let stream = Prefixed::new(PREFACE, stream);
         let allowed = self.wide.allow(self.acceptor.connections_max());
@@ -150,8 +150,13 @@ impl OtlpSource {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
-    /// `host:port` of the gRPC listener, or `systemd:NAME`: an inherited socket.
-    pub grpc: String,
+    /// `host:port` of the listener for OTLP over gRPC, or `systemd:NAME`: an inherited socket. One of
+    /// `grpc` and `http` is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
+    /// The same for OTLP over HTTP. Limits are for both together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
     /// How a record is read.
     #[serde(default)]
     pub format: FormatSetting,

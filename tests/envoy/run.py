@@ -5,7 +5,8 @@ Scenario: hostile and ordinary traffic goes through Envoy; its loggers write ove
 through a named pipe and a relay like the data plane's, over TCP.
 Guarantee: every record arrives, once, in every file, with its shape; bytes that are not UTF-8
 cost no other record; logboom's own counters agree; it stops in time. Then the policies of the
-documentation, each from `logboom from-policy` to typed records, see policy_run.py.
+documentation, each from `logboom from-policy` to typed records, see policy_run.py; and the access-log
+service beside lines of the same requests, see als_run.py.
 
     python3 tests/envoy/run.py --logboom target/release/logboom [--keep]
 
@@ -22,6 +23,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import als_run  # noqa: E402
 import policy_run  # noqa: E402
 from bootstrap import bootstrap  # noqa: E402
 from checks import check, file_checks, metric_checks, otlp_records, pipe_records, table  # noqa: E402
@@ -49,6 +51,8 @@ def main():
     binary = options.logboom.resolve()
     results = run(binary, envoy, directory)
     (directory / "policies").mkdir()
+    (directory / "als").mkdir()
+    results += als_run.run(binary, envoy, directory / "als")
     results += policy_run.run(binary, envoy, directory / "policies", ROOT / "tests/fixtures/policies")
     for name, passed, details in results:
         print(f"{'ok    ' if passed else 'FAILED'}  {name}")

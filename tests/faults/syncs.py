@@ -10,7 +10,8 @@ import urllib.error
 import urllib.request
 
 from disks import Scene
-from harness import Skip, row
+from harness import Skip, connect, file_sink, row, sources
+from running import GRACE_S
 from waiting import percentiles, until
 
 
@@ -146,4 +147,72 @@ def disk_stall(environment, verdict):
     scene.logboom.stop()
 
 
-CASES = [sync_fails_once, sync_fails_always, disk_stall]
+class Lines:
+    """A connection that sends numbered lines to a file sink with the default `sync`, and how long each took to its file."""
+
+    def __init__(self, environment, verdict, inject):
+        wrap, self.trace = strace(environment, inject)
+        self.directory = environment.directory / "out"
+        sink = {**file_sink(self.directory / "access.log"), "sync": "1s"}
+        self.logboom = environment.logboom({"sources": sources(), "sinks": {"files": sink}}, verdict, wrap=wrap)
+        self.verdict, self.sent, self.waits = verdict, 0, []
+
+    def send(self, seconds):
+        over = time.monotonic() + seconds
+        with connect(self.logboom.lines) as stream:
+            while time.monotonic() < over:
+                line = f"line {self.sent:08d}\n".encode()
+                begun = time.monotonic()
+                stream.sendall(line)
+                self.sent += 1
+                self.verdict.expect(until(lambda line=line: line in self.current(), 20, 0.001), f"{line} does not come")
+                self.waits.append(time.monotonic() - begun)
+
+    def current(self):
+        try:
+            return (self.directory / "access.log").read_bytes()[-100:]
+        except FileNotFoundError:
+            return b""
+
+    def complete(self):
+        text = b"".join(path.read_bytes() for path in sorted(self.directory.iterdir(), key=lambda path: (path.name == "access.log", path.name)))
+        wanted = b"".join(f"line {number:08d}\n".encode() for number in range(self.sent))
+        self.verdict.expect(text == wanted, "lines are missing, out of order or altered")
+        self.verdict.figure("to the file ms p50/p99/max", percentiles(self.waits))
+
+
+@row(9)
+def file_sync_fails(environment, verdict):
+    """fdatasync of a file fails once with EIO while lines come: counted once, the file is finished and never synced again, the next
+    one begun; no line waits for it, none is missing."""
+    scene = Lines(environment, verdict, "fdatasync:error=EIO:when=3")
+    scene.send(environment.pick(15, 6))
+    failed = until(lambda: scene.logboom.metric("logboom_write_errors_total", sink="files", reason="sync"), 5)
+    verdict.expect(failed, "no sync has failed: this shows nothing")
+    verdict.equal("failed syncs", scene.logboom.metric("logboom_write_errors_total", sink="files", reason="sync"), 1)
+    verdict.equal("finished for it", scene.logboom.metric("logboom_file_rotations_total", sink="files", reason="error"), 1)
+    verdict.expect(until(lambda: ready(scene.logboom), 5), "/readyz does not say ready again")
+    scene.logboom.stop()
+    scene.complete()
+    verdict.equal("syncs of the finished file", len(re.findall(r"fdatasync\(\d+<[^>]*@", scene.trace.read_text())), 0)
+
+
+@row(14)
+def file_sync_stall(environment, verdict):
+    """fdatasync of a file takes a minute: no line waits for it, one sync is under way and no second, the end comes within the grace."""
+    scene = Lines(environment, verdict, "fdatasync:delay_exit=60000000:when=2+")
+    scene.send(environment.pick(30, 6))
+    verdict.expect(max(scene.waits) < 1, f"a line took {max(scene.waits):.1f} s to its file")
+    verdict.equal("syncs begun", len(re.findall(r"fdatasync\(", scene.trace.read_text())), 2)
+    begun = time.monotonic()
+    scene.logboom.process.send_signal(signal.SIGTERM)
+    told = f"files: delivered {scene.sent}, shed 0, failed 0, undelivered 0"
+    verdict.expect(until(lambda: told in scene.logboom.log.read_text(), GRACE_S + 1), f"no ledger within the grace that says '{told}'")
+    verdict.figure("stop s", round(time.monotonic() - begun, 2))
+    # The tracer keeps what it delays from being buried.
+    heal(scene.logboom)
+    verdict.equal("exit code", scene.logboom.ended(5), 0)
+    scene.complete()
+
+
+CASES = [sync_fails_once, sync_fails_always, disk_stall, file_sync_fails, file_sync_stall]

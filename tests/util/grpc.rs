@@ -60,7 +60,12 @@ impl Client {
 
     /// Begins an export of which only these bytes are ever sent.
     pub fn stall(&self, beginning: impl Into<Bytes>) -> tokio::task::JoinHandle<()> {
-        let request = http::Request::post(EXPORT).header("content-type", "application/grpc");
+        self.stall_at(EXPORT, beginning)
+    }
+
+    /// The same for another method.
+    pub fn stall_at(&self, path: &str, beginning: impl Into<Bytes>) -> tokio::task::JoinHandle<()> {
+        let request = http::Request::post(path).header("content-type", "application/grpc");
         let request = request.body(Body::new(Stalled(Some(beginning.into())))).unwrap();
         let mut channel = self.channel.clone();
         self.runtime.spawn(async move {

@@ -71,8 +71,8 @@ pub struct Server {
     dir: Arc<TempDir>,
     child: Child,
     stderr: Arc<Log>,
-    /// What each source listens on: `127.0.0.1:40123`, `unix:/…`.
-    addresses: BTreeMap<String, String>,
+    /// What each source listens on: `127.0.0.1:40123`, `unix:/…`, and by which key where there are several.
+    addresses: BTreeMap<String, Vec<(String, String)>>,
     admin: SocketAddr,
 }
 
@@ -144,7 +144,11 @@ impl Server {
         let (sources, rest) = ready.split_once(" ready: ").unwrap().1.split_once(" -> ").unwrap();
         server.admin = rest.rsplit_once("; admin ").unwrap().1.parse().unwrap();
         let names: Vec<String> = server.status()["sources"].as_object().unwrap().keys().cloned().collect();
-        let addresses = sources.split(", ").map(|source| source.split(' ').nth(1).unwrap().to_owned());
+        let addresses = sources.split(", ").map(|source| {
+            let words: Vec<&str> = source.split(' ').skip(1).collect();
+            let key = |words: &[&str]| words.get(1).map_or("", |it| it.trim_matches(['(', ')'])).to_owned();
+            words.chunks(2).map(|words| (key(words), words[0].to_owned())).collect()
+        });
         server.addresses = names.into_iter().zip(addresses).collect();
         server
     }
@@ -183,9 +187,15 @@ impl Server {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
-    /// What a source listens on.
+    /// What a source listens on; of several the first.
     pub fn address(&self, source: &str) -> &str {
-        &self.addresses[source]
+        &self.addresses[source][0].1
+    }
+
+    /// What a source listens on under this key of its settings.
+    pub fn address_of(&self, source: &str, key: &str) -> &str {
+        let (_, address) = self.addresses[source].iter().find(|(it, _)| it == key).unwrap();
+        address
     }
 
     /// A connection to a `lines` source.

@@ -13,6 +13,7 @@ use super::units::ByteSize;
 use super::{Config, suggest};
 use crate::handover::TakeoverConfig;
 use crate::redact::{RedactConfig, is_rewritten};
+use crate::source::Place;
 
 mod sinks;
 mod sources;
@@ -133,8 +134,8 @@ fn redact(redact: &RedactConfig, findings: &mut Findings<'_>) {
 fn listeners(config: &Config, findings: &mut Findings<'_>) {
     let mut places: Vec<(Vec<&str>, &str)> = Vec::new();
     for (name, source) in &config.sources {
-        let (key, address) = sources::address(source);
-        places.push((vec!["sources", name, key], address));
+        let own = source.places().into_iter().map(|Place { key, address }| (vec!["sources", name, key], address));
+        places.extend(own);
     }
     if config.admin.listen != "off" {
         places.push((vec!["admin", "listen"], &config.admin.listen));
@@ -161,7 +162,7 @@ fn listeners(config: &Config, findings: &mut Findings<'_>) {
             Err(message) => {
                 let accepted = match path.last() {
                     _ if path[0] == "admin" => "accepted: host:port, systemd:NAME, or off",
-                    Some(&"grpc") => "accepted: host:port, or systemd:NAME",
+                    Some(&"grpc" | &"http") => "accepted: host:port, or systemd:NAME",
                     _ => "accepted: host:port, unix:/absolute/path, or systemd:NAME",
                 };
                 findings.refuse(path, message, accepted);

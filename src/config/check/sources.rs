@@ -34,16 +34,12 @@ pub fn check(config: &Config, findings: &mut Findings<'_>) {
                 findings.within(&at("message_max"), otlp.message_max, ByteSize(1 << 10), ByteSize::mib(64));
                 findings.within(&at("records_max"), otlp.records_max, 1, 1_000_000);
                 findings.within(&at("connections_max"), otlp.connections_max, 1, 100_000);
+                if source.places().is_empty() {
+                    let help = "write `grpc: 127.0.0.1:4317`, `http: 127.0.0.1:4318`, or both";
+                    findings.refuse(&["sources", name], "an otlp source listens on `grpc` or `http`", help);
+                }
             }
         }
-    }
-}
-
-/// The key that says where a source listens, and what it says.
-pub fn address(source: &SourceConfig) -> (&'static str, &str) {
-    match source {
-        SourceConfig::Lines(lines) => ("listen", &lines.listen),
-        SourceConfig::Otlp(otlp) => ("grpc", &otlp.grpc),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::keeper::Keeper;
 use super::stats::FileStats;
+use super::syncer::Syncer;
 use super::{RotateConfig, SyncPolicy};
 use crate::sink::disk::Disk;
 
@@ -22,6 +23,8 @@ pub struct Context {
     pub stats: Arc<FileStats>,
     /// Who takes care of finished files.
     pub keeper: Option<Keeper>,
+    /// Who syncs where `sync` is a period; `None` otherwise, and at the end.
+    pub syncer: Option<Syncer>,
 }
 
 /// What failed, with which file, and why.

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use rustix::io::Errno;
 
+use gate::Gate;
+
 use super::job::{Job, jobs};
 use super::{Compression, FileConfig, FileSink, SyncPolicy};
 use crate::batch::{Batch, Origin};
@@ -18,6 +20,9 @@ use crate::inbox::{Delivery, Inbox, InboxSettings, Outcome};
 use crate::sink::compress::compress;
 use crate::sink::disk::{Disk, Opened, RealDisk, Stat};
 use crate::sink::rotate::Finished;
+
+mod gate;
+mod late;
 
 /// A real directory behind operations that fail with a probability, and a clock that is set.
 struct FaultyDisk {
@@ -28,6 +33,8 @@ struct FaultyDisk {
     now_unix_ms: AtomicU64,
     /// Bytes that are safe, by inode: a failed sync may lose the rest.
     synced: Mutex<HashMap<(u64, u64), u64>>,
+    has_locks: bool,
+    gate: Gate,
 }
 
 impl FaultyDisk {
@@ -39,6 +46,8 @@ impl FaultyDisk {
             truncate_fails,
             now_unix_ms: AtomicU64::new(1_795_175_317_123),
             synced: Mutex::default(),
+            has_locks: false,
+            gate: Gate::default(),
         }
     }
 
@@ -62,9 +71,9 @@ impl Disk for FaultyDisk {
         Ok(opened)
     }
 
-    /// Always: a crash is told by opening anew while the old sink is still there.
-    fn lock(&self, _file: &File) -> io::Result<()> {
-        Ok(())
+    /// Without `has_locks` always: a crash is told by opening anew while the old sink is still there.
+    fn lock(&self, file: &File) -> io::Result<()> {
+        if self.has_locks { self.real.lock(file) } else { Ok(()) }
     }
 
     fn create(&self, path: &str) -> io::Result<File> {
@@ -99,6 +108,7 @@ impl Disk for FaultyDisk {
 
     fn sync(&self, file: &File) -> io::Result<()> {
         let stat = Stat::of(file)?;
+        self.gate.pass(stat.identity)?;
         if self.one_in(4) {
             let safe = self.synced.lock().unwrap().get(&stat.identity).copied().unwrap_or(0);
             if self.rng.lock().unwrap().bool() && safe < stat.len {
@@ -254,6 +264,8 @@ fn tell(seed: u64, sync: SyncPolicy, truncate_fails: bool) -> (Vec<u64>, Vec<u64
             }
             _ => {}
         }
+        // So that a seed tells the same story each time.
+        story.sink.wait_synced();
     }
     story.disk.is_failing.store(false, Relaxed);
     for _ in 0..10 {

@@ -48,9 +48,24 @@ pub struct KeeperSettings {
 
 /// The thread's other end.
 pub struct Keeper {
+    notes: Notes,
+    done: Receiver<()>,
+}
+
+/// Where finished files are handed over. The thread ends when the last of these is gone.
+#[derive(Clone)]
+pub struct Notes {
     queue: SyncSender<(Finished, u64)>,
     shared: Arc<Shared>,
-    done: Receiver<()>,
+}
+
+impl Notes {
+    /// Hands over a finished file. Never waits.
+    pub fn finished(&self, finished: Finished, bytes: u64) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send((finished, bytes)) {
+            self.shared.look_again.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -87,23 +102,23 @@ impl Keeper {
             // Nobody waits any more when this fails.
             let _nobody = finish.send(());
         })?;
-        Ok(Keeper { queue, shared, done })
+        Ok(Keeper { notes: Notes { queue, shared }, done })
     }
 
-    /// Hands over a finished file. Never waits.
-    pub fn finished(&self, finished: Finished, bytes: u64) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send((finished, bytes)) {
-            self.shared.look_again.store(true, Ordering::Relaxed);
-        }
+    /// Where finished files are handed over.
+    #[must_use]
+    pub fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Ends the thread. A compression that runs may go on for `within`; then it is given up and
     /// its leftover removed, and the next start does it again. Returns after `within` and a
     /// second at the latest, also when the disk hangs.
     pub fn stop(self, within: Duration) {
-        *self.shared.stop_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + within);
-        drop(self.queue);
-        let _hangs = self.done.recv_timeout(within + Duration::from_secs(1));
+        let Keeper { notes, done } = self;
+        *notes.shared.stop_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + within);
+        drop(notes);
+        let _hangs = done.recv_timeout(within + Duration::from_secs(1));
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::context::{Context, Trouble};
 use super::job::Job;
 use super::open::OpenFile;
+use super::syncer::Syncer;
 use super::{Compression, SyncPolicy};
 use crate::sink::disk::Opened;
 use crate::sink::rotate::{Finished, period_of};
@@ -170,7 +171,8 @@ impl Log {
         if open.len() == 0 && self.is_at_path(cx)? {
             cx.disk.remove(&self.path)?;
         } else if let Some(finished) = self.finish(cx)? {
-            self.announce(finished, Reason::Error, cx);
+            let open = self.open.take();
+            self.announce(finished, open, Reason::Error, cx);
         }
         self.open = None;
         Ok(())
@@ -179,7 +181,7 @@ impl Log {
     /// Finishes the file and begins the next one. False when that was not possible; it is written
     /// on then.
     fn rotate(&mut self, reason: Reason, job: Option<&mut Job>, cx: &Context) -> Result<bool, Trouble> {
-        if cx.sync != SyncPolicy::Never {
+        if cx.sync != SyncPolicy::Never && cx.syncer.is_none() {
             self.sync(job, cx)?;
         }
         let finished = match self.finish(cx) {
@@ -197,10 +199,10 @@ impl Log {
                 self.open = old;
                 return Ok(self.rotate_failed(&error, cx));
             }
-            self.announce_len(finished, old.map_or(0, |it| it.len()), reason, cx);
+            self.announce(finished, old, reason, cx);
             return Err(Trouble::new("open", &self.path, error));
         }
-        self.announce_len(finished, old.map_or(0, |it| it.len()), reason, cx);
+        self.announce(finished, old, reason, cx);
         self.rotate_again = None;
         Ok(true)
     }
@@ -243,20 +245,20 @@ impl Log {
         Ok(there.is_some() && there == self.open.as_ref().map(OpenFile::identity))
     }
 
-    fn announce(&self, finished: Finished, reason: Reason, cx: &Context) {
-        self.announce_len(finished, self.open.as_ref().map_or(0, |it| it.len()), reason, cx);
-    }
-
-    fn announce_len(&self, finished: Finished, bytes: u64, reason: Reason, cx: &Context) {
+    /// Tells of a finished file, and closes it, after its last sync where another thread syncs.
+    fn announce(&self, finished: Finished, open: Option<OpenFile>, reason: Reason, cx: &Context) {
         let count = match reason {
             Reason::Size => &cx.stats.rotations_size,
             Reason::Time => &cx.stats.rotations_time,
             Reason::Error => &cx.stats.rotations_error,
         };
         count.add(1);
+        let bytes = open.as_ref().map_or(0, OpenFile::len);
         tracing::debug!(sink = %cx.sink, path = finished.path(), bytes, ?reason, "file finished");
-        if let Some(keeper) = &cx.keeper {
-            keeper.finished(finished, bytes);
+        if let (Some(syncer), Some(mut open)) = (&cx.syncer, open) {
+            syncer.leave(open.order(&self.path), Some((finished, bytes)));
+        } else if let Some(keeper) = &cx.keeper {
+            keeper.notes().finished(finished, bytes);
         }
     }
 
@@ -272,6 +274,13 @@ impl Log {
     fn reopen(&mut self, why: &'static str, job: Option<&mut Job>, cx: &Context) -> Result<(), Trouble> {
         tracing::info!(sink = %cx.sink, path = self.path, why, "the file is not at its path any more, beginning a new one");
         cx.stats.rotations_reopen.add(1);
+        if let Some(syncer) = &cx.syncer {
+            self.repair(cx);
+            if let Some(mut open) = self.open.take() {
+                syncer.leave(open.order(&self.path), None);
+            }
+            return self.ensure_open(cx);
+        }
         let closed = self.close(job, cx);
         self.ensure_open(cx).and(closed)
     }
@@ -290,7 +299,7 @@ impl Log {
         if self.is_over(period) {
             self.rotate(Reason::Time, None, cx)?;
         }
-        if was_open { Ok(()) } else { self.close(None, cx) }
+        Ok(())
     }
 
     /// True when the closed file has records of an earlier period.
@@ -307,11 +316,40 @@ impl Log {
         self.period < period && self.may_rotate()
     }
 
-    /// Closes the file, synced unless the policy is `never`.
-    pub fn close(&mut self, job: Option<&mut Job>, cx: &Context) -> Result<(), Trouble> {
+    /// Has the file synced on the other thread, where there is something to sync. Until that is
+    /// over it must be known to nobody else.
+    pub fn order_sync(&mut self, syncer: &Syncer) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.is_dirty()) {
+            syncer.sync(open.order(&self.path));
+        }
+    }
+
+    /// Gives the file away, to be closed after its last sync on the other thread. It comes back
+    /// by [`Log::take_back`] when it is needed again, or when it is not trusted any more.
+    pub fn give_away(&mut self, syncer: &Syncer, cx: &Context) -> Option<OpenFile> {
+        self.repair(cx);
+        let mut open = self.open.take()?;
+        if open.is_dirty() || open.is_waiting() || open.is_distrusted() {
+            syncer.leave(open.order(&self.path), None);
+            return Some(open);
+        }
+        None
+    }
+
+    /// Goes on with a file that was given away.
+    pub fn take_back(&mut self, open: OpenFile) {
+        self.open = Some(open);
+    }
+
+    fn repair(&mut self, cx: &Context) {
         if let Some(open) = &mut self.open {
             let _best_effort = open.repair(cx);
         }
+    }
+
+    /// Closes the file, synced unless the policy is `never`.
+    pub fn close(&mut self, job: Option<&mut Job>, cx: &Context) -> Result<(), Trouble> {
+        self.repair(cx);
         let synced = if cx.sync == SyncPolicy::Never { Ok(()) } else { self.sync(job, cx) };
         if self.open.as_ref().is_some_and(|open| open.is_distrusted()) {
             // Where it keeps its name, the next to open it cannot know what is missing in it.

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::job::Job;
+use super::syncer::{Order, Trust};
 use crate::sink::disk::{Opened, Stat};
 use crate::sink::rotate::whole_lines;
 
@@ -21,7 +23,7 @@ const WRITE_BYTES: usize = 128 << 10;
 /// A file open for writing.
 #[derive(Debug)]
 pub struct OpenFile {
-    file: File,
+    file: Arc<File>,
     identity: (u64, u64),
     len: u64,
     synced_len: u64,
@@ -29,7 +31,7 @@ pub struct OpenFile {
     is_name_dirty: bool,
     /// Bytes of a failed write may stand behind `len`.
     is_torn: bool,
-    is_distrusted: bool,
+    trust: Arc<Trust>,
 }
 
 impl OpenFile {
@@ -42,7 +44,7 @@ impl OpenFile {
         let stat = Stat::of(&file)?;
         let len = if created { stat.len } else { cut_torn_tail(&file, stat.len, path, cx)? };
         let open = OpenFile {
-            file,
+            file: Arc::new(file),
             identity: stat.identity,
             len,
             // What is there when it is opened was settled before: never cut back beyond it.
@@ -50,7 +52,7 @@ impl OpenFile {
             is_dirty: len != stat.len,
             is_name_dirty: created,
             is_torn: false,
-            is_distrusted: false,
+            trust: Arc::default(),
         };
         Ok((open, (len > 0).then_some(stat.modified_unix_ms)))
     }
@@ -70,13 +72,26 @@ impl OpenFile {
     /// True when there is something to sync and syncing it makes sense.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        (self.is_dirty || self.is_name_dirty) && !self.is_distrusted
+        (self.is_dirty || self.is_name_dirty) && !self.is_distrusted()
     }
 
     /// True once a sync has failed.
     #[must_use]
     pub fn is_distrusted(&self) -> bool {
-        self.is_distrusted
+        self.trust.has_failed()
+    }
+
+    /// True while a sync is under way or waits for its turn.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.trust.is_waiting()
+    }
+
+    /// What is to be synced on the other thread. It counts as synced from now on; when that fails
+    /// the file is distrusted.
+    pub fn order(&mut self, path: &str) -> Order {
+        let (data, name) = (std::mem::take(&mut self.is_dirty), std::mem::take(&mut self.is_name_dirty));
+        Order::new(&self.file, &self.trust, path, data, name)
     }
 
     /// Takes note of the length: somebody may have cut the file off, and appending then goes on
@@ -147,7 +162,7 @@ impl OpenFile {
 
     /// Marks the file as one that must not be written or synced again.
     pub fn distrust(&mut self) {
-        self.is_distrusted = true;
+        self.trust.fail();
     }
 
     /// Cuts back to what was synced: the rest is written again elsewhere. Where that fails it
@@ -157,6 +172,17 @@ impl OpenFile {
         let was_torn = std::mem::replace(&mut self.is_torn, true);
         self.is_torn = self.repair(cx).is_err() && was_torn;
     }
+}
+
+/// Cuts an incomplete record off the end of a finished file: a power cut before its last sync was
+/// over leaves one.
+pub fn mend_finished(path: &str, cx: &Context) -> io::Result<()> {
+    let file = cx.disk.read(path)?;
+    let len = Stat::of(&file)?.len;
+    if end_of_last_line(&file, len)? < len {
+        cut_torn_tail(&cx.disk.open(path)?.file, len, path, cx)?;
+    }
+    Ok(())
 }
 
 /// Cuts off what stands behind the last line feed. Lines are always written whole, so that is the

@@ -1,6 +1,5 @@
 //! The thread of a file sink.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +13,22 @@ use super::context::{Context, Trouble};
 use super::job::{Job, jobs};
 use super::keeper::{Keeper, KeeperSettings};
 use super::logs::Logs;
-use super::scan::{Found, OVERFLOW, scan};
 use super::stats::FileStats;
-use super::{Compression, FILES_MAX, FileConfig};
+use super::stock::{Stock, sweep, take_stock};
+use super::syncer::{Syncer, SyncerSettings};
+use super::{Compression, FileConfig, SyncPolicy};
 use crate::inbox::{Delivery, Inbox, Outcome};
 use crate::sink::disk::{Disk, RealDisk};
 use crate::template::Template;
 
 /// Most bytes of waiting batches that are written together; one batch may be larger.
 const TAKE_BYTES: usize = 4 << 20;
+
+/// How long a sink sleeps between two looks into its inbox, instead of being woken for each batch, while what comes is little
+/// and often: less than [`LINGER_BYTES`] in that time, but something. It costs a line up to as much delay, and saves each line
+/// two switches of threads, one look at the file and one write.
+const LINGER: Duration = Duration::from_millis(2);
+const LINGER_BYTES: f64 = 65_536.0;
 
 /// First and longest pause between attempts while writing fails.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -54,6 +60,9 @@ pub struct FileSink {
     otherwise: String,
     handle: FileHandle,
     failing: Option<Failing>,
+    /// When something was taken last.
+    taken: Instant,
+    lingers: bool,
 }
 
 impl std::fmt::Debug for FileSink {
@@ -80,7 +89,7 @@ pub struct FileHandle {
 
 #[derive(Debug, Default)]
 struct Control {
-    woken: Notify,
+    woken: Arc<Notify>,
     reopen: AtomicBool,
     stop_by: Mutex<Option<Instant>>,
 }
@@ -130,7 +139,7 @@ impl FileSink {
         let template = template(settings)?;
         check_limits(settings)?;
         let root = template.root().to_owned();
-        let Stock { known, leftovers } = take_stock(disk.as_ref(), &template, &root)?;
+        let Stock { known, last_finished, leftovers } = take_stock(disk.as_ref(), &template, &root)?;
         let stats = Arc::<FileStats>::default();
         let context = Context {
             sink: Arc::clone(inbox.sink()),
@@ -139,6 +148,7 @@ impl FileSink {
             sync: settings.sync,
             stats: Arc::clone(&stats),
             keeper: None,
+            syncer: None,
         };
         let otherwise = template.render_unknown();
         let fixed = template.is_fixed().then(|| otherwise.clone());
@@ -153,6 +163,7 @@ impl FileSink {
         })?;
         // IMPORTANT: not before the file is ours. Two that compress one file can lose it.
         sweep(disk.as_ref(), leftovers, inbox.sink());
+        logs.mend(&last_finished);
         let keep = settings.keep;
         let is_kept = settings.compress != Compression::None
             || keep.files.is_some()
@@ -168,9 +179,18 @@ impl FileSink {
                 stats: Arc::clone(&stats),
             })
         });
-        logs.keep_with(keeper.transpose().context("cannot start the thread that compresses and removes files")?);
-        let handle = FileHandle { stats, control: Arc::default() };
-        Ok(FileSink { inbox, logs, otherwise, handle, failing: None })
+        let keeper = keeper.transpose().context("cannot start the thread that compresses and removes files")?;
+        let handle = FileHandle { stats: Arc::clone(&stats), control: Arc::default() };
+        let syncer = matches!(settings.sync, SyncPolicy::Every(_)).then(|| {
+            Syncer::start(SyncerSettings {
+                disk,
+                stats,
+                notes: keeper.as_ref().map(|keeper| keeper.notes().clone()),
+                woken: Arc::clone(&handle.control.woken),
+            })
+        });
+        logs.start_with(keeper, syncer.transpose().context("cannot start the thread that syncs files")?);
+        Ok(FileSink { inbox, logs, otherwise, handle, failing: None, taken: Instant::now(), lingers: false })
     }
 
     /// A handle on it.
@@ -201,7 +221,28 @@ impl FileSink {
 
     /// What is to be written next: nothing when it is only time to look after the files, `None`
     /// at the end.
-    fn next(&self, runtime: &Handle) -> Option<Vec<Delivery>> {
+    fn next(&mut self, runtime: &Handle) -> Option<Vec<Delivery>> {
+        let mut taken = if self.lingers { self.linger() } else { Vec::new() };
+        if taken.is_empty() {
+            taken = self.wait(runtime)?;
+        }
+        if !taken.is_empty() {
+            let bytes: usize = taken.iter().map(|it| it.batch.payload.len()).sum();
+            let now = Instant::now();
+            let passed = now - std::mem::replace(&mut self.taken, now);
+            // A quarter more: it oversleeps.
+            let (is_often, per_linger) = (passed < LINGER * 5 / 4, passed.as_secs_f64() / LINGER.as_secs_f64());
+            self.lingers = is_often && (bytes as f64) < LINGER_BYTES * per_linger;
+        }
+        Some(taken)
+    }
+
+    fn linger(&self) -> Vec<Delivery> {
+        std::thread::sleep(LINGER);
+        self.inbox.try_take(TAKE_BYTES)
+    }
+
+    fn wait(&self, runtime: &Handle) -> Option<Vec<Delivery>> {
         let wait = self.logs.idle_for();
         runtime.block_on(async {
             tokio::select! {
@@ -237,6 +278,12 @@ impl FileSink {
             result = result.and(self.logs.append(job));
         }
         self.note(result)
+    }
+
+    /// Waits until everything that was to be synced is.
+    #[cfg(test)]
+    pub(super) fn wait_synced(&self) {
+        self.logs.wait_synced();
     }
 
     /// Does what is due by time, and with `look` looks after the files now.
@@ -300,44 +347,4 @@ fn check_limits(settings: &FileConfig) -> anyhow::Result<()> {
     );
     anyhow::ensure!(settings.open_max > 0, "'open_max' is zero: at least one file must be open");
     Ok(())
-}
-
-/// What is there at a start.
-struct Stock {
-    /// The number of the last finished file of each path.
-    known: HashMap<String, u64>,
-    /// What interrupted compressions left.
-    leftovers: Vec<String>,
-}
-
-/// Finds out which files are there already; changes nothing.
-fn take_stock(disk: &dyn Disk, template: &Template, root: &str) -> anyhow::Result<Stock> {
-    let mut known: HashMap<String, u64> = HashMap::new();
-    let mut leftovers = Vec::new();
-    scan(disk, template, &mut |found| {
-        let (path, sequence) = match found {
-            Found::Leftover(path) => {
-                leftovers.push(path);
-                return;
-            }
-            Found::Current(path) => (path, 0),
-            Found::Finished(finished) => (finished.current, finished.sequence),
-        };
-        // The overflow file always has its place.
-        if known.len() < FILES_MAX || path == OVERFLOW || known.contains_key(&path) {
-            let last = known.entry(path).or_default();
-            *last = sequence.max(*last);
-        }
-    })
-    .with_context(|| format!("cannot list the directory {root}: make it readable for this user, or change 'path'"))?;
-    Ok(Stock { known, leftovers })
-}
-
-fn sweep(disk: &dyn Disk, leftovers: Vec<String>, sink: &str) {
-    for path in leftovers {
-        match disk.remove(&path) {
-            Ok(()) => tracing::info!(sink, path, "removed what an interrupted compression left"),
-            Err(error) => tracing::warn!(sink, path, %error, "cannot remove what an interrupted compression left"),
-        }
-    }
 }
