@@ -208,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_stands_behind_a_text_does_not_count(
-            text in proptest::collection::vec(prop_oneof![40 => b'a'..b'z', 1 => any::<u8>(), 1 => Just(b' ')], 0..140),
+            text in proptest::collection::vec(prop_oneof![40 => b'a'..=b'z', 1 => any::<u8>(), 1 => Just(b' ')], 0..140),
             cut in any::<[prop::sample::Index; 2]>(),
         ) {
             let mut cut = cut.map(|it| it.index(text.len() + 1));
