@@ -42,6 +42,37 @@ impl Block {
         self.marks().marked.to_bitmask()
     }
 
+    /// Places of digits.
+    #[inline(always)]
+    #[must_use]
+    pub fn digits(self) -> u32 {
+        self.is_within(b'0', b'9').to_bitmask()
+    }
+
+    /// Places of spaces, controls and DEL: what ends a word.
+    #[inline(always)]
+    #[must_use]
+    pub fn foreign_to_word(self) -> u32 {
+        self.ends_word().to_bitmask()
+    }
+
+    /// Places of what ends a word, and of quotes.
+    #[inline(always)]
+    #[must_use]
+    pub fn foreign_to_token(self) -> u32 {
+        (self.ends_word() | self.is(b'"')).to_bitmask()
+    }
+
+    /// Places of what ends a word, of quotes, apostrophes, parentheses (round, curly or pointed), `|`, `,`
+    /// and `;`.
+    #[inline(always)]
+    #[must_use]
+    pub fn foreign_to_name(self) -> u32 {
+        let marks = self.is_within(b'\'', b')') | self.is(b',') | self.is_within(b';', b'<') | self.is(b'>');
+        let ends = self.is_within(0, b' ') | self.is(b'"') | marks;
+        (ends | self.is_within(b'{', b'}') | self.is(0x7F)).to_bitmask()
+    }
+
     /// Marks at what [`Block::unprintable_or_backslash`] finds, to be gathered from many blocks.
     #[inline(always)]
     #[must_use]
@@ -59,6 +90,18 @@ impl Block {
     #[inline(always)]
     fn is(self, byte: u8) -> i8x32 {
         self.0.simd_eq(i8x32::splat(byte as i8))
+    }
+
+    /// Of ASCII.
+    #[inline(always)]
+    fn is_within(self, first: u8, last: u8) -> i8x32 {
+        let below = i8x32::splat((first as i8).wrapping_sub(1)).simd_lt(self.0);
+        below & self.0.simd_lt(i8x32::splat((last as i8).wrapping_add(1)))
+    }
+
+    #[inline(always)]
+    fn ends_word(self) -> i8x32 {
+        self.is_within(0, b' ') | self.is(0x7F)
     }
 
     /// As signed numbers, bytes that are not ASCII are below zero.
@@ -112,7 +155,7 @@ mod tests {
     proptest! {
         #[test]
         fn places_are_those_of_the_bytes(bytes in proptest::array::uniform32(prop_oneof![
-            2 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\'), 1 => Just(0x7F), 1 => 0x1Eu8..0x24, 1 => 0x7Eu8..0x82])) {
+            2 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\'), 1 => Just(0x7F), 1 => 0x1Eu8..0x40, 1 => 0x78u8..0x82])) {
             let block = Block::new(&bytes);
             let unprintable = |byte: u8| !(0x20..0x7F).contains(&byte);
             for byte in [b'"', b'\n', 0, 0xFF, 0x80, bytes[3]] {
@@ -120,6 +163,12 @@ mod tests {
             }
             prop_assert_eq!(block.unprintable(), places(&bytes, unprintable));
             prop_assert_eq!(block.unprintable_or_backslash(), places(&bytes, |it| unprintable(it) || it == b'\\'));
+            let ends_word = |byte: u8| byte <= b' ' || byte == 0x7F;
+            prop_assert_eq!(block.foreign_to_word(), places(&bytes, ends_word));
+            prop_assert_eq!(block.foreign_to_token(), places(&bytes, |it| ends_word(it) || it == b'"'));
+            let is_foreign = |it| ends_word(it) || b"\"'()<>{}|,;".contains(&it);
+            prop_assert_eq!(block.foreign_to_name(), places(&bytes, is_foreign));
+            prop_assert_eq!(block.digits(), places(&bytes, |it| it.is_ascii_digit()));
             let marks = Marks::default().and(block.marks());
             prop_assert_eq!(marks.any(), block.unprintable_or_backslash() != 0);
             prop_assert_eq!(marks.beyond_ascii(), !bytes.is_ascii());

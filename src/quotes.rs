@@ -4,7 +4,7 @@
 use crate::block::{BLOCK, Block, Marks};
 
 /// Most quotes of a line that are remembered.
-const QUOTES_MAX: usize = 32;
+pub const QUOTES_MAX: usize = 32;
 
 /// Where the quotes of a line stand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,30 +16,34 @@ pub struct Quotes {
 }
 
 impl Quotes {
-    /// Those of a line. False when there are too many to remember; then nothing is known of them.
-    pub fn find(&mut self, line: &[u8]) -> bool {
-        let (mut count, mut marks) = (0usize, Marks::default());
-        let mut padded = [b' '; BLOCK];
-        let (blocks, rest) = line.as_chunks::<BLOCK>();
-        padded[..rest.len()].copy_from_slice(rest);
-        // A line is shorter than 2 GiB.
-        let mut start = 0u32;
-        for bytes in blocks.iter().chain([&padded]) {
-            let block = Block::new(bytes);
-            marks = marks.and(block.marks());
-            let mut quotes = block.equal(b'"');
-            while quotes != 0 {
-                let Some(place) = self.places.get_mut(count) else { return false };
-                *place = start.wrapping_add(quotes.trailing_zeros());
-                count = count.wrapping_add(1);
-                quotes &= quotes.wrapping_sub(1);
-            }
-            start = start.wrapping_add(BLOCK as u32);
+    /// A line begins, of which no quotes are known yet. Looks at what else of it needs an escape.
+    #[inline]
+    pub fn begin(&mut self, line: &[u8]) {
+        let mut marks = Marks::default();
+        for bytes in line.as_chunks::<BLOCK>().0 {
+            marks = marks.and(Block::new(bytes).marks());
         }
-        self.count = count as u32;
+        // A byte that is looked at twice is the same twice.
+        match line.last_chunk() {
+            Some(last) => marks = marks.and(Block::new(last).marks()),
+            None => {
+                let mut padded = [b' '; BLOCK];
+                padded[..line.len()].copy_from_slice(line);
+                marks = marks.and(Block::new(&padded).marks());
+            }
+        }
+        self.count = 0;
         self.ascii = !marks.beyond_ascii();
         self.only = if self.ascii { !marks.any() } else { has_nothing_to_escape(line) };
-        true
+    }
+
+    /// Adds the next quote; all of them are to be added, at most [`QUOTES_MAX`].
+    #[inline(always)]
+    pub fn push(&mut self, place: u32) {
+        if let Some(next) = self.places.get_mut(self.count as usize) {
+            *next = place;
+            self.count = self.count.wrapping_add(1);
+        }
     }
 
     /// Their places, in ascending order, from the first byte of the line on.
@@ -82,17 +86,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_quotes_and_nothing_else(line in proptest::collection::vec(
+        fn what_is_known_of_a_line(line in proptest::collection::vec(
             prop_oneof![200 => 0x20u8..0x7F, 20 => Just(b'"'), 1 => any::<u8>()], 0..300)) {
             let mut quotes = Quotes::default();
-            let places: Vec<u32> = line.iter().zip(0..).filter(|(byte, _)| **byte == b'"').map(|(_, at)| at).collect();
-            let found = quotes.find(&line);
-            prop_assert_eq!(found, places.len() <= QUOTES_MAX);
-            if found {
-                prop_assert_eq!(quotes.places(), &places[..]);
-                prop_assert_eq!(quotes.is_ascii(), line.is_ascii());
-                prop_assert_eq!(quotes.are_all_to_escape(), has_nothing_to_escape(&line));
-            }
+            // What is left of another line is forgotten.
+            quotes.push(7);
+            quotes.begin(&line);
+            prop_assert_eq!(quotes.is_ascii(), line.is_ascii());
+            prop_assert_eq!(quotes.are_all_to_escape(), has_nothing_to_escape(&line));
+            (0..100).for_each(|place| quotes.push(place));
+            prop_assert_eq!(quotes.places(), &(0..QUOTES_MAX as u32).collect::<Vec<_>>()[..]);
         }
     }
 }

@@ -11,13 +11,16 @@ use crate::record::{Span, Tree};
 use crate::semantics::{Field, Fields, Target};
 
 mod boundaries;
+mod bytes;
 mod class;
 mod compile;
 mod literal;
 mod matcher;
+mod number;
 mod operators;
 mod parse;
 pub mod presets;
+mod quoted;
 mod time;
 mod values;
 
@@ -200,9 +203,8 @@ impl Format {
         places: &mut Places,
         fields: &mut Fields,
     ) -> Reading {
-        let line = &payload[start..end];
         let mut values = Values { moves: &self.moves, names: &keys.names, start, fields };
-        match self.matcher.read(line, places, &mut values) {
+        match self.matcher.read(&payload[start..], end - start, places, &mut values) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,
             Match::No(fitted) => {
