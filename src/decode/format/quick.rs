@@ -1,0 +1,395 @@
+//! Lines as nearly all are: each value ends at the first byte that it cannot hold, or at the first quote.
+//!
+//! Where a line has as many quotes as its format, they are those of the format, and there is one way to read
+//! it at most. It is found here from the left to the right in one pass, each value in blocks; what is not
+//! certain then is left to the matcher.
+
+use super::Places;
+use super::bytes::Bytes;
+use super::class::Class;
+use super::literal::Literal;
+use super::matcher::{Element, Place};
+use super::number::int_at;
+use super::time::Clock;
+use super::values::Move;
+use crate::block::{BLOCK, Block};
+use crate::decode::format::values::Values;
+use crate::quotes::QUOTES_MAX;
+
+/// So much of a literal is compared at once.
+const HEAD: usize = 8;
+/// Longest line that is copied, so that there is something behind it.
+const COPIED_LEN_MAX: usize = 4096;
+/// So many bytes behind a line are enough.
+const BEHIND: usize = BLOCK;
+
+/// How to read those lines.
+#[derive(Clone, Debug)]
+pub(super) struct Quick {
+    /// Length of the literal before all slots, and its quotes.
+    lead: (usize, Quotes),
+    steps: Vec<Step>,
+    /// Of the steps before this one, none finds less than what its slot may hold.
+    certain: usize,
+}
+
+/// One slot, and the literal behind it.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    find: Find,
+    after: usize,
+    head: u64,
+    mask: u64,
+    quotes: Quotes,
+    to: Move,
+    put: Put,
+    index: u32,
+    is_from_left: bool,
+}
+
+/// Quotes of a literal: where, and how many there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quotes {
+    places: [u32; 2],
+    count: u32,
+}
+
+/// How the end of a value is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Find {
+    Time,
+    Int,
+    Name,
+    Token,
+    Flags,
+    TraceId,
+    /// Up to the first quote.
+    Text,
+    Other,
+}
+
+/// How a value that was found is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    /// It was.
+    Done,
+    Text,
+    Flags,
+    Slowly,
+}
+
+/// How a line fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quickly {
+    /// In one way.
+    Unique,
+    /// Not; so many slots fit from the left.
+    No(usize),
+    /// Perhaps.
+    Unknown,
+}
+
+impl Quick {
+    /// For slots of which those before `prefix` end at a byte that they cannot hold. `None` where the
+    /// literals behind are not such that a quote ends each value.
+    pub(super) fn new(lead: &Literal, slots: &[Element], prefix: usize) -> Option<Quick> {
+        let (from_left, others) = slots.split_at_checked(prefix)?;
+        let of_lead = Quotes::new(lead)?;
+        let steps: Vec<Step> =
+            slots.iter().zip(0..).map(|it| Step::new(it.0, it.1, it.1 < prefix)).collect::<Option<_>>()?;
+        let all = steps.iter().map(|it| it.quotes.count).sum::<u32>().checked_add(of_lead.count)?;
+        let are_between = |(index, slot): (usize, &Element)| {
+            let is_last = index + 1 == others.len();
+            let literal = slot.after.bytes();
+            let quotes = if is_last { 1 } else { 2 };
+            literal.starts_with(b"\"")
+                && Quotes::new(&slot.after).is_some_and(|it| it.count == quotes)
+                && (is_last || literal.ends_with(b"\""))
+        };
+        // A time may hold quotes where its form has some.
+        let is_known = |slot: &Element| slot.class.excludes(b'"') || slot.class.bytes() == Bytes::Word;
+        let fits = others.iter().enumerate().all(|(index, slot)| are_between((index, slot)));
+        let certain = from_left.iter().take_while(|it| it.class.excludes(b'"')).count();
+        let fits = fits && from_left.iter().all(is_known) && all as usize <= QUOTES_MAX;
+        fits.then_some(Quick { lead: (lead.len(), of_lead), steps, certain })
+    }
+
+    /// Reads the line that is the first `len` bytes of `onwards` and begins with the literal before all slots.
+    /// What stands behind it may be looked at, and does not count. Where the line does not fit, values may
+    /// hold something.
+    #[inline(always)]
+    pub(super) fn read(
+        &self,
+        slots: &[Element],
+        onwards: &[u8],
+        len: usize,
+        places: &mut Places,
+        values: &mut Values<'_>,
+    ) -> Quickly {
+        if onwards.len() >= len.wrapping_add(BEHIND) {
+            return self.read_within(slots, onwards, len, places, values);
+        }
+        let Some(line) = onwards.get(..len).filter(|it| it.len() <= COPIED_LEN_MAX) else { return Quickly::Unknown };
+        let mut copy = std::mem::take(&mut places.copy);
+        copy.clear();
+        copy.extend_from_slice(line);
+        copy.extend_from_slice(&[0; BEHIND]);
+        let read = self.read_copy(slots, &copy, len, places, values);
+        places.copy = copy;
+        read
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_copy(
+        &self,
+        slots: &[Element],
+        copy: &[u8],
+        len: usize,
+        places: &mut Places,
+        values: &mut Values<'_>,
+    ) -> Quickly {
+        self.read_within(slots, copy, len, places, values)
+    }
+
+    #[inline(always)]
+    fn read_within(
+        &self,
+        slots: &[Element],
+        onwards: &[u8],
+        len: usize,
+        places: &mut Places,
+        values: &mut Values<'_>,
+    ) -> Quickly {
+        let Places { slots: places, clock, quotes, .. } = places;
+        let (lead, quotes_of_lead) = &self.lead;
+        quotes.forget();
+        quotes.push(quotes_of_lead.at(0), quotes_of_lead.count);
+        let Some(mut rest) = onwards.get(*lead..) else { return Quickly::Unknown };
+        let behind_line = onwards.len().wrapping_sub(len);
+        for (step, place) in self.steps.iter().zip(places) {
+            let Some(block) = rest.first_chunk::<BLOCK>() else { return Quickly::Unknown };
+            let mut found = match step.find {
+                Find::Name => match Block::new(block).rare_in_name() {
+                    0 => self.slowly(step, slots, rest, behind_line),
+                    rare => rare.trailing_zeros() as usize,
+                },
+                Find::Token => token(rest, behind_line),
+                Find::Text => text(rest, behind_line),
+                Find::Int => match int_at(rest) {
+                    Some((len, number)) => {
+                        if let Some(number) = number {
+                            values.number(&step.to, step.index as usize, number);
+                        }
+                        len
+                    }
+                    None => return Quickly::Unknown,
+                },
+                Find::Time => match clock.same_second(rest) {
+                    Some((len, nanos)) => {
+                        values.number(&step.to, step.index as usize, nanos);
+                        len
+                    }
+                    None => time(slots, step, clock, values, onwards, rest),
+                },
+                Find::Flags => flags(block),
+                Find::TraceId => trace_id(block),
+                Find::Other => self.slowly(step, slots, rest, behind_line),
+            };
+            let behind = loop {
+                if let Some(behind) = rest.get(found..)
+                    && let Some(word) = behind.first_chunk()
+                    && u64::from_le_bytes(*word) & step.mask == step.head
+                {
+                    break behind;
+                }
+                // Nothing looks like the head of a long literal.
+                if step.after > HEAD
+                    && let Some(slot) = slots.get(step.index as usize)
+                    && let Some(behind) = rest.get(found..).filter(|it| slot.after.begins(it))
+                {
+                    break behind;
+                }
+                // What names and tokens seldom hold may not be where they end.
+                let exact = self.slowly(step, slots, rest, behind_line);
+                if exact <= found || exact == usize::MAX {
+                    let is_within =
+                        rest.len() >= found.saturating_add(step.after.max(HEAD)).saturating_add(behind_line);
+                    let index = step.index as usize;
+                    return if is_within && index < self.certain { Quickly::No(index) } else { Quickly::Unknown };
+                }
+                found = exact;
+            };
+            let start = onwards.len().wrapping_sub(rest.len());
+            let end = start.wrapping_add(found);
+            *place = Place::new(start, end);
+            if step.quotes.count > 0 {
+                quotes.push(step.quotes.at(end as u32), step.quotes.count);
+            }
+            let is_absent = found <= 1 && (found == 0 || block.first() == Some(&b'-'));
+            match step.put {
+                Put::Done => {}
+                Put::Text if is_absent => {}
+                Put::Flags if found == 0 => {}
+                Put::Text | Put::Flags => values.span(&step.to, step.index as usize, start, found),
+                Put::Slowly => number_slowly(values, slots, step, rest, start, found),
+            }
+            let Some(next) = behind.get(step.after..) else { return Quickly::Unknown };
+            rest = next;
+        }
+        if rest.len() != behind_line {
+            return Quickly::Unknown;
+        }
+        quotes.look(onwards.get(..len).unwrap_or_default());
+        Quickly::Unique
+    }
+
+    /// Length of the value that a step finds, looked for byte by byte; `usize::MAX` where there is none.
+    #[cold]
+    #[inline(never)]
+    fn slowly(&self, step: &Step, slots: &[Element], rest: &[u8], behind_line: usize) -> usize {
+        let line = rest.get(..rest.len().saturating_sub(behind_line)).unwrap_or_default();
+        let Some(slot) = slots.get(step.index as usize) else { return usize::MAX };
+        let len = match step.find {
+            Find::Name => Bytes::Name.run_end(line, 0),
+            Find::Token => Bytes::Token.run_end(line, 0),
+            Find::Flags => Bytes::Flags.run_end(line, 0),
+            Find::Other if step.is_from_left => slot.class.bytes().run_end(line, 0),
+            Find::Other | Find::TraceId => line.iter().position(|byte| *byte == b'"').unwrap_or(usize::MAX),
+            Find::Text | Find::Int | Find::Time => usize::MAX,
+        };
+        match (step.find, line.get(..len)) {
+            (Find::Name | Find::Token | Find::Flags, _) => len,
+            (_, Some(text)) if slot.class.fits(text) => len,
+            _ => usize::MAX,
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn time(
+    slots: &[Element],
+    step: &Step,
+    clock: &mut Clock,
+    values: &mut Values<'_>,
+    onwards: &[u8],
+    rest: &[u8],
+) -> usize {
+    let Some(slot) = slots.get(step.index as usize) else { return usize::MAX };
+    let Class::Time(form) = &slot.class else { return usize::MAX };
+    let (len, nanos) = match clock.read(form, rest) {
+        Some((len, nanos)) => (len, nanos.and_then(|it| i64::try_from(it).ok())),
+        None => (usize::from(rest.first() == Some(&b'-')), None),
+    };
+    match nanos {
+        Some(nanos) => values.number(&step.to, step.index as usize, nanos),
+        None => {
+            let start = onwards.len().wrapping_sub(rest.len());
+            values.text(slot, step.index as usize, rest.get(..len).unwrap_or_default(), start);
+        }
+    }
+    len
+}
+
+#[cold]
+#[inline(never)]
+fn number_slowly(values: &mut Values<'_>, slots: &[Element], step: &Step, rest: &[u8], start: usize, found: usize) {
+    if let Some((slot, text)) = slots.get(step.index as usize).zip(rest.get(..found)) {
+        values.text(slot, step.index as usize, text, start);
+    }
+}
+
+impl Step {
+    fn new(slot: &Element, index: usize, is_from_left: bool) -> Option<Step> {
+        let find = match (&slot.class, is_from_left) {
+            (Class::Run { bytes: Bytes::Name, max: usize::MAX }, _) => Find::Name,
+            (Class::Run { bytes: Bytes::Token | Bytes::Word, max: usize::MAX }, _) => Find::Token,
+            (Class::Run { bytes: Bytes::Flags, max: usize::MAX }, true) => Find::Flags,
+            (Class::Run { bytes: Bytes::Any, max: usize::MAX }, false) => Find::Text,
+            (Class::Time(_), true) => Find::Time,
+            (Class::Int, true) => Find::Int,
+            (Class::TraceId, false) => Find::TraceId,
+            _ => Find::Other,
+        };
+        let put = match find {
+            Find::Int | Find::Time => Put::Done,
+            _ if slot.to.takes_minus() => Put::Flags,
+            _ if slot.to.is_text() => Put::Text,
+            _ => Put::Slowly,
+        };
+        let after = slot.after.len();
+        let (head, mask) = if after > HEAD { (1, 0) } else { slot.after.head() };
+        Quotes::new(&slot.after).filter(|_| after > 0).map(|quotes| Step {
+            find,
+            after,
+            head,
+            mask,
+            quotes,
+            to: slot.to,
+            put,
+            index: index as u32,
+            is_from_left,
+        })
+    }
+}
+
+impl Quotes {
+    fn new(literal: &Literal) -> Option<Quotes> {
+        let mut quotes = Quotes::default();
+        for (_, at) in literal.bytes().iter().zip(0..).filter(|(byte, _)| **byte == b'"') {
+            *quotes.places.get_mut(quotes.count as usize)? = at;
+            quotes.count += 1;
+        }
+        Some(quotes)
+    }
+
+    /// Where they stand, when the literal stands there.
+    #[inline(always)]
+    fn at(&self, place: u32) -> [u32; 2] {
+        self.places.map(|it| place.wrapping_add(it))
+    }
+}
+
+/// Length of the text before the first quote, or something beyond the line.
+#[inline(always)]
+fn text(rest: &[u8], behind_line: usize) -> usize {
+    first(rest, behind_line, |block| block.equal(b'"'))
+}
+
+/// Length of the text before the first byte that tokens do not hold, or seldom, or something beyond the line.
+#[inline(always)]
+fn token(rest: &[u8], behind_line: usize) -> usize {
+    first(rest, behind_line, Block::rare_in_token)
+}
+
+#[inline(always)]
+fn first(rest: &[u8], behind_line: usize, places: impl Fn(Block) -> u32) -> usize {
+    let mut left = rest;
+    while let Some((block, behind)) = left.split_first_chunk::<BLOCK>() {
+        match places(Block::new(block)) {
+            0 if left.len() > behind_line => left = behind,
+            found => return rest.len().wrapping_sub(left.len()).wrapping_add(found.trailing_zeros() as usize),
+        }
+    }
+    rest.len()
+}
+
+/// Length of what is a trace id of hex digits if a quote stands behind it.
+#[inline(always)]
+fn trace_id(block: &[u8; BLOCK]) -> usize {
+    match Block::new(block).foreign_to_hex().trailing_zeros() as usize {
+        len @ (16 | BLOCK) => len,
+        0 if block.first() == Some(&b'-') => 1,
+        _ => 0,
+    }
+}
+
+/// Flags, mostly none or one.
+#[inline(always)]
+fn flags(block: &[u8; BLOCK]) -> usize {
+    block.iter().position(|byte| !Bytes::Flags.has(*byte)).unwrap_or(BLOCK)
+}
+
+#[cfg(test)]
+mod tests;
