@@ -11,10 +11,13 @@ use super::literal::Literal;
 use super::matcher::{Element, Place};
 use super::number::int_at;
 use super::time::Clock;
-use super::values::Move;
+use super::values::{Move, Values};
 use crate::block::{BLOCK, Block};
-use crate::decode::format::values::Values;
-use crate::quotes::QUOTES_MAX;
+
+mod steps;
+
+pub(super) use steps::Quick;
+use steps::{Find, Put, Step};
 
 /// So much of a literal is compared at once.
 const HEAD: usize = 8;
@@ -22,61 +25,6 @@ const HEAD: usize = 8;
 const COPIED_LEN_MAX: usize = 4096;
 /// So many bytes behind a line are enough.
 const BEHIND: usize = BLOCK;
-
-/// How to read those lines.
-#[derive(Clone, Debug)]
-pub(super) struct Quick {
-    /// Length of the literal before all slots, and its quotes.
-    lead: (usize, Quotes),
-    steps: Vec<Step>,
-    /// Of the steps before this one, none finds less than what its slot may hold.
-    certain: usize,
-}
-
-/// One slot, and the literal behind it.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    find: Find,
-    after: usize,
-    head: u64,
-    mask: u64,
-    quotes: Quotes,
-    to: Move,
-    put: Put,
-    index: u32,
-    is_from_left: bool,
-}
-
-/// Quotes of a literal: where, and how many there are.
-#[derive(Clone, Copy, Debug, Default)]
-struct Quotes {
-    places: [u32; 2],
-    count: u32,
-}
-
-/// How the end of a value is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Find {
-    Time,
-    Int,
-    Name,
-    Token,
-    Flags,
-    TraceId,
-    /// Up to the first quote.
-    Text,
-    Other,
-}
-
-/// How a value that was found is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Put {
-    /// It was.
-    Done,
-    Text,
-    Flags,
-    Slowly,
-}
 
 /// How a line fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,30 +38,6 @@ pub(super) enum Quickly {
 }
 
 impl Quick {
-    /// For slots of which those before `prefix` end at a byte that they cannot hold. `None` where the
-    /// literals behind are not such that a quote ends each value.
-    pub(super) fn new(lead: &Literal, slots: &[Element], prefix: usize) -> Option<Quick> {
-        let (from_left, others) = slots.split_at_checked(prefix)?;
-        let of_lead = Quotes::new(lead)?;
-        let steps: Vec<Step> =
-            slots.iter().zip(0..).map(|it| Step::new(it.0, it.1, it.1 < prefix)).collect::<Option<_>>()?;
-        let all = steps.iter().map(|it| it.quotes.count).sum::<u32>().checked_add(of_lead.count)?;
-        let are_between = |(index, slot): (usize, &Element)| {
-            let is_last = index + 1 == others.len();
-            let literal = slot.after.bytes();
-            let quotes = if is_last { 1 } else { 2 };
-            literal.starts_with(b"\"")
-                && Quotes::new(&slot.after).is_some_and(|it| it.count == quotes)
-                && (is_last || literal.ends_with(b"\""))
-        };
-        // A time may hold quotes where its form has some.
-        let is_known = |slot: &Element| slot.class.excludes(b'"') || slot.class.bytes() == Bytes::Word;
-        let fits = others.iter().enumerate().all(|(index, slot)| are_between((index, slot)));
-        let certain = from_left.iter().take_while(|it| it.class.excludes(b'"')).count();
-        let fits = fits && from_left.iter().all(is_known) && all as usize <= QUOTES_MAX;
-        fits.then_some(Quick { lead: (lead.len(), of_lead), steps, certain })
-    }
-
     /// Reads the line that is the first `len` bytes of `onwards` and begins with the literal before all slots.
     /// What stands behind it may be looked at, and does not count. Where the line does not fit, values may
     /// hold something.
@@ -192,6 +116,7 @@ impl Quick {
                     }
                     None => time(slots, step, clock, values, onwards, rest),
                 },
+                Find::OtherTime => time(slots, step, clock, values, onwards, rest),
                 Find::Flags => flags(block),
                 Find::TraceId => trace_id(block),
                 Find::Other => self.slowly(step, slots, rest, behind_line),
@@ -256,7 +181,7 @@ impl Quick {
             Find::Flags => Bytes::Flags.run_end(line, 0),
             Find::Other if step.is_from_left => slot.class.bytes().run_end(line, 0),
             Find::Other | Find::TraceId => line.iter().position(|byte| *byte == b'"').unwrap_or(usize::MAX),
-            Find::Text | Find::Int | Find::Time => usize::MAX,
+            Find::Text | Find::Int | Find::Time | Find::OtherTime => usize::MAX,
         };
         match (step.find, line.get(..len)) {
             (Find::Name | Find::Token | Find::Flags, _) => len,
@@ -266,6 +191,7 @@ impl Quick {
     }
 }
 
+/// Takes a time, if it is none of the second that the clock remembers: its length.
 #[cold]
 #[inline(never)]
 fn time(
@@ -292,62 +218,12 @@ fn time(
     len
 }
 
+/// Takes a number that stands where numbers are not looked for.
 #[cold]
 #[inline(never)]
 fn number_slowly(values: &mut Values<'_>, slots: &[Element], step: &Step, rest: &[u8], start: usize, found: usize) {
     if let Some((slot, text)) = slots.get(step.index as usize).zip(rest.get(..found)) {
         values.text(slot, step.index as usize, text, start);
-    }
-}
-
-impl Step {
-    fn new(slot: &Element, index: usize, is_from_left: bool) -> Option<Step> {
-        let find = match (&slot.class, is_from_left) {
-            (Class::Run { bytes: Bytes::Name, max: usize::MAX }, _) => Find::Name,
-            (Class::Run { bytes: Bytes::Token | Bytes::Word, max: usize::MAX }, _) => Find::Token,
-            (Class::Run { bytes: Bytes::Flags, max: usize::MAX }, true) => Find::Flags,
-            (Class::Run { bytes: Bytes::Any, max: usize::MAX }, false) => Find::Text,
-            (Class::Time(_), true) => Find::Time,
-            (Class::Int, true) => Find::Int,
-            (Class::TraceId, false) => Find::TraceId,
-            _ => Find::Other,
-        };
-        let put = match find {
-            Find::Int | Find::Time => Put::Done,
-            _ if slot.to.takes_minus() => Put::Flags,
-            _ if slot.to.is_text() => Put::Text,
-            _ => Put::Slowly,
-        };
-        let after = slot.after.len();
-        let (head, mask) = if after > HEAD { (1, 0) } else { slot.after.head() };
-        Quotes::new(&slot.after).filter(|_| after > 0).map(|quotes| Step {
-            find,
-            after,
-            head,
-            mask,
-            quotes,
-            to: slot.to,
-            put,
-            index: index as u32,
-            is_from_left,
-        })
-    }
-}
-
-impl Quotes {
-    fn new(literal: &Literal) -> Option<Quotes> {
-        let mut quotes = Quotes::default();
-        for (_, at) in literal.bytes().iter().zip(0..).filter(|(byte, _)| **byte == b'"') {
-            *quotes.places.get_mut(quotes.count as usize)? = at;
-            quotes.count += 1;
-        }
-        Some(quotes)
-    }
-
-    /// Where they stand, when the literal stands there.
-    #[inline(always)]
-    fn at(&self, place: u32) -> [u32; 2] {
-        self.places.map(|it| place.wrapping_add(it))
     }
 }
 
