@@ -24,7 +24,7 @@ const HEAD: usize = 8;
 /// Longest line that is copied, so that there is something behind it.
 const COPIED_LEN_MAX: usize = 4096;
 /// So many bytes behind a line are enough.
-const BEHIND: usize = BLOCK;
+const BEHIND: usize = 2 * BLOCK;
 
 /// How a line fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,17 +236,24 @@ fn text(rest: &[u8], behind_line: usize) -> usize {
 /// Length of the text before the first byte that tokens do not hold, or seldom, or something beyond the line.
 #[inline(always)]
 fn token(rest: &[u8], behind_line: usize) -> usize {
-    first(rest, behind_line, Block::rare_in_token)
+    match rest.first_chunk::<BLOCK>().map(|block| Block::new(block).rare_in_token()) {
+        Some(rare) if rare != 0 => rare.trailing_zeros() as usize,
+        _ => first(rest, behind_line, Block::rare_in_token),
+    }
 }
 
+/// Two blocks at once, which hold most values: how many are looked at is a guess of the processor.
 #[inline(always)]
 fn first(rest: &[u8], behind_line: usize, places: impl Fn(Block) -> u32) -> usize {
     let mut left = rest;
-    while let Some((block, behind)) = left.split_first_chunk::<BLOCK>() {
-        match places(Block::new(block)) {
-            0 if left.len() > behind_line => left = behind,
-            found => return rest.len().wrapping_sub(left.len()).wrapping_add(found.trailing_zeros() as usize),
+    while let Some((blocks, behind)) = left.split_first_chunk::<{ 2 * BLOCK }>()
+        && let [low, high] = blocks.as_chunks::<BLOCK>().0
+    {
+        let found = u64::from(places(Block::new(low))) | u64::from(places(Block::new(high))) << BLOCK;
+        if found != 0 || left.len() <= behind_line {
+            return rest.len().wrapping_sub(left.len()).wrapping_add(found.trailing_zeros() as usize);
         }
+        left = behind;
     }
     rest.len()
 }
