@@ -1,16 +1,11 @@
-//! A disk that fails from a seed, and what has to hold on it.
+//! What has to hold on a disk that fails.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use rustix::io::Errno;
-
-use gate::Gate;
 
 use super::job::{Job, jobs};
 use super::{Compression, FileConfig, FileSink, SyncPolicy};
@@ -18,141 +13,13 @@ use crate::batch::{Batch, Origin};
 use crate::config::units::{Period, WaitMax};
 use crate::inbox::{Delivery, Inbox, InboxSettings, Outcome};
 use crate::sink::compress::compress;
-use crate::sink::disk::{Disk, Opened, RealDisk, Stat};
 use crate::sink::rotate::Finished;
 
+mod disk;
 mod gate;
 mod late;
 
-/// A real directory behind operations that fail with a probability, and a clock that is set.
-struct FaultyDisk {
-    real: RealDisk,
-    rng: Mutex<fastrand::Rng>,
-    is_failing: AtomicBool,
-    truncate_fails: bool,
-    now_unix_ms: AtomicU64,
-    /// Bytes that are safe, by inode: a failed sync may lose the rest.
-    synced: Mutex<HashMap<(u64, u64), u64>>,
-    has_locks: bool,
-    gate: Gate,
-}
-
-impl FaultyDisk {
-    fn new(root: &Path, seed: u64, truncate_fails: bool) -> FaultyDisk {
-        FaultyDisk {
-            real: RealDisk::open(root, 0o640).unwrap(),
-            rng: Mutex::new(fastrand::Rng::with_seed(seed)),
-            is_failing: AtomicBool::new(true),
-            truncate_fails,
-            now_unix_ms: AtomicU64::new(1_795_175_317_123),
-            synced: Mutex::default(),
-            has_locks: false,
-            gate: Gate::default(),
-        }
-    }
-
-    /// True in one of `n` cases.
-    fn one_in(&self, n: u64) -> bool {
-        self.is_failing.load(Relaxed) && self.rng.lock().unwrap().u64(0..n) == 0
-    }
-
-    fn fault(&self, n: u64, error: Errno) -> io::Result<()> {
-        if self.one_in(n) { Err(error.into()) } else { Ok(()) }
-    }
-}
-
-impl Disk for FaultyDisk {
-    fn open(&self, path: &str) -> io::Result<Opened> {
-        self.fault(5, Errno::NOSPC)?;
-        let opened = self.real.open(path)?;
-        let stat = Stat::of(&opened.file)?;
-        // What is found at a start has survived.
-        self.synced.lock().unwrap().insert(stat.identity, stat.len);
-        Ok(opened)
-    }
-
-    /// Without `has_locks` always: a crash is told by opening anew while the old sink is still there.
-    fn lock(&self, file: &File) -> io::Result<()> {
-        if self.has_locks { self.real.lock(file) } else { Ok(()) }
-    }
-
-    fn create(&self, path: &str) -> io::Result<File> {
-        self.fault(5, Errno::NOSPC)?;
-        self.real.create(path)
-    }
-
-    fn read(&self, path: &str) -> io::Result<File> {
-        self.fault(5, Errno::IO)?;
-        self.real.read(path)
-    }
-
-    fn write(&self, file: &File, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.fault(10, Errno::INTR)?;
-        self.fault(10, Errno::NOSPC)?;
-        self.fault(10, Errno::IO)?;
-        if self.one_in(3) {
-            let bytes = slices.iter().map(|slice| slice.len()).sum::<usize>();
-            let kept = self.rng.lock().unwrap().usize(0..=bytes);
-            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-            return self.real.write(file, &[IoSlice::new(&all[..kept])]);
-        }
-        self.real.write(file, slices)
-    }
-
-    fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
-        if self.truncate_fails {
-            self.fault(2, Errno::IO)?;
-        }
-        self.real.truncate(file, len)
-    }
-
-    fn sync(&self, file: &File) -> io::Result<()> {
-        let stat = Stat::of(file)?;
-        self.gate.pass(stat.identity)?;
-        if self.one_in(4) {
-            let safe = self.synced.lock().unwrap().get(&stat.identity).copied().unwrap_or(0);
-            if self.rng.lock().unwrap().bool() && safe < stat.len {
-                self.real.truncate(file, safe)?;
-            }
-            return Err(Errno::IO.into());
-        }
-        // Not passed on: it would only cost time.
-        self.synced.lock().unwrap().insert(stat.identity, stat.len);
-        Ok(())
-    }
-
-    fn sync_dir_of(&self, _path: &str) -> io::Result<()> {
-        self.fault(6, Errno::IO)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.fault(4, Errno::ACCESS)?;
-        self.real.rename(from, to)
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.fault(4, Errno::ROFS)?;
-        self.real.remove(path)
-    }
-
-    fn stat(&self, path: &str) -> io::Result<Option<Stat>> {
-        self.fault(20, Errno::ACCESS)?;
-        self.real.stat(path)
-    }
-
-    fn list(&self, directory: &str, visit: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
-        self.fault(4, Errno::IO)?;
-        self.real.list(directory, visit)
-    }
-
-    fn refresh(&self) -> io::Result<()> {
-        self.real.refresh()
-    }
-
-    fn now_unix_ms(&self) -> u64 {
-        self.now_unix_ms.load(Relaxed)
-    }
-}
+use disk::FaultyDisk;
 
 fn inbox() -> Arc<Inbox> {
     Inbox::new(InboxSettings {
@@ -231,13 +98,25 @@ impl Story {
 
 /// Tells a story of faults, crashes and clock jumps; returns the settled lines and all lines.
 fn tell(seed: u64, sync: SyncPolicy, truncate_fails: bool) -> (Vec<u64>, Vec<u64>) {
+    let (settled, lines, _) = tell_of_lines(seed, sync, truncate_fails, "200B", 60);
+    (settled, lines)
+}
+
+/// The same with lines and files of another size; also returns how much was to go past the page cache.
+fn tell_of_lines(
+    seed: u64,
+    sync: SyncPolicy,
+    truncate_fails: bool,
+    file_size: &str,
+    line_len: usize,
+) -> (Vec<u64>, Vec<u64>, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let mut rng = fastrand::Rng::with_seed(seed ^ 0x5eed);
     let inbox = inbox();
     let disk = Arc::new(FaultyDisk::new(directory.path(), seed, truncate_fails));
     let config: FileConfig = serde_json::from_value(serde_json::json!({
-        "path": "unused/a.log", "rotate": {"size": "200B", "every": "1h"}, "sync": sync.to_string(),
+        "path": "unused/a.log", "rotate": {"size": file_size, "every": "1h"}, "sync": sync.to_string(),
     }))
     .unwrap();
     let sink = Story::open(&config, &inbox, &disk);
@@ -256,7 +135,7 @@ fn tell(seed: u64, sync: SyncPolicy, truncate_fails: bool) -> (Vec<u64>, Vec<u64
             _ if story.attempt() => {
                 let lines: Vec<u64> = (next..next + rng.u64(1..9)).collect();
                 next += lines.len() as u64;
-                let text = lines.iter().map(|it| format!("{it} {}#\n", "x".repeat(rng.usize(0..60).pow(2) / 10)));
+                let text = lines.iter().map(|it| format!("{it} {}#\n", "x".repeat(rng.usize(0..line_len).pow(2) / 10)));
                 let deliveries = put(&story.inbox, text.collect(), &runtime);
                 let jobs = jobs(deliveries.iter().map(|it| &it.batch), "a.log");
                 story.held = Some((deliveries, jobs, lines));
@@ -276,7 +155,7 @@ fn tell(seed: u64, sync: SyncPolicy, truncate_fails: bool) -> (Vec<u64>, Vec<u64
     let tally = story.inbox.tally();
     assert_eq!((tally.imbalance(), tally.in_flight), (0, 0));
     assert_eq!(tally.delivered, story.settled.len() as u64);
-    (story.settled, lines_in(directory.path()))
+    (story.settled, lines_in(directory.path()), story.disk.direct_bytes.load(Relaxed))
 }
 
 /// Scenario: opening, writing, syncing, renaming and looking fail at random; the process crashes;
@@ -310,6 +189,25 @@ fn settled_lines_are_written_even_when_nothing_can_be_cut_off() {
         let places: Vec<_> = settled.iter().map(last).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "seed {seed}: {places:?}");
     }
+}
+
+/// Scenario: lines of up to 144 KB, several at once, so that most of them go past the page cache, on a disk that
+/// fails, or refuses to, at random. Guarantees: whole lines only; every settled line once, in order.
+#[test]
+fn large_writes_are_as_safe_as_small_ones() {
+    let mut direct = 0;
+    for seed in 2000..2012 {
+        let sync = [SyncPolicy::Always, SyncPolicy::Never, SyncPolicy::Every(Period::millis(1))][seed as usize % 3];
+        let (settled, lines, bytes) = tell_of_lines(seed, sync, false, "4MiB", 1200);
+        direct += bytes;
+        assert!(lines.is_sorted_by(|a, b| a < b), "seed {seed}: {lines:?}");
+        if matches!(sync, SyncPolicy::Every(_)) {
+            continue;
+        }
+        let missing: Vec<_> = settled.iter().filter(|it| !lines.contains(it)).collect();
+        assert!(missing.is_empty(), "seed {seed}: {missing:?} are missing");
+    }
+    assert!(direct > 12 << 20, "{direct} bytes went past the page cache");
 }
 
 /// Scenario: the clock jumps while a line is written every hour. Guarantee: a jump costs at most

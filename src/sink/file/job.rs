@@ -95,6 +95,16 @@ impl Job {
         slices.take(SLICES_MAX).collect()
     }
 
+    /// Copies the bytes from `from` on into a block that is not longer than what is left.
+    pub fn copy(&self, from: usize, block: &mut [u8]) {
+        let mut rest = block;
+        for piece in self.pieces_from(from) {
+            let (begin, behind) = rest.split_at_mut(piece.len().min(rest.len()));
+            begin.copy_from_slice(&piece[..begin.len()]);
+            rest = behind;
+        }
+    }
+
     fn pieces_from(&self, from: usize) -> impl Iterator<Item = &[u8]> {
         let mut skip = from;
         self.pieces.iter().filter_map(move |piece| {

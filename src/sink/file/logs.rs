@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Trouble};
+use super::direct::Direct;
 use super::job::Job;
 use super::keeper::Keeper;
 use super::log::Log;
@@ -27,6 +28,7 @@ const SYNC_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// The files of one sink, by path.
 pub struct Logs {
     cx: Context,
+    direct: Direct,
     /// The one path; `None` with a template.
     fixed: Option<String>,
     logs: HashMap<String, Log>,
@@ -52,7 +54,13 @@ impl Logs {
     /// `known` are the paths found at start, with the number of their last finished file;
     /// `open_max` are the files that may be open to be written.
     #[must_use]
-    pub fn new(cx: Context, fixed: Option<String>, known: HashMap<String, u64>, open_max: usize) -> Logs {
+    pub fn new(
+        cx: Context,
+        direct: Direct,
+        fixed: Option<String>,
+        known: HashMap<String, u64>,
+        open_max: usize,
+    ) -> Logs {
         let logs = known.into_iter().map(|(path, sequence)| (path.clone(), Log::new(&path, sequence))).collect();
         let sync_pause = match cx.sync {
             SyncPolicy::Every(period) => period.0,
@@ -60,6 +68,7 @@ impl Logs {
         };
         Logs {
             cx,
+            direct,
             fixed,
             logs,
             open: 0,
@@ -122,7 +131,7 @@ impl Logs {
         self.recent.remove(&std::mem::replace(&mut log.used, self.uses));
         self.recent.insert(self.uses, path.to_owned());
         let (was_open, before) = (log.is_open(), job.written);
-        let result = log.append(job, &self.cx);
+        let result = log.append(job, &mut self.direct, &self.cx);
         self.open = self.open + usize::from(log.is_open()) - usize::from(was_open);
         if matches!(self.cx.sync, SyncPolicy::Every(_)) && log.is_dirty() {
             let now = Instant::now();

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::direct::{Direct, Way};
 use super::job::Job;
 use super::syncer::{Order, Trust};
 use crate::sink::disk::{Opened, Stat};
@@ -27,6 +28,10 @@ pub struct OpenFile {
     identity: (u64, u64),
     len: u64,
     synced_len: u64,
+    /// Up to here nothing is in the page cache alone; what the other thread knows of it may be more.
+    written_out: u64,
+    /// Somebody has cut it off: what the other thread knows is no longer so.
+    is_cut: bool,
     is_dirty: bool,
     is_name_dirty: bool,
     /// Bytes of a failed write may stand behind `len`.
@@ -49,6 +54,9 @@ impl OpenFile {
             len,
             // What is there when it is opened was settled before: never cut back beyond it.
             synced_len: len,
+            // The page cache may still hold what the process before has written.
+            written_out: 0,
+            is_cut: false,
             is_dirty: len != stat.len,
             is_name_dirty: created,
             is_torn: false,
@@ -91,7 +99,11 @@ impl OpenFile {
     /// the file is distrusted.
     pub fn order(&mut self, path: &str) -> Order {
         let (data, name) = (std::mem::take(&mut self.is_dirty), std::mem::take(&mut self.is_name_dirty));
-        Order::new(&self.file, &self.trust, path, data, name)
+        Order::new(&self.file, &self.trust, path, (data, self.len), name)
+    }
+
+    fn written_out(&self) -> u64 {
+        if self.is_cut { self.written_out } else { self.written_out.max(self.trust.written_out()) }
     }
 
     /// Takes note of the length: somebody may have cut the file off, and appending then goes on
@@ -99,6 +111,9 @@ impl OpenFile {
     pub fn measure(&mut self, cx: &Context) -> io::Result<bool> {
         self.repair(cx)?;
         let stat = Stat::of(&self.file)?;
+        if stat.len < self.len {
+            (self.is_cut, self.written_out) = (true, 0);
+        }
         self.len = stat.len;
         self.synced_len = self.synced_len.min(stat.len);
         Ok(stat.links > 0)
@@ -106,12 +121,25 @@ impl OpenFile {
 
     /// Writes the next `len` bytes of the job, all or nothing: what a failed attempt left is cut
     /// off again, at the latest by the next [`OpenFile::measure`].
-    pub fn append(&mut self, job: &mut Job, len: usize, cx: &Context) -> io::Result<()> {
+    pub fn append(&mut self, job: &mut Job, len: usize, direct: &mut Direct, cx: &Context) -> io::Result<()> {
+        self.written_out = self.written_out();
         let mut done = 0;
         while done < len {
-            let behind = (self.len % WRITE_BYTES as u64) as usize + done;
-            let part = (len - done).min(WRITE_BYTES - behind % WRITE_BYTES);
-            let written = match cx.disk.write(&self.file, &job.slices(job.written + done, part)) {
+            let (offset, from) = (self.len + done as u64, job.written + done);
+            let written = match direct.way(offset, len - done, self.written_out) {
+                Way::Direct(part) => {
+                    let place = (offset, &mut self.written_out);
+                    match direct.write(&self.file, (job, from, part), place, cx) {
+                        Ok(None) => continue,
+                        written => written.map(Option::unwrap_or_default),
+                    }
+                }
+                Way::Cached(part) => {
+                    let behind = (offset % WRITE_BYTES as u64) as usize;
+                    cx.disk.write(&self.file, &job.slices(from, part.min(WRITE_BYTES - behind)))
+                }
+            };
+            let written = match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 written => written,
@@ -120,6 +148,7 @@ impl OpenFile {
                 Ok(n) => done += n,
                 Err(error) => {
                     self.is_torn = true;
+                    self.written_out = self.written_out.min(self.len);
                     let _later = self.repair(cx);
                     return Err(error);
                 }
@@ -149,6 +178,7 @@ impl OpenFile {
         }
         if self.is_dirty {
             cx.disk.sync(&self.file)?;
+            self.written_out = self.len;
         }
         if self.is_name_dirty {
             cx.disk.sync_dir_of(path)?;
@@ -169,6 +199,7 @@ impl OpenFile {
     /// stands twice, but in whole lines: a torn one keeps the file from being finished.
     pub fn take_back(&mut self, cx: &Context) {
         self.len = self.synced_len;
+        self.written_out = self.written_out.min(self.len);
         let was_torn = std::mem::replace(&mut self.is_torn, true);
         self.is_torn = self.repair(cx).is_err() && was_torn;
     }

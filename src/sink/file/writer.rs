@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::context::{Context, Trouble};
+use super::direct::Direct;
 use super::job::{Job, jobs};
 use super::keeper::{Keeper, KeeperSettings};
 use super::logs::Logs;
@@ -163,7 +164,9 @@ impl FileSink {
         let has_syncer = matches!(settings.sync, SyncPolicy::Every(_)) && (fixed.is_some() || open_max > 1);
         let left_max = (open_max / LEFT_SHARE).clamp(1, LEFT_MAX);
         let written_max = if has_syncer { open_max.saturating_sub(left_max) } else { open_max };
-        let mut logs = Logs::new(context, fixed, known, written_max);
+        // What is compressed is read again, as soon as it is finished.
+        let direct = Direct::new(settings.compress == Compression::None);
+        let mut logs = Logs::new(context, direct, fixed, known, written_max);
         logs.open_fixed().map_err(|trouble| {
             let help = match trouble.error.kind() {
                 std::io::ErrorKind::ResourceBusy => "stop that one",
