@@ -99,3 +99,4 @@ pub mod source;
 pub mod telemetry;
 pub mod template;
 pub mod tls;
+pub mod word;

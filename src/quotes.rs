@@ -1,10 +1,10 @@
 //! The quotes of a line: they say where the values of most formats begin and end, and what of the line a
 //! JSON string escapes. Found once, for both.
 
-use crate::block::{BLOCK, Block, Marks};
+use crate::block::{BLOCK, Marks};
 
 /// Most quotes of a line that are remembered.
-const QUOTES_MAX: usize = 32;
+pub const QUOTES_MAX: usize = 32;
 
 /// Where the quotes of a line stand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,30 +16,43 @@ pub struct Quotes {
 }
 
 impl Quotes {
-    /// Those of a line. False when there are too many to remember; then nothing is known of them.
-    pub fn find(&mut self, line: &[u8]) -> bool {
-        let (mut count, mut marks) = (0usize, Marks::default());
-        let mut padded = [b' '; BLOCK];
-        let (blocks, rest) = line.as_chunks::<BLOCK>();
-        padded[..rest.len()].copy_from_slice(rest);
-        // A line is shorter than 2 GiB.
-        let mut start = 0u32;
-        for bytes in blocks.iter().chain([&padded]) {
-            let block = Block::new(bytes);
-            marks = marks.and(block.marks());
-            let mut quotes = block.equal(b'"');
-            while quotes != 0 {
-                let Some(place) = self.places.get_mut(count) else { return false };
-                *place = start.wrapping_add(quotes.trailing_zeros());
-                count = count.wrapping_add(1);
-                quotes &= quotes.wrapping_sub(1);
-            }
-            start = start.wrapping_add(BLOCK as u32);
+    /// A line begins, of which no quotes are known yet.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        self.count = 0;
+    }
+
+    /// Looks at what of the line needs an escape beside the quotes.
+    #[inline]
+    pub fn look(&mut self, line: &[u8]) {
+        let mut marks = Marks::default();
+        for bytes in line.as_chunks::<BLOCK>().0 {
+            marks = marks.and(bytes);
         }
-        self.count = count as u32;
+        // A byte that is looked at twice is the same twice.
+        match line.last_chunk() {
+            Some(last) => marks = marks.and(last),
+            None => {
+                let mut padded = [b' '; BLOCK];
+                padded[..line.len()].copy_from_slice(line);
+                marks = marks.and(&padded);
+            }
+        }
         self.ascii = !marks.beyond_ascii();
         self.only = if self.ascii { !marks.any() } else { has_nothing_to_escape(line) };
-        true
+    }
+
+    /// Adds the next quotes, the first `count` of these; at most [`QUOTES_MAX`] are to be added.
+    #[inline(always)]
+    pub fn push(&mut self, [first, second]: [u32; 2], count: u32) {
+        let at = self.count as usize;
+        if let Some(place) = self.places.get_mut(at) {
+            *place = first;
+        }
+        if let Some(place) = self.places.get_mut(at.wrapping_add(1)) {
+            *place = second;
+        }
+        self.count = self.count.wrapping_add(count);
     }
 
     /// Their places, in ascending order, from the first byte of the line on.
@@ -82,17 +95,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_quotes_and_nothing_else(line in proptest::collection::vec(
+        fn what_is_known_of_a_line(line in proptest::collection::vec(
             prop_oneof![200 => 0x20u8..0x7F, 20 => Just(b'"'), 1 => any::<u8>()], 0..300)) {
             let mut quotes = Quotes::default();
-            let places: Vec<u32> = line.iter().zip(0..).filter(|(byte, _)| **byte == b'"').map(|(_, at)| at).collect();
-            let found = quotes.find(&line);
-            prop_assert_eq!(found, places.len() <= QUOTES_MAX);
-            if found {
-                prop_assert_eq!(quotes.places(), &places[..]);
-                prop_assert_eq!(quotes.is_ascii(), line.is_ascii());
-                prop_assert_eq!(quotes.are_all_to_escape(), has_nothing_to_escape(&line));
+            // What is left of another line is forgotten.
+            quotes.push([7, 8], 2);
+            quotes.forget();
+            quotes.look(&line);
+            prop_assert_eq!(quotes.is_ascii(), line.is_ascii());
+            prop_assert_eq!(quotes.are_all_to_escape(), has_nothing_to_escape(&line));
+            let all: Vec<u32> = (0..QUOTES_MAX as u32).collect();
+            let mut left = &all[..];
+            while let [first, rest @ ..] = left {
+                let count = (first % 3).min(left.len() as u32);
+                quotes.push([*first, *rest.first().unwrap_or(&9)], count.max(1));
+                left = &left[count.max(1) as usize..];
             }
+            prop_assert_eq!(quotes.places(), &all[..]);
         }
     }
 }

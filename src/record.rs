@@ -373,9 +373,11 @@ pub struct Record {
     pub dropped_attributes_count: u32,
     /// No two attributes have the same key. False when that is not known.
     pub distinct_keys: bool,
-    /// The body is a line of which only its quotes need an escape, in any encoding, and the texts of the
-    /// attributes need none. `None` when that is not known.
+    /// The body is a line of which only its quotes need an escape, in any encoding. `None` when that is not
+    /// known.
     pub plain: Option<Quotes>,
+    /// The texts of the attributes need no escape. False when that is not known.
+    pub plain_attributes: bool,
     /// The body: one value, or none. A body that was sent as the empty value is a range of one.
     pub body: Range,
     /// The attributes: any number of siblings.
@@ -400,6 +402,7 @@ impl Record {
             dropped_attributes_count,
             distinct_keys,
             plain,
+            plain_attributes,
             body,
             attributes,
             tree,
@@ -407,14 +410,14 @@ impl Record {
         (*time_unix_nano, *observed_time_unix_nano) = (0, 0);
         (*severity_number, *severity_text, *event_name) = (0, Span::EMPTY, Span::EMPTY);
         (*trace_id, *span_id, *flags) = (Span::EMPTY, Span::EMPTY, 0);
-        (*dropped_attributes_count, *distinct_keys, *plain) = (0, false, None);
+        (*dropped_attributes_count, *distinct_keys, *plain, *plain_attributes) = (0, false, None, false);
         (*body, *attributes) = (Range::default(), Range::default());
         tree.clear();
     }
 
     /// It is not known any more what needs no escape: texts were changed.
     pub fn forget_plain(&mut self) {
-        self.plain = None;
+        (self.plain, self.plain_attributes) = (None, false);
     }
 }
 
@@ -674,8 +677,8 @@ impl<'a> RecordRef<'a> {
     /// The attributes.
     #[must_use]
     pub fn attributes(&self) -> Values<'a> {
-        let Record { tree, attributes, distinct_keys, plain, .. } = self.record;
-        Values { distinct: *distinct_keys, plain: plain.is_some(), ..Values::new(self.raw, tree, *attributes) }
+        let Record { tree, attributes, distinct_keys, plain_attributes, .. } = self.record;
+        Values { distinct: *distinct_keys, plain: *plain_attributes, ..Values::new(self.raw, tree, *attributes) }
     }
 
     /// The body, where it is a line of which only the quotes need an escape, and their places in it.

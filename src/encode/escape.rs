@@ -281,7 +281,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::quotes::Quotes;
+    use crate::quotes::{QUOTES_MAX, Quotes};
 
     fn written(escape: fn(&[u8], &mut Vec<u8>), bytes: &[u8]) -> Vec<u8> {
         let mut out = b"before ".to_vec();
@@ -344,6 +344,13 @@ mod tests {
         proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
     }
 
+    fn quotes_of(text: &str) -> Quotes {
+        let mut quotes = Quotes::default();
+        quotes.look(text.as_bytes());
+        text.bytes().zip(0..).filter(|(byte, _)| *byte == b'"').for_each(|(_, place)| quotes.push([place; 2], 1));
+        quotes
+    }
+
     proptest! {
         #[test]
         fn a_json_parser_reads_the_repaired_text_back(input in bytes()) {
@@ -356,8 +363,8 @@ mod tests {
 
         #[test]
         fn quotes_at_known_places(text in prop_oneof!["[ -!#-\\[\\]-~\"]{0,300}", "([ -~]{0,30}\"?\\PC?){0,9}"], behind in 0usize..100) {
-            let mut quotes = Quotes::default();
-            prop_assume!(quotes.find(text.as_bytes()) && quotes.are_all_to_escape());
+            let quotes = quotes_of(&text);
+            prop_assume!(quotes.places().len() < QUOTES_MAX && quotes.are_all_to_escape());
             let onwards = text.clone() + &"\"".repeat(behind);
             let mut out = b"before".to_vec();
             escape_quotes_at(Text { onwards: onwards.as_bytes(), len: text.len() }, quotes.places(), &mut out);
@@ -366,8 +373,7 @@ mod tests {
 
         #[test]
         fn what_needs_no_escape_gets_none(text in "[ !#-~¡-\u{3000}\u{D7FF}\u{FEFE}-\u{FFFD}🦀]{0,9}") {
-            let mut quotes = Quotes::default();
-            if quotes.find(text.as_bytes()) && quotes.are_all_to_escape() {
+            if quotes_of(&text).are_all_to_escape() {
                 prop_assert_eq!(written(escape_json, text.as_bytes()), text.as_bytes());
                 prop_assert_eq!(written(escape_text, text.as_bytes()), text.as_bytes());
             }

@@ -3,6 +3,9 @@
 use core::net::Ipv6Addr;
 use std::ops::Range;
 
+use crate::block::{BLOCK, Block};
+use crate::word::{above_nine, decimal, each, zeros};
+
 /// Where the host stands in a text, and the port behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
@@ -23,6 +26,33 @@ pub(super) fn host_and_port(text: &[u8]) -> Address {
     if text.first() == Some(&b'[') {
         return bracketed(text).unwrap_or_else(|| Address::whole(text));
     }
+    short_port(text).unwrap_or_else(|| any_host_and_port(text))
+}
+
+/// As [`host_and_port`], where one colon is among the last bytes and digits stand behind it; `None` for all
+/// else. Without a look at each byte, for how many digits a port has is never known.
+#[inline]
+fn short_port(text: &[u8]) -> Option<Address> {
+    const WORD: usize = 8;
+    let last = u64::from_le_bytes(*text.last_chunk()?);
+    let colons = zeros(last ^ each(b':'));
+    // Of the last colon, and of the digits behind it.
+    let at = (u64::BITS - 1).checked_sub(colons.leading_zeros())? as usize / WORD;
+    let digits = (last ^ each(b'0')) & (u64::MAX << (WORD * at) << WORD);
+    let host = text.len() - WORD + at;
+    let colons = |word: &[u8; WORD]| zeros(u64::from_le_bytes(*word) ^ each(b':'));
+    let other = match text[..host].as_chunks::<WORD>() {
+        // Fewer than a word.
+        ([], _) => colons(text.first_chunk()?) & !(u64::MAX << (WORD * host)),
+        (words, _) => words.iter().fold(colons(text[..host].last_chunk()?), |all, word| all | colons(word)),
+    };
+    let fits = (2..7).contains(&at) && host > 0 && above_nine(digits) == 0 && other == 0;
+    let port = u16::try_from(decimal(digits)).ok().filter(|_| fits)?;
+    Some(Address { host: 0..host, port: Some(port) })
+}
+
+#[inline(never)]
+fn any_host_and_port(text: &[u8]) -> Address {
     // From the end: a host is longer than its port.
     let (mut at, mut port, mut unit) = (text.len(), 0u32, 1u32);
     while let Some(byte) = at.checked_sub(1).and_then(|last| text.get(last)) {
@@ -72,24 +102,49 @@ pub(super) fn is_ip(text: &[u8]) -> bool {
 
 #[inline]
 fn is_v4(text: &[u8]) -> bool {
-    // Four parts, each of which ends with the text or a point.
-    let mut rest = text;
-    for part in 0..4 {
-        let digit = |at: usize| rest.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
-        // As in the standard library: `010` is octal elsewhere, so it is nobody's address.
-        let len = match (digit(0), digit(1), digit(2)) {
-            (Some(_), None, _) => 1,
-            (Some(1..), Some(_), None) => 2,
-            (Some(1), Some(_), Some(_)) | (Some(2), Some(0..=4), Some(_)) | (Some(2), Some(5), Some(0..=5)) => 3,
-            _ => return false,
-        };
-        match &rest[len..] {
-            [] => return part == 3,
-            [b'.', behind @ ..] => rest = behind,
-            _ => return false,
-        }
+    let Some(padded) = short(text) else { return false };
+    let mut bytes = [0; BLOCK];
+    bytes[..16].copy_from_slice(&padded.to_le_bytes());
+    let (first, digits) = (Block::new(&bytes).equal(b'.'), Block::new(&bytes).digits());
+    let (second, len) = (first & first.wrapping_sub(1), text.len() as u32);
+    let third = second & second.wrapping_sub(1);
+    if first | digits != Block::first(text.len()) || third == 0 || third & third.wrapping_sub(1) != 0 {
+        return false;
     }
-    false
+    let points = [first, second, third].map(u32::trailing_zeros);
+    let starts = [0, points[0] + 1, points[1] + 1, points[2] + 1];
+    let parts = starts.into_iter().zip([points[0], points[1], points[2], len]);
+    parts.fold(true, |all, (start, end)| all & is_part((padded >> (8 * start)) as u32, end - start))
+}
+
+/// True when the first bytes, so many of them and all digits, are a number of an address. As in the standard
+/// library: `010` is octal elsewhere, so it is nobody's address.
+#[inline(always)]
+fn is_part(digits: u32, len: u32) -> bool {
+    if !(1..=3).contains(&len) {
+        return false;
+    }
+    let digits = (digits & 0x000F_0F0F) << (8 * (3 - len));
+    let digit = |at: u32| digits >> (8 * at) & 0xF;
+    let number = digit(0) * 100 + digit(1) * 10 + digit(2);
+    number <= 255 && (number >= [0, 0, 10, 100][len as usize])
+}
+
+/// A text of the length of an address, behind it zeros.
+#[inline(always)]
+fn short(text: &[u8]) -> Option<u128> {
+    let len = text.len();
+    match (len, text.first_chunk(), text.last_chunk()) {
+        (8..=15, Some(first), Some(last)) => {
+            Some(u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << (8 * (len - 8)))
+        }
+        (7, ..) => {
+            let mut bytes = [0; 16];
+            bytes[..7].copy_from_slice(text);
+            Some(u128::from_le_bytes(bytes))
+        }
+        _ => None,
+    }
 }
 
 fn is_v6(text: &[u8]) -> bool {
@@ -179,6 +234,20 @@ mod tests {
         #[test]
         fn ip_as_the_standard_library_says(text in "[0-9]{1,4}(\\.[0-9]{1,4}){2,4}|[0-9a-f:]{1,20}") {
             prop_assert_eq!(is_ip(text.as_bytes()), text.parse::<IpAddr>().is_ok());
+        }
+
+        #[test]
+        fn four_parts(parts in proptest::array::uniform4("0|[1-9]|[0-9]{2}|1[0-9]{2}|2[0-9]{2}|[0-9]{3,4}|[a:]?")) {
+            let text = parts.join(".");
+            prop_assert_eq!(is_v4(text.as_bytes()), text.parse::<core::net::Ipv4Addr>().is_ok());
+        }
+
+        #[test]
+        fn a_short_port_is_what_any_way_finds(text in "[a-z.:0-9]{0,20}(:[0-9]{0,6})?") {
+            let text = text.as_bytes();
+            if let Some(short) = short_port(text) {
+                prop_assert_eq!(short, any_host_and_port(text));
+            }
         }
 
         #[test]

@@ -205,6 +205,12 @@ impl Fields {
         other.present = 0;
     }
 
+    /// True when `other` has a value for all that is here.
+    #[must_use]
+    pub fn are_within(&self, other: &Fields) -> bool {
+        self.present & !other.present == 0 && self.others.is_empty()
+    }
+
     /// The attributes of their own, in the order they were added.
     #[must_use]
     pub fn others(&self) -> &[(Span, Value, Kind)] {

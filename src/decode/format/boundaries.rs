@@ -4,7 +4,8 @@
 //! those of them from which the rest can be reached. A slot with one beginning and one end is
 //! certain. Places are bits, one per byte of the stretch; each slot costs one pass over them.
 
-use super::class::{Bytes, Class, Lengths};
+use super::bytes::Bytes;
+use super::class::{Class, Lengths};
 use super::literal::Literal;
 use super::matcher::{Element, Match, Place};
 

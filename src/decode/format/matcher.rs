@@ -7,14 +7,12 @@
 
 use super::Places;
 use super::boundaries::Boundaries;
-use super::class::{Bytes, Class, each, zeros};
-use super::int;
+use super::class::Class;
 use super::literal::Literal;
-use super::values::Values;
-use crate::quotes::Quotes;
-
-/// Digits of any number that fits 64 bits.
-const DIGITS_SAFE: usize = 18;
+use super::number::int_at;
+use super::quick::{Quick, Quickly};
+use super::values::{Move, Values};
+use crate::word::{each, zeros};
 
 /// What a format looks like to the matcher.
 #[derive(Clone, Debug)]
@@ -28,9 +26,7 @@ pub(super) struct Matcher {
     suffix: usize,
     /// What stands between all slots of the middle, where that is one and the same.
     between: Option<Literal>,
-    /// Quotes of the literals up to the first slot that is not read from the left, and of all literals:
-    /// where these are on either side of all other slots.
-    quotes: Option<(usize, usize)>,
+    quick: Option<Quick>,
 }
 
 /// Where a slot is.
@@ -60,6 +56,8 @@ impl Place {
 pub(super) struct Element {
     pub class: Class,
     pub after: Literal,
+    /// What becomes of its value.
+    pub to: Move,
 }
 
 /// How a line fits.
@@ -75,9 +73,8 @@ pub(super) enum Match {
 
 impl Matcher {
     /// A matcher for a literal, and slots with the literal behind each.
-    pub(super) fn new(lead: &str, slots: impl Iterator<Item = (Class, Literal)>) -> Matcher {
+    pub(super) fn new(lead: &str, slots: Vec<Element>) -> Matcher {
         let lead = Literal::new(lead);
-        let slots: Vec<Element> = slots.map(|(class, after)| Element { class, after }).collect();
         let from_left = |it: &&Element| it.after.bytes().first().is_some_and(|byte| it.class.excludes(*byte));
         let count = slots.len();
         let prefix = slots.iter().take_while(from_left).count();
@@ -88,25 +85,48 @@ impl Matcher {
         let mut between = slots.get(prefix..suffix.saturating_sub(1)).unwrap_or_default().iter().map(|it| &it.after);
         let first = between.next().cloned();
         let between = first.filter(|first| first.len() > 0 && between.all(|it| it == first));
-        let quotes = quotes(&lead, &slots, prefix);
-        Matcher { lead, slots, prefix, suffix, between, quotes }
+        let quick = Quick::new(&lead, &slots, prefix);
+        Matcher { lead, slots, prefix, suffix, between, quick }
     }
 
-    /// Reads `line`: the place of each slot that is certain, and what stands there into `values`, as soon
-    /// as it is found, so also of a line that turns out not to fit.
-    pub(super) fn read(&self, line: &[u8], places: &mut Places, values: &mut Values<'_>) -> Match {
-        let Places { slots: places, boundaries, clock, quotes, by_quotes } = places;
-        *by_quotes = false;
-        places.resize(self.slots.len(), Place::UNKNOWN);
+    /// Leaves the way out that most lines take.
+    #[cfg(test)]
+    pub(super) fn read_only_slowly(&mut self) {
+        self.quick = None;
+    }
+
+    /// Reads the line that is the first `len` bytes of `onwards`: the place of each slot that is certain, and
+    /// what stands there into `values`, as soon as it is found, so also of a line that turns out not to fit.
+    pub(super) fn read(&self, onwards: &[u8], len: usize, places: &mut Places, values: &mut Values<'_>) -> Match {
+        let Some(line) = onwards.get(..len) else { return Match::No(0) };
+        places.by_quotes = false;
+        places.slots.resize(self.slots.len(), Place::UNKNOWN);
         if !self.lead.begins(line) {
             return Match::No(0);
         }
+        if let Some(quick) = &self.quick {
+            match quick.read(&self.slots, onwards, len, places, values) {
+                Quickly::Unique => {
+                    places.by_quotes = true;
+                    return Match::Unique;
+                }
+                Quickly::No(fitted) => return Match::No(fitted),
+                Quickly::Unknown => values.fields.clear(),
+            }
+        }
+        self.read_slowly(line, places, values)
+    }
+
+    #[inline(never)]
+    fn read_slowly(&self, line: &[u8], places: &mut Places, values: &mut Values<'_>) -> Match {
+        let Places { slots: places, boundaries, clock, .. } = places;
         let (from_left, others) = places.split_at_mut(self.prefix);
         let mut start = self.lead.len();
         // By number, because that is the shortest code for two lists at once.
         let (slots, from_left) = (&self.slots[..self.prefix], &mut from_left[..self.prefix]);
         for index in 0..self.prefix {
-            let Element { class, after } = &slots[index];
+            let slot = &slots[index];
+            let Element { class, after, to } = slot;
             let Some(rest) = line.get(start..) else { return Match::No(index) };
             let (len, number) = match class {
                 Class::Time(form) => match clock.read(form, rest) {
@@ -132,46 +152,23 @@ impl Matcher {
             let end = start.wrapping_add(len);
             from_left[index] = Place::new(start, end);
             match number {
-                Some(number) => values.number(index, number),
-                None => values.text(index, class, &rest[..len], start),
+                Some(number) => values.number(to, index, number),
+                None => values.text(slot, index, &rest[..len], start),
             }
             start = end.wrapping_add(after.len());
         }
         if others.is_empty() {
             return if start == line.len() { Match::Unique } else { Match::No(self.prefix.saturating_sub(1)) };
         }
-        *by_quotes = self.by_quotes(line, start, quotes, others);
-        let read = if *by_quotes { Match::Unique } else { self.read_others(line, start, boundaries, others) };
+        let read = self.read_others(line, start, boundaries, others);
         if !matches!(read, Match::No(_)) {
             for (index, (slot, place)) in (self.prefix..).zip(self.slots[self.prefix..].iter().zip(others)) {
                 if let Some(text) = line.get(place.start as usize..place.end as usize) {
-                    values.text(index, &slot.class, text, place.start as usize);
+                    values.text(slot, index, text, place.start as usize);
                 }
             }
         }
         read
-    }
-
-    /// Where the line has as many quotes as the literals, they are those of the literals: there is one way
-    /// at most, and it is known from their places. False when that is not so, or the line does not fit.
-    #[inline]
-    fn by_quotes(&self, line: &[u8], start: usize, quotes: &mut Quotes, places: &mut [Place]) -> bool {
-        let Some((before, all)) = self.quotes else { return false };
-        if !quotes.find(line) || quotes.places().len() != all {
-            return false;
-        }
-        let pairs = quotes.places().get(before..).unwrap_or_default().chunks(2);
-        let mut begin = start;
-        for ((slot, place), pair) in self.slots[self.prefix..].iter().zip(places).zip(pairs) {
-            let Some(&[end, ..]) = pair.first_chunk::<1>() else { return false };
-            let Some(text) = line.get(begin..end as usize) else { return false };
-            if !(slot.after.stands_at(line, end as usize, line.len()) && slot.class.fits(text)) {
-                return false;
-            }
-            *place = Place::new(begin, end as usize);
-            begin = (end as usize).wrapping_add(slot.after.len());
-        }
-        begin == line.len()
     }
 
     /// Reads the slots that are not read from the left, in `line[start..]`.
@@ -229,18 +226,6 @@ impl Matcher {
         }
         all_fit(slots, line, places, read)
     }
-}
-
-/// See [`Matcher::quotes`]: the literals from there on begin and end with a quote and have no other, but the
-/// last one, which begins with its only one.
-fn quotes(lead: &Literal, slots: &[Element], prefix: usize) -> Option<(usize, usize)> {
-    let count = |literal: &Literal| literal.bytes().iter().filter(|it| **it == b'"').count();
-    let (last, between) = slots.get(prefix..)?.split_last()?;
-    let is_between = |it: &Element| it.after.bytes().ends_with(b"\"") && count(&it.after) == 2;
-    let begins = slots.get(prefix..)?.iter().all(|it| it.after.bytes().starts_with(b"\""));
-    let fits = begins && count(&last.after) == 1 && between.iter().all(is_between);
-    let sum = |slots: &[Element]| slots.iter().map(|it| count(&it.after)).sum::<usize>();
-    fits.then(|| (count(lead) + sum(&slots[..prefix]), count(lead) + sum(slots)))
 }
 
 /// Literals alone say nothing about values, and ways are looked for with the longest values there are.
@@ -317,26 +302,4 @@ fn by_literals(slots: &[Element], line: &[u8], start: usize, end: usize, places:
         next = slot;
     }
     Match::Unique
-}
-
-/// How long the number, or the minus, or nothing is that begins there, and the number.
-#[inline]
-fn int_at(rest: &[u8]) -> Option<(usize, Option<i64>)> {
-    let negative = rest.first() == Some(&b'-');
-    let (mut number, mut digits) = (0i64, 0usize);
-    for byte in &rest[usize::from(negative)..] {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        digits = digits.wrapping_add(1);
-        if digits > DIGITS_SAFE {
-            let len = Bytes::Int.run_end(rest, 0);
-            return int(&rest[..len]).filter(|_| Class::Int.fits(&rest[..len])).map(|it| (len, Some(it)));
-        }
-        // No more digits than fit.
-        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
-    }
-    let number = if negative { number.wrapping_neg() } else { number };
-    Some((digits.wrapping_add(usize::from(negative)), (digits > 0).then_some(number)))
 }

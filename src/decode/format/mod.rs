@@ -11,13 +11,16 @@ use crate::record::{Span, Tree};
 use crate::semantics::{Field, Fields, Target};
 
 mod boundaries;
+mod bytes;
 mod class;
 mod compile;
 mod literal;
 mod matcher;
+mod number;
 mod operators;
 mod parse;
 pub mod presets;
+mod quick;
 mod time;
 mod values;
 
@@ -29,7 +32,7 @@ mod tests_exact;
 use boundaries::Boundaries;
 use matcher::{Match, Matcher, Place};
 use time::Clock;
-use values::{Move, Values};
+use values::Values;
 
 pub use operators::target;
 
@@ -43,8 +46,6 @@ pub struct Format {
     /// The literal before the first slot.
     lead: String,
     slots: Vec<Slot>,
-    /// What becomes of the value of each slot.
-    moves: Vec<Move>,
     /// The literal behind each slot.
     literals: Vec<String>,
     matcher: Matcher,
@@ -98,6 +99,8 @@ pub struct Places {
     slots: Vec<Place>,
     boundaries: Boundaries,
     clock: Clock,
+    /// A line that nothing stands behind.
+    copy: Vec<u8>,
     quotes: Quotes,
     /// No slot holds a quote.
     by_quotes: bool,
@@ -200,9 +203,8 @@ impl Format {
         places: &mut Places,
         fields: &mut Fields,
     ) -> Reading {
-        let line = &payload[start..end];
-        let mut values = Values { moves: &self.moves, names: &keys.names, start, fields };
-        match self.matcher.read(line, places, &mut values) {
+        let mut values = Values { names: &keys.names, start, fields };
+        match self.matcher.read(&payload[start..], end - start, places, &mut values) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,
             Match::No(fitted) => {

@@ -216,6 +216,7 @@ impl<V: Visitor> Decoder<'_, V> {
                     understood = if is_log { Understood::Entirely } else { Understood::of(&outcome) };
                 }
                 if let Some(redactor) = self.settings.redactor {
+                    record.forget_plain();
                     redactor.apply(raw, record, understood);
                 }
                 let asked = self.visitor.record(RecordRef::new(raw, record, envelope));

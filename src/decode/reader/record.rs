@@ -28,6 +28,7 @@ impl Reader {
             record.distinct_keys = plain.distinct;
             let reason = (reading == Reading::Ambiguous).then_some(Reason::Ambiguous);
             record.plain = space.places.plain();
+            record.plain_attributes = record.plain.is_some();
             let ascii = record.plain.as_ref().map_or_else(|| is_ascii(line), Quotes::is_ascii);
             if ascii {
                 space.fields.set_ascii();
@@ -112,8 +113,12 @@ impl Reader {
         }
         // Then the attributes are what the fields become, each with a name of its own.
         record.distinct_keys = record.tree.position() == record.attributes.start && space.fields.others().is_empty();
+        record.plain_attributes &= record.distinct_keys;
         let stray_quotes = unquote(raw, &record.tree, &mut space.fields);
         let outcome = self.apply(ambiguous.then_some(Reason::Ambiguous), raw, space, record);
+        if outcome.applied.mojibake {
+            record.forget_plain();
+        }
         if let Some(reason) = outcome.reason {
             record.tree.push(self.words.parse_error, Value::Text(self.words.reasons[reason as usize]));
         }
@@ -122,7 +127,7 @@ impl Reader {
     }
 
     /// Reads the body of a record of Envoy without knowing its format; `None` for a text that no format fits.
-    fn body(&self, raw: &[u8], space: &mut Space, record: &Record) -> Option<Reading> {
+    fn body(&self, raw: &[u8], space: &mut Space, record: &mut Record) -> Option<Reading> {
         let tree = &record.tree;
         let Some((_, value)) = tree.siblings(record.body).next().and_then(|at| tree.node(at)) else {
             return Some(Reading::Unique);
@@ -134,9 +139,18 @@ impl Reader {
                     return None;
                 }
                 let Space { places, fields, inner, .. } = space;
-                let read = self.plain(buffer, range.start, range.end, places, inner);
+                let read = self.plain(buffer, range.start, range.end, places, inner).map(|(_, reading)| reading);
+                if read.is_some() {
+                    record.plain = places.plain();
+                    // What attributes say, the body says once more.
+                    let all_in_body = fields.are_within(inner);
+                    record.plain_attributes = all_in_body && record.plain.is_some();
+                    if all_in_body && record.plain.as_ref().is_some_and(Quotes::is_ascii) {
+                        fields.set_ascii();
+                    }
+                }
                 fields.absorb(inner, |span| span);
-                read.map(|(_, reading)| reading)
+                read
             }
             Value::Kvlist { .. } if self.known => {
                 let start = record.body.start + 1;
