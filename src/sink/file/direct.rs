@@ -12,7 +12,10 @@
 //!
 //! Either all of what comes goes past the cache or nothing does, for a while: a disk that writes back what the cache has
 //! makes the next direct write wait. So little at once is gathered first, while there is much in all. A slow disk is
-//! left to the cache, which takes more at once than an inbox does. There the CPU is not what is short.
+//! left to the cache, which takes more at once than an inbox does.
+//!
+//! And all of it only while processors are short: who follows the file has to read it from the disk then, so a line is seen
+//! some milliseconds later.
 
 use std::fs::File;
 use std::io;
@@ -32,9 +35,11 @@ const WRITE_BYTES_MIN: usize = 128 << 10;
 /// Most bytes that leave the cache for a write to go past it; where there are more, the next sync takes them along.
 const CACHED_BYTES_MAX: u64 = 32 << 20;
 
-/// Much is written from so many bytes a second on, until it is less than half of that.
+/// Processors are short when so much of those that this process may use is used by it, until it is less than half of that.
+const BUSY_SHARE: f64 = 0.55;
+/// And much is written from so many bytes a second on, until it is less than half of that.
 const MUCH_BYTES_PER_SECOND: f64 = 256e6;
-/// How long bytes are counted for that.
+/// How long both are counted for that.
 const COUNTED: Duration = Duration::from_millis(50);
 
 /// How long a sink that writes past the cache sleeps before it looks into its inbox again, where it was given less than
@@ -68,10 +73,11 @@ pub struct Direct {
     /// Holds one write and what is skipped to begin it at a page; empty before the first.
     room: Vec<u8>,
     is_possible: bool,
-    /// Much is written. So it is said of a sink that has not written yet.
-    is_much: bool,
-    /// Since when bytes are counted, and how many there were.
-    counted: (Instant, usize),
+    /// How many the process may use.
+    processors: f64,
+    /// Much is written, and processors are short.
+    is_busy: bool,
+    counted: Counted,
     /// Bytes that went into the cache since somebody asked.
     cached: usize,
     /// What was written past the cache since the disk was judged, and how long that took.
@@ -79,6 +85,35 @@ pub struct Direct {
     patience: Duration,
     /// While the disk is slow, how long it is left to the cache.
     pause: Option<Pause>,
+}
+
+/// What is counted for a while.
+#[derive(Debug)]
+struct Counted {
+    since: Instant,
+    /// CPU time of the process then.
+    cpu: Duration,
+    /// Bytes to be written since.
+    bytes: usize,
+}
+
+impl Counted {
+    fn begin() -> Counted {
+        Counted { since: Instant::now(), cpu: cpu_time(), bytes: 0 }
+    }
+
+    /// True when it is as much of both as was asked for, or such a part of it.
+    fn reaches(&self, part: f64, processors: f64) -> bool {
+        let passed = self.since.elapsed().as_secs_f64() * part;
+        let cpu = cpu_time().saturating_sub(self.cpu).as_secs_f64();
+        self.bytes as f64 >= MUCH_BYTES_PER_SECOND * passed && cpu >= BUSY_SHARE * processors * passed
+    }
+}
+
+/// CPU time of this process.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[derive(Debug)]
@@ -94,13 +129,14 @@ impl Direct {
         let page = rustix::param::page_size();
         // A write holds whole pages, whatever their size: they are powers of two, and smaller.
         let is_possible = possible && WRITE_BYTES_MIN.is_multiple_of(page);
-        let counted = (Instant::now(), 0);
+        let processors = std::thread::available_parallelism().map_or(1.0, |it| it.get() as f64);
         Direct {
             page,
             room: Vec::new(),
             is_possible,
-            is_much: true,
-            counted,
+            processors,
+            is_busy: false,
+            counted: Counted::begin(),
             cached: 0,
             judged: (0, Duration::ZERO),
             patience: PATIENCE,
@@ -110,13 +146,10 @@ impl Direct {
 
     /// So many bytes came. True when it is better to gather more for [`GATHER`] before the next write.
     pub fn gathers(&mut self, bytes: usize) -> bool {
-        let (since, counted) = &mut self.counted;
-        *counted += bytes;
-        let passed = since.elapsed();
-        if passed >= COUNTED {
-            let much = if self.is_much { MUCH_BYTES_PER_SECOND / 2.0 } else { MUCH_BYTES_PER_SECOND };
-            self.is_much = *counted as f64 >= much * passed.as_secs_f64();
-            self.counted = (*since + passed, 0);
+        self.counted.bytes += bytes;
+        if self.counted.since.elapsed() >= COUNTED {
+            self.is_busy = self.counted.reaches(if self.is_busy { 0.5 } else { 1.0 }, self.processors);
+            self.counted = Counted::begin();
         }
         bytes < GATHERED_BYTES && self.is_wanted()
     }
@@ -132,7 +165,7 @@ impl Direct {
     }
 
     fn is_wanted(&self) -> bool {
-        self.is_possible && self.is_much && self.pause.as_ref().is_none_or(|pause| pause.until <= Instant::now())
+        self.is_possible && self.is_busy && self.pause.as_ref().is_none_or(|pause| pause.until <= Instant::now())
     }
 
     /// How the next of `left` bytes get to their place `offset` in the file, before which everything from `written_out`
@@ -198,10 +231,10 @@ impl Direct {
         Ok(None)
     }
 
-    /// No disk is slow, however busy the machine is.
+    /// From now on what is large goes past the cache, however busy the machine is.
     #[cfg(test)]
-    pub fn be_patient(&mut self) {
-        self.patience = Duration::from_secs(3600);
+    pub fn insist(&mut self) {
+        (self.is_busy, self.patience) = (true, Duration::from_secs(3600));
     }
 
     /// Whether the disk is slow, by how long it took to write so many bytes.
@@ -224,7 +257,7 @@ mod tests {
     use super::*;
 
     fn direct() -> Direct {
-        Direct { page: 4096, ..Direct::new(true) }
+        Direct { page: 4096, is_busy: true, ..Direct::new(true) }
     }
 
     /// Bytes through the cache and past it, in turns.
@@ -260,17 +293,23 @@ mod tests {
     #[test]
     fn little_is_left_to_the_cache() {
         let mut direct = direct();
-        let mut say = |per_second: usize, bytes: usize| {
-            direct.counted = (Instant::now() - Duration::from_millis(100), per_second / 10);
+        let mut say = |per_second: usize, share: f64, bytes: usize| {
+            let ago = Duration::from_millis(100);
+            // As if there were so many that the CPU time of this test is that share.
+            let cpu = cpu_time();
+            direct.processors = cpu.as_secs_f64() / (share * ago.as_secs_f64());
+            direct.counted = Counted { since: Instant::now() - ago, cpu: Duration::ZERO, bytes: per_second / 10 };
             let gathers = direct.gathers(bytes);
             (gathers, direct.way(0, WRITE_BYTES, 0) == Way::Direct(WRITE_BYTES))
         };
-        assert_eq!(say(300_000_000, 1000), (true, true));
-        assert_eq!(say(300_000_000, GATHERED_BYTES), (false, true));
-        assert_eq!(say(200_000_000, 1000), (true, true), "not less than half");
-        assert_eq!(say(100_000_000, 1000), (false, false));
-        assert_eq!(say(200_000_000, 1000), (false, false), "not much again");
-        assert_eq!(say(300_000_000, 1000), (true, true));
+        assert_eq!(say(400_000_000, 0.9, 1000), (true, true));
+        assert_eq!(say(400_000_000, 0.9, GATHERED_BYTES), (false, true));
+        assert_eq!(say(200_000_000, 0.4, 1000), (true, true), "not less than half");
+        assert_eq!(say(100_000_000, 0.9, 1000), (false, false));
+        assert_eq!(say(200_000_000, 0.9, 1000), (false, false), "not much again");
+        assert_eq!(say(400_000_000, 0.4, 1000), (false, false), "not busy");
+        assert_eq!(say(400_000_000, 0.9, 1000), (true, true));
+        assert_eq!(say(400_000_000, 0.2, 1000), (false, false));
     }
 
     /// Scenario: a disk is late once, becomes slow, stays so, and is fast again. Guarantee: while it is slow it is asked

@@ -73,7 +73,7 @@ impl Story {
         for _ in 0..100 {
             let disk = Arc::clone(disk);
             if let Ok(mut sink) = FileSink::open_on(config, Arc::clone(inbox), disk) {
-                sink.be_patient();
+                sink.insist();
                 return sink;
             }
         }

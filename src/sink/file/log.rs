@@ -84,7 +84,7 @@ impl Log {
         while job.rest() > 0 {
             self.ensure_open(cx)?;
             let Some(open) = &mut self.open else { continue };
-            let is_there = open.measure(cx).map_err(|error| Trouble::new("write", &self.path, error))?;
+            let is_there = open.measure(&self.path, cx).map_err(|error| Trouble::new("write", &self.path, error))?;
             if !is_there {
                 self.reopen("removed", Some(job), cx)?;
                 continue;
@@ -104,7 +104,7 @@ impl Log {
                 fitting = job.first_line();
             }
             if let Some(open) = &mut self.open {
-                let appended = open.append(job, fitting, direct, cx);
+                let appended = open.append((job, fitting), &self.path, direct, cx);
                 if appended.map_err(|error| Trouble::new("write", &self.path, error))? < fitting {
                     break;
                 }
@@ -134,7 +134,7 @@ impl Log {
             cx.stats.sync_errors.add(1);
             cx.stats.set_sync_failing(true);
             if cx.sync == SyncPolicy::Always {
-                open.take_back(cx);
+                open.take_back(&self.path, cx);
                 if let Some(job) = job {
                     job.written = job.synced;
                 }
@@ -171,7 +171,7 @@ impl Log {
     /// Gets a file that cannot be trusted out of the way.
     fn retire(&mut self, cx: &Context) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        open.repair(cx)?;
+        open.repair(&self.path, cx)?;
         if open.len() == 0 && self.is_at_path(cx)? {
             cx.disk.remove(&self.path)?;
         } else if let Some(finished) = self.finish(cx)? {
@@ -228,7 +228,7 @@ impl Log {
             return Ok(None);
         }
         if let Some(open) = &mut self.open {
-            open.repair(cx)?;
+            open.repair(&self.path, cx)?;
         }
         loop {
             let finished = Finished {
@@ -301,7 +301,7 @@ impl Log {
         }
         self.ensure_open(cx)?;
         if let Some(open) = &mut self.open {
-            open.measure(cx).map_err(|error| Trouble::new("write", &self.path, error))?;
+            open.measure(&self.path, cx).map_err(|error| Trouble::new("write", &self.path, error))?;
         }
         if self.is_over(period) {
             self.rotate(Reason::Time, None, cx)?;
@@ -350,7 +350,7 @@ impl Log {
 
     fn repair(&mut self, cx: &Context) {
         if let Some(open) = &mut self.open {
-            let _best_effort = open.repair(cx);
+            let _best_effort = open.repair(&self.path, cx);
         }
     }
 

@@ -90,10 +90,10 @@ impl Logs {
         self.direct.gathers(bytes)
     }
 
-    /// See [`Direct::be_patient`].
+    /// See [`Direct::insist`].
     #[cfg(test)]
-    pub fn be_patient(&mut self) {
-        self.direct.be_patient();
+    pub fn insist(&mut self) {
+        self.direct.insist();
     }
 
     /// True when the end of a job may wait for the next one. With a template that could be of another file, and

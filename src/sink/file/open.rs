@@ -111,16 +111,20 @@ impl OpenFile {
 
     /// Takes note of the length: somebody may have cut the file off, and appending then goes on
     /// at the new end. False when the file has no name any more.
-    pub fn measure(&mut self, cx: &Context) -> io::Result<bool> {
+    pub fn measure(&mut self, path: &str, cx: &Context) -> io::Result<bool> {
         if self.is_torn {
-            self.repair(cx)?;
+            self.repair(path, cx)?;
         }
-        let stat = Stat::of(&self.file)?;
-        if stat.len < self.len + self.ahead {
-            (self.is_cut, self.written_out) = (true, 0);
-        }
+        let mut stat = Stat::of(&self.file)?;
         if stat.len != self.len + self.ahead {
-            (self.len, self.ahead) = (stat.len, 0);
+            if stat.len < self.len + self.ahead {
+                (self.is_cut, self.written_out) = (true, 0);
+            }
+            if self.ahead > 0 {
+                self.repair(path, cx)?;
+                stat = Stat::of(&self.file)?;
+            }
+            self.len = stat.len;
         }
         self.synced_len = self.synced_len.min(stat.len);
         Ok(stat.links > 0)
@@ -129,9 +133,15 @@ impl OpenFile {
     /// Writes the next `len` bytes of the job, which are whole lines, all or nothing: what a failed attempt left is cut
     /// off again, at the latest by the next [`OpenFile::measure`]. Returns how many bytes of whole lines were written:
     /// of the last ones of a job that may leave some, it may be fewer.
-    pub fn append(&mut self, job: &mut Job, len: usize, direct: &mut Direct, cx: &Context) -> io::Result<usize> {
+    pub fn append(
+        &mut self,
+        (job, len): (&mut Job, usize),
+        path: &str,
+        direct: &mut Direct,
+        cx: &Context,
+    ) -> io::Result<usize> {
         if self.ahead > len as u64 {
-            self.repair(cx)?;
+            self.repair(path, cx)?;
         }
         self.written_out = self.written_out();
         let may_leave = job.may_leave && len == job.rest();
@@ -165,7 +175,7 @@ impl OpenFile {
                 Ok(n) => done += n,
                 Err(error) => {
                     self.is_torn = true;
-                    let _later = self.repair(cx);
+                    let _later = self.repair(path, cx);
                     return Err(error);
                 }
             }
@@ -179,12 +189,18 @@ impl OpenFile {
     }
 
     /// Cuts off what does not count: what a failed write left, and a line that was begun.
-    pub fn repair(&mut self, cx: &Context) -> io::Result<()> {
-        self.is_torn |= self.ahead > 0;
-        self.ahead = 0;
+    pub fn repair(&mut self, path: &str, cx: &Context) -> io::Result<()> {
+        let ahead = std::mem::take(&mut self.ahead);
+        self.is_torn |= ahead > 0;
         self.written_out = self.written_out.min(self.len);
-        if self.is_torn && Stat::of(&self.file)?.len > self.len {
-            cx.disk.truncate(&self.file, self.len)?;
+        if self.is_torn {
+            let len = Stat::of(&self.file)?.len;
+            if len > self.len {
+                cx.disk.truncate(&self.file, self.len)?;
+            } else if ahead > 0 {
+                // Somebody has cut it off while the line was begun; it may be its beginning that stands there now.
+                self.len = cut_torn_tail(&self.file, len, path, cx)?;
+            }
         }
         self.is_torn = false;
         Ok(())
@@ -218,10 +234,10 @@ impl OpenFile {
 
     /// Cuts back to what was synced: the rest is written again elsewhere. Where that fails it
     /// stands twice, but in whole lines: a torn one keeps the file from being finished.
-    pub fn take_back(&mut self, cx: &Context) {
+    pub fn take_back(&mut self, path: &str, cx: &Context) {
         self.len = self.synced_len;
         let was_torn = std::mem::replace(&mut self.is_torn, true);
-        self.is_torn = self.repair(cx).is_err() && was_torn;
+        self.is_torn = self.repair(path, cx).is_err() && was_torn;
     }
 }
 

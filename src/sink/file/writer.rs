@@ -346,10 +346,10 @@ impl FileSink {
         self.note(result)
     }
 
-    /// See [`Direct::be_patient`].
+    /// See [`Direct::insist`].
     #[cfg(test)]
-    pub(super) fn be_patient(&mut self) {
-        self.logs.be_patient();
+    pub(super) fn insist(&mut self) {
+        self.logs.insist();
     }
 
     /// Waits until everything that was to be synced is.

@@ -24,6 +24,8 @@ pub(super) struct FaultyDisk {
     /// Bytes that are safe, by inode: a failed sync may lose the rest.
     pub(super) synced: Mutex<HashMap<(u64, u64), u64>>,
     pub(super) has_locks: bool,
+    /// A failed sync loses what is in a file, but makes none shorter: no file system does, in the middle of a write.
+    pub(super) keeps_lengths: bool,
     pub(super) gate: Gate,
     /// Up to where files are not in the page cache alone, by inode, and how many bytes went past it.
     pub(super) written_out: Mutex<HashMap<(u64, u64), u64>>,
@@ -40,6 +42,7 @@ impl FaultyDisk {
             now_unix_ms: AtomicU64::new(1_795_175_317_123),
             synced: Mutex::default(),
             has_locks: false,
+            keeps_lengths: false,
             gate: Gate::default(),
             written_out: Mutex::default(),
             direct_bytes: AtomicU64::new(0),
@@ -143,7 +146,7 @@ impl Disk for FaultyDisk {
         self.gate.pass(stat.identity)?;
         if self.one_in(4) {
             let safe = self.synced.lock().unwrap().get(&stat.identity).copied().unwrap_or(0);
-            if self.rng.lock().unwrap().bool() && safe < stat.len {
+            if self.rng.lock().unwrap().bool() && safe < stat.len && !self.keeps_lengths {
                 self.cut(file, safe)?;
             }
             return Err(Errno::IO.into());
@@ -154,7 +157,10 @@ impl Disk for FaultyDisk {
         file.read_exact_at(&mut bytes, 0)?;
         let whole = bytes.iter().rposition(|it| *it == b'\n').map_or(0, |at| at as u64 + 1);
         self.synced.lock().unwrap().insert(stat.identity, whole);
-        self.written_out.lock().unwrap().insert(stat.identity, stat.len);
+        // It may have been written on meanwhile.
+        let mut written_out = self.written_out.lock().unwrap();
+        let known = written_out.entry(stat.identity).or_default();
+        *known = stat.len.max(*known);
         Ok(())
     }
 

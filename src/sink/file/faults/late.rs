@@ -216,8 +216,13 @@ fn one_finished_file_of_a_path_waits_for_its_sync() {
         assert!(rig.write("six"));
         rig
     });
-    let directory = disk.real.stat("a.log").unwrap();
-    assert!(directory.is_some() && !writing.is_finished());
+    // For a moment, the old file has its new name and the new one is not there.
+    let start = Instant::now();
+    while disk.real.stat("a.log").unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "no new file");
+        std::thread::yield_now();
+    }
+    assert!(!writing.is_finished());
     assert_eq!(disk.gate.came().len(), 1);
     disk.gate.open(0);
     let rig = writing.join().unwrap();
