@@ -33,7 +33,7 @@ const WRITE_BYTES: usize = 4 << 20;
 const WRITE_BYTES_MIN: usize = 128 << 10;
 
 /// Most bytes that leave the cache for a write to go past it; where there are more, the next sync takes them along.
-const CACHED_BYTES_MAX: u64 = 32 << 20;
+const CACHED_BYTES_MAX: u64 = 64 << 20;
 
 /// Processors are short when so much of those that this process may use is used by it, until it is less than half of that.
 const BUSY_SHARE: f64 = 0.55;
