@@ -61,6 +61,14 @@ impl<'a> Shorts<'a> {
     }
 }
 
+impl Tree {
+    /// A text of the record, to be read in blocks.
+    #[inline(always)]
+    pub(crate) fn onwards<'a>(&'a self, raw: &'a [u8], span: Span) -> Option<Text<'a>> {
+        Text::of(span, raw, &self.side)
+    }
+}
+
 /// A text, and what stands behind it: it can be read in blocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<'a> {

@@ -1,6 +1,5 @@
 //! What only Envoy and Kuma know.
 
-use super::address::{host_and_port, is_ip};
 use super::flags::{flag, names};
 use super::http::Sizes;
 use super::keys::Key;
@@ -96,9 +95,9 @@ impl Writer<'_> {
     #[inline]
     fn upstream_host(&mut self) {
         let Some(text) = self.text(Field::UpstreamHost) else { return };
-        let address = host_and_port(self.bytes(text));
+        let address = self.address(text);
         match address.port {
-            Some(port) if is_ip(&self.bytes(text)[address.host.clone()]) => {
+            Some(port) if self.begins_with_ip(text, address.host.clone()) => {
                 self.push_part(Key::UpstreamAddress, text, address.host);
                 self.push(Key::UpstreamPort, Value::Int(i64::from(port)));
             }
@@ -130,7 +129,7 @@ impl Writer<'_> {
     fn source_address(&mut self) {
         if let Some(text) = self.text(Field::SourceAddress) {
             // The port is 0 always: the control plane writes the address, not the connection.
-            let address = host_and_port(self.bytes(text));
+            let address = self.address(text);
             self.push_part(Key::SourceAddress, text, address.host);
         }
     }

@@ -3,9 +3,14 @@
 use std::ops::Range;
 
 use super::keys::{Key, Keys};
+use super::address::{Address, host_and_port, is_ip};
 use super::mojibake::{self, Finding};
+use super::short_address::ShortAddress;
 use super::{Applied, Field, Fields, number};
-use crate::record::{Span, Tree, Value};
+use crate::record::{Span, Text, Tree, Value};
+use crate::word::{above_nine, decimal, each};
+
+const WORD: usize = 8;
 
 /// A record under way.
 pub(super) struct Writer<'a> {
@@ -22,6 +27,28 @@ impl Writer<'_> {
     #[inline]
     pub(super) fn bytes(&self, span: Span) -> &[u8] {
         self.tree.text(self.raw, span)
+    }
+
+    /// A text, to be read in blocks.
+    #[inline(always)]
+    pub(super) fn onwards(&self, span: Span) -> Option<Text<'_>> {
+        self.tree.onwards(self.raw, span)
+    }
+
+    /// Host and port of a text.
+    #[inline(always)]
+    pub(super) fn address(&self, span: Span) -> Address {
+        match self.onwards(span).and_then(ShortAddress::of) {
+            Some(short) => short.host_and_port(),
+            None => host_and_port(self.bytes(span)),
+        }
+    }
+
+    /// True for a text that begins with an IP address of so many bytes.
+    #[inline(always)]
+    pub(super) fn begins_with_ip(&self, span: Span, host: Range<usize>) -> bool {
+        let short = self.onwards(span).and_then(ShortAddress::of);
+        (host.start == 0 && short.is_some_and(|it| it.is_v4(host.len()))) || is_ip(&self.bytes(span)[host])
     }
 
     /// A field as text that is not empty; numbers and booleans are written out.
@@ -56,8 +83,26 @@ impl Writer<'_> {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn int_of(&self, value: Value) -> Option<i64> {
+        match value {
+            Value::Text(span) => self.short_number(span).or_else(|| self.any_int_of(value)),
+            _ => self.any_int_of(value),
+        }
+    }
+
+    /// The number that up to eight digits are, without a look at each: how many there are is never known.
+    #[inline(always)]
+    fn short_number(&self, span: Span) -> Option<i64> {
+        let Text { onwards, len } = self.onwards(span)?;
+        let word = u64::from_le_bytes(*onwards.first_chunk()?);
+        let missing = WORD.checked_sub(len).filter(|it| *it < WORD)?;
+        let digits = (word ^ each(b'0')) << (8 * missing);
+        (above_nine(digits) == 0).then(|| decimal(digits) as i64)
+    }
+
+    #[inline(never)]
+    fn any_int_of(&self, value: Value) -> Option<i64> {
         match value {
             Value::Text(span) => number::int(self.bytes(span)),
             Value::Double(it) => number::whole(it),
