@@ -99,8 +99,9 @@ pub(super) fn escape_quotes_at(text: Text<'_>, quotes: &[u32], out: &mut Vec<u8>
     }
 }
 
+/// Returns how much was written; `None` where there was no room, or no block to read.
 #[inline(always)]
-fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, quotes: &[u32]) -> Option<usize> {
+pub(super) fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, quotes: &[u32]) -> Option<usize> {
     // Sums do not wrap: they are within the text, and the room.
     let (mut at, mut begin) = (0usize, 0usize);
     for quote in quotes {

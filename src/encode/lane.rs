@@ -1,56 +1,101 @@
-//! A stretch of bytes that many small pieces are written into.
+//! A stretch of bytes that many small pieces are written into, on their way into a vector.
 //!
 //! Each piece is copied as whole blocks, as far as its last byte and beyond it; the next piece
 //! overwrites what was too much. So a piece costs a few instructions and no call, whatever its
 //! length. What does not fit, or is not plain, is not written: the caller knows a slower way.
 
-use super::escape::to_escape;
+use super::escape::{copy_stretches, to_escape};
 use crate::block::{BLOCK, Block};
-use crate::record::{FRAGMENT_BLOCK, Text};
+use crate::record::{FRAGMENT_BLOCK, Text, WriteShorts};
+
+/// Bytes of a lane: a record of an access log with its line, and room for one more member.
+pub(super) const ROOM: usize = 4096;
 
 const WORD: usize = 8;
-
-/// Longest beginning of a member that is copied at once.
+/// Longest beginning of a member that is copied at once, and bytes of a text that are.
 const KEY: usize = FRAGMENT_BLOCK;
 /// Longest text that is short.
-const TEXT: usize = 128;
-/// Places in a member, and room behind the last: powers of two, so that the remainder of a division
-/// by them is what keeps a place inside.
-const PLACES: usize = 256;
-const MEMBER: usize = PLACES + KEY;
-/// Places where a value may begin; one more text is within the others.
+const TEXT: usize = 192;
+/// Places where a value may begin: a power of two, so that the remainder of a division by it is what keeps
+/// a place inside.
 const VALUE_PLACES: usize = 128;
+/// Places in a member; behind the last is room for a block.
+const PLACES: usize = 512;
+const MEMBER: usize = PLACES + KEY;
 
-/// The stretch, and how much of it is written.
+/// The stretch, how much of it is written, and what it goes on to.
 #[derive(Debug)]
 pub(super) struct Lane<'a> {
-    bytes: &'a mut [u8],
+    room: &'a mut [u8],
     at: usize,
+    out: &'a mut Vec<u8>,
 }
 
 impl<'a> Lane<'a> {
     /// An empty lane.
     #[inline(always)]
-    pub(super) fn new(bytes: &'a mut [u8]) -> Self {
-        Lane { bytes, at: 0 }
+    pub(super) fn new(room: &'a mut [u8], out: &'a mut Vec<u8>) -> Self {
+        Lane { room, at: 0, out }
     }
 
-    /// What is written.
+    /// Moves on what is written, for what is written another way.
+    #[inline]
+    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+        self.out.extend_from_slice(self.room.get(..self.at).unwrap_or_default());
+        self.at = 0;
+        self.out
+    }
+
+    /// How much there is with what was moved on.
+    #[inline]
+    pub(super) fn position(&self) -> usize {
+        self.out.len().wrapping_add(self.at)
+    }
+
+    /// The members written from `start` on, each with a comma before it, become the inside of an object: a
+    /// member need not know whether it is the first.
+    #[inline]
+    pub(super) fn begin_object(&mut self, start: usize) {
+        if start == self.position() {
+            return self.put(b"{");
+        }
+        let comma = match start.checked_sub(self.out.len()) {
+            Some(at) => self.room.get_mut(at),
+            None => self.out.get_mut(start),
+        };
+        if let Some(comma) = comma {
+            *comma = b'{';
+        }
+    }
+
+    /// Writes these bytes.
     #[inline(always)]
-    pub(super) fn written(&self) -> &[u8] {
-        self.bytes.get(..self.at).unwrap_or_default()
+    pub(super) fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
+        self.put_part(bytes, N);
+    }
+
+    /// Writes the first of these bytes, so many of them.
+    #[inline(always)]
+    pub(super) fn put_part<const N: usize>(&mut self, bytes: &[u8; N], len: usize) {
+        match self.room.get_mut(self.at..).and_then(|it| it.first_chunk_mut()) {
+            Some(place) => {
+                *place = *bytes;
+                self.at = self.at.wrapping_add(len);
+            }
+            None => self.out().extend_from_slice(bytes.get(..len).unwrap_or_default()),
+        }
     }
 
     /// Room for one more member. All places in it are known to be in it, so that each costs no look.
     #[inline(always)]
     fn member(&mut self) -> Option<&mut [u8; MEMBER]> {
-        self.bytes.get_mut(self.at..)?.first_chunk_mut()
+        self.room.get_mut(self.at..)?.first_chunk_mut()
     }
 
     /// Writes the first `len` bytes of a beginning that ends with a quote, a text that is plain and
     /// short, and a quote. Whether it is plain need not be looked at where `is_plain` says so.
     #[inline(always)]
-    pub(super) fn put_text(&mut self, key: &[u8; KEY], len: usize, text: Text<'_>, is_plain: bool) -> bool {
+    pub(super) fn put_text<const N: usize>(&mut self, key: &[u8; N], len: usize, text: Text<'_>, is_plain: bool) -> bool {
         let Some(member) = self.member() else { return false };
         put(member, 0, key);
         let len = len % VALUE_PLACES;
@@ -75,18 +120,45 @@ impl<'a> Lane<'a> {
 
     /// As [`Lane::put_text`] with a whole number, without quotes.
     #[inline(always)]
-    pub(super) fn put_int(&mut self, key: &[u8; KEY], len: usize, value: i64) -> bool {
+    pub(super) fn put_int<const N: usize>(&mut self, key: &[u8; N], len: usize, value: i64) -> bool {
         let Some(member) = self.member() else { return false };
         put(member, 0, key);
         let len = len.wrapping_sub(1) % VALUE_PLACES;
-        let (digits, count) = match value {
-            0..=9 => (u64::from(b'0') + value as u64, 1),
-            10..=99_999_999 => decimal(value as u32),
-            _ => return false,
-        };
+        let Some(value) = u32::try_from(value).ok().filter(|it| *it < 100_000_000) else { return false };
+        let (digits, count) = decimal(value);
         put(member, len, &digits.to_le_bytes());
         self.at = self.at.wrapping_add(len).wrapping_add(count);
         true
+    }
+
+    /// Writes a text of which nothing but the quotes at these places needs an escape, see
+    /// [`escape_quotes_at`](super::escape::escape_quotes_at).
+    #[inline(always)]
+    pub(super) fn put_quoted_at(&mut self, text: Text<'_>, quotes: &[u32]) -> bool {
+        let room = self.room.get_mut(self.at..).unwrap_or_default();
+        let Some(written) = copy_stretches(room, text, quotes) else { return false };
+        self.at = self.at.wrapping_add(written);
+        true
+    }
+}
+
+/// Short members, and whether all texts are known to be plain.
+pub(super) struct Shorts<'a, 'b>(pub(super) &'a mut Lane<'b>, pub(super) bool);
+
+impl WriteShorts for Shorts<'_, '_> {
+    #[inline(always)]
+    fn text(&mut self, key: &[u8; KEY], len: usize, text: Text<'_>) -> bool {
+        self.0.put_text(key, len, text, self.1)
+    }
+
+    #[inline(always)]
+    fn int(&mut self, key: &[u8; KEY], len: usize, value: i64) -> bool {
+        self.0.put_int(key, len, value)
+    }
+
+    #[inline(always)]
+    fn list(&mut self, key: &[u8; KEY], len: usize, text: Text<'_>) -> bool {
+        self.0.put_list(key, len, text, self.1)
     }
 }
 
@@ -107,14 +179,22 @@ fn put_plain(member: &mut [u8; MEMBER], at: usize, text: Text<'_>, is_plain: boo
         return None;
     }
     let (mut place, mut left) = (at, len);
+    // One large block more often holds all of a text: where it ends is guessed wrong less often.
+    while is_plain && let Some(block) = onwards.first_chunk::<KEY>() {
+        put(member, place, block);
+        if left <= KEY {
+            return Some(at.wrapping_add(len));
+        }
+        left = left.wrapping_sub(KEY);
+        place = place.wrapping_add(KEY);
+        onwards = &onwards[KEY..];
+    }
     loop {
         let block = onwards.first_chunk::<BLOCK>()?;
         put(member, place, block);
-        if !is_plain {
-            let (quotes, others) = to_escape::<true>(block);
-            if (quotes | others) & Block::first(left) != 0 {
-                return None;
-            }
+        let (quotes, others) = to_escape::<true>(block);
+        if (quotes | others) & Block::first(left) != 0 {
+            return None;
         }
         if left <= BLOCK {
             return Some(at.wrapping_add(len));
@@ -128,6 +208,9 @@ fn put_plain(member: &mut [u8; MEMBER], at: usize, text: Text<'_>, is_plain: boo
 /// The digits of a number of at most eight, the first in the lowest byte, and how many there are.
 #[inline(always)]
 fn decimal(value: u32) -> (u64, usize) {
+    // Not from the digits: where the next piece begins is known before they are.
+    const POWERS: [u32; WORD] = [0, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+    let count = POWERS.iter().map(|it| usize::from(value >= *it)).fold(0usize, usize::wrapping_add);
     // Halves of the digits, in halves of the word: four, two, then one in each.
     let value = u64::from(value);
     let fours = (value / 10_000) | ((value % 10_000) << 32);
@@ -135,8 +218,8 @@ fn decimal(value: u32) -> (u64, usize) {
     let twos = hundreds | fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
     let tens = (twos.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;
     let ones = tens | twos.wrapping_sub(tens.wrapping_mul(10)) << 8;
-    let zeros = (ones.trailing_zeros() / 8).min(7);
-    ((ones | 0x3030_3030_3030_3030) >> (8 * zeros), WORD.wrapping_sub(zeros as usize))
+    let missing = WORD.wrapping_sub(count) as u32;
+    ((ones | 0x3030_3030_3030_3030).wrapping_shr(8 * missing), count)
 }
 
 #[cfg(test)]
