@@ -5,13 +5,14 @@ use super::http::Sizes;
 use super::keys::Key;
 use super::time::parse_rfc3339;
 use super::writer::Writer;
-use super::{Field, trace};
+use super::trace::{self, TraceId};
+use super::Field;
 use crate::record::{Span, Value};
 
 impl Writer<'_> {
     /// The attributes `envoy.*`; returns the start, nanoseconds since the epoch.
     #[inline]
-    pub(super) fn envoy(&mut self, sizes: Sizes) -> Option<u64> {
+    pub(super) fn envoy(&mut self, sizes: Sizes, flags: Option<Span>) -> Option<u64> {
         self.push_sent(Key::RequestId, Field::RequestId);
         let start = self.times();
         self.push_int(Key::Duration, Field::Duration);
@@ -19,7 +20,7 @@ impl Writer<'_> {
             self.push_int(Key::BytesReceived, Field::BytesReceived);
             self.push_int(Key::BytesSent, Field::BytesSent);
         }
-        if let Some(flags) = self.flags() {
+        if let Some(flags) = flags {
             self.response_flags(flags);
         }
         self.push_field(Key::CodeDetails, Field::CodeDetails);
@@ -56,7 +57,10 @@ impl Writer<'_> {
     /// The list of flags, short names if there are any.
     #[inline]
     pub(super) fn flags(&mut self) -> Option<Span> {
-        self.text(Field::Flags).or_else(|| self.text(Field::FlagsLong))
+        match self.text(Field::Flags) {
+            Some(flags) => Some(flags),
+            None => self.text(Field::FlagsLong),
+        }
     }
 
     #[inline]
@@ -150,7 +154,7 @@ impl Writer<'_> {
                 if trace.is_none() {
                     self.push_header(self.keys.of(Key::TraceHeader), header);
                 }
-                trace.map(|trace| trace::Context { trace, span: None, flags: 0 })
+                Some(trace::Context { trace: trace?, span: None, flags: 0 })
             }
             _ => self.trace_of_many(FIELDS),
         }
@@ -159,7 +163,7 @@ impl Writer<'_> {
     #[inline(never)]
     fn trace_of_many(&mut self, fields: [Field; 6]) -> Option<trace::Context> {
         let [own, own_span, parent, single, header, header_span] = fields.map(|it| self.text(it));
-        let pair = |this: &Self, trace: Option<[u8; 16]>, span: Option<Span>| {
+        let pair = |this: &Self, trace: Option<TraceId>, span: Option<Span>| {
             let span = span.and_then(|it| trace::span_id(this.bytes(it)));
             trace.map(|trace| trace::Context { trace, span, flags: 0 })
         };

@@ -54,23 +54,25 @@ impl Writer<'_> {
     /// A field as text that is not empty; numbers and booleans are written out.
     #[inline]
     pub(super) fn text(&mut self, field: Field) -> Option<Span> {
-        match self.fields.look(field)? {
-            Value::Text(span) => (!span.is_empty()).then_some(*span),
+        let text = match self.fields.look(field)? {
+            Value::Text(span) => *span,
             other => self.written(*other),
-        }
+        };
+        (!text.is_empty()).then_some(text)
     }
 
+    /// A value as text, empty for what has none: an `Option` would come through memory.
     #[cold]
-    fn written(&mut self, value: Value) -> Option<Span> {
+    fn written(&mut self, value: Value) -> Span {
         match value {
-            Value::Text(span) | Value::Bytes(span) => (!span.is_empty()).then_some(span),
-            Value::Int(it) => Some(self.tree.side_text(itoa::Buffer::new().format(it).as_bytes())),
-            Value::Double(it) => Some(match number::whole(it) {
+            Value::Text(span) | Value::Bytes(span) => span,
+            Value::Int(it) => self.tree.side_text(itoa::Buffer::new().format(it).as_bytes()),
+            Value::Double(it) => match number::whole(it) {
                 Some(it) => self.tree.side_text(itoa::Buffer::new().format(it).as_bytes()),
                 None => self.tree.side_text(ryu::Buffer::new().format(it).as_bytes()),
-            }),
-            Value::Bool(it) => Some(self.tree.side_text(if it { b"true" } else { b"false" })),
-            Value::Empty | Value::Array { .. } | Value::Kvlist { .. } => None,
+            },
+            Value::Bool(it) => self.tree.side_text(if it { b"true" } else { b"false" }),
+            Value::Empty | Value::Array { .. } | Value::Kvlist { .. } => Span::EMPTY,
         }
     }
 
@@ -207,12 +209,13 @@ impl Writer<'_> {
         };
         let value = match (kind, text) {
             (Kind::Header, _) => {
-                if let Some(text) = text.or_else(|| self.written(value)) {
-                    self.push_header(key, text);
+                let written = text.unwrap_or_else(|| self.written(value));
+                if text.is_some() || !written.is_empty() {
+                    self.push_header(key, written);
                 }
                 return;
             }
-            (Kind::Text, None) => self.written(value).map(Value::Text),
+            (Kind::Text, None) => Some(self.written(value)).filter(|it| !it.is_empty()).map(Value::Text),
             (Kind::Int, Some(text)) => number::int(self.bytes(text)).map(Value::Int),
             (Kind::Bool, Some(text)) => match self.bytes(text) {
                 b"true" => Some(Value::Bool(true)),
