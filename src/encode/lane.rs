@@ -97,7 +97,7 @@ impl<'a> Lane<'a> {
     #[inline(always)]
     pub(super) fn put_text<const N: usize>(&mut self, key: &[u8; N], len: usize, text: Text<'_>, is_plain: bool) -> bool {
         let Some(member) = self.member() else { return false };
-        put(member, 0, key);
+        put_key(member, key, len);
         let len = len % VALUE_PLACES;
         let Some(end) = put_plain(member, len, text, is_plain) else { return false };
         member[end % PLACES] = b'"';
@@ -109,7 +109,7 @@ impl<'a> Lane<'a> {
     #[inline(always)]
     pub(super) fn put_list(&mut self, key: &[u8; KEY], len: usize, text: Text<'_>, is_plain: bool) -> bool {
         let Some(member) = self.member() else { return false };
-        put(member, 0, key);
+        put_key(member, key, len);
         let len = len.wrapping_sub(1) % VALUE_PLACES;
         put(member, len, b"[\"");
         let Some(end) = put_plain(member, len.wrapping_add(2), text, is_plain) else { return false };
@@ -122,7 +122,7 @@ impl<'a> Lane<'a> {
     #[inline(always)]
     pub(super) fn put_int<const N: usize>(&mut self, key: &[u8; N], len: usize, value: i64) -> bool {
         let Some(member) = self.member() else { return false };
-        put(member, 0, key);
+        put_key(member, key, len);
         let len = len.wrapping_sub(1) % VALUE_PLACES;
         let Some(value) = u32::try_from(value).ok().filter(|it| *it < 100_000_000) else { return false };
         let (digits, count) = decimal(value);
@@ -162,6 +162,15 @@ impl WriteShorts for Shorts<'_, '_> {
     }
 }
 
+/// Copies a beginning of which so many bytes count.
+#[inline(always)]
+fn put_key<const N: usize>(member: &mut [u8; MEMBER], key: &[u8; N], len: usize) {
+    match key.first_chunk::<BLOCK>() {
+        Some(first) if len <= BLOCK => put(member, 0, first),
+        _ => put(member, 0, key),
+    }
+}
+
 /// Copies a block. There is room for it, or nothing is copied.
 #[inline(always)]
 fn put<const N: usize>(member: &mut [u8; MEMBER], at: usize, block: &[u8; N]) {
@@ -179,6 +188,10 @@ fn put_plain(member: &mut [u8; MEMBER], at: usize, text: Text<'_>, is_plain: boo
         return None;
     }
     let (mut place, mut left) = (at, len);
+    if is_plain && len <= BLOCK {
+        put(member, place, onwards.first_chunk::<BLOCK>()?);
+        return Some(at.wrapping_add(len));
+    }
     // One large block more often holds all of a text: where it ends is guessed wrong less often.
     while is_plain && let Some(block) = onwards.first_chunk::<KEY>() {
         put(member, place, block);
