@@ -119,6 +119,10 @@ pub(super) fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, q
 fn copy_blocks(room: &mut [u8], at: usize, from: &[u8], begin: usize, end: usize) -> Option<usize> {
     let (mut room, mut from) = (room.get_mut(at..)?, from.get(begin..)?);
     let len = end.wrapping_sub(begin);
+    if len <= 16 {
+        *room.first_chunk_mut::<16>()? = *from.first_chunk::<16>()?;
+        return Some(at.wrapping_add(len));
+    }
     let mut left = len;
     loop {
         let (block, behind) = from.split_first_chunk::<BLOCK>()?;
