@@ -32,6 +32,7 @@ const EACH: u64 = u64::from_ne_bytes([1; WORD]);
 const HIGH: u64 = EACH << 7;
 /// Bytes that are read at once: a block, and what may have to be moved of it.
 const READ: usize = 2 * BLOCK;
+const HALF: usize = BLOCK / 2;
 /// Places that the bytes of a block can have when all of them are quotes, and room for a block behind.
 const WINDOW_PLACES: usize = 2 * BLOCK;
 const WINDOW: usize = WINDOW_PLACES + BLOCK;
@@ -119,8 +120,9 @@ pub(super) fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, q
 fn copy_blocks(room: &mut [u8], at: usize, from: &[u8], begin: usize, end: usize) -> Option<usize> {
     let (mut room, mut from) = (room.get_mut(at..)?, from.get(begin..)?);
     let len = end.wrapping_sub(begin);
-    if len <= 16 {
-        *room.first_chunk_mut::<16>()? = *from.first_chunk::<16>()?;
+    // Nearly always between two values, and each copy less is one less that waits to be written.
+    if len <= HALF {
+        *room.first_chunk_mut::<HALF>()? = *from.first_chunk()?;
         return Some(at.wrapping_add(len));
     }
     let mut left = len;

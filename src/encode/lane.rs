@@ -95,7 +95,13 @@ impl<'a> Lane<'a> {
     /// Writes the first `len` bytes of a beginning that ends with a quote, a text that is plain and
     /// short, and a quote. Whether it is plain need not be looked at where `is_plain` says so.
     #[inline(always)]
-    pub(super) fn put_text<const N: usize>(&mut self, key: &[u8; N], len: usize, text: Text<'_>, is_plain: bool) -> bool {
+    pub(super) fn put_text<const N: usize>(
+        &mut self,
+        key: &[u8; N],
+        len: usize,
+        text: Text<'_>,
+        is_plain: bool,
+    ) -> bool {
         let Some(member) = self.member() else { return false };
         put_key(member, key, len);
         let len = len % VALUE_PLACES;
@@ -162,7 +168,8 @@ impl WriteShorts for Shorts<'_, '_> {
     }
 }
 
-/// Copies a beginning of which so many bytes count.
+/// Copies a beginning of which so many bytes count: of a large block nearly always half, for what is too much has
+/// to be written too, and for so many pieces that is what takes the time.
 #[inline(always)]
 fn put_key<const N: usize>(member: &mut [u8; MEMBER], key: &[u8; N], len: usize) {
     match key.first_chunk::<BLOCK>() {
@@ -192,7 +199,7 @@ fn put_plain(member: &mut [u8; MEMBER], at: usize, text: Text<'_>, is_plain: boo
         put(member, place, onwards.first_chunk::<BLOCK>()?);
         return Some(at.wrapping_add(len));
     }
-    // One large block more often holds all of a text: where it ends is guessed wrong less often.
+    // A large block more often holds all of a longer text: where it ends is guessed wrong less often.
     while is_plain && let Some(block) = onwards.first_chunk::<KEY>() {
         put(member, place, block);
         if left <= KEY {
@@ -245,10 +252,10 @@ mod tests {
     const KEY_BLOCK: &[u8; KEY] = b",\"key\":\"                                                        ";
 
     fn written(put: impl FnOnce(&mut Lane<'_>) -> bool) -> Option<String> {
-        let mut bytes = [0; 2 * MEMBER];
-        let mut lane = Lane::new(&mut bytes);
+        let (mut room, mut out) = ([0; 2 * MEMBER], Vec::new());
+        let mut lane = Lane::new(&mut room, &mut out);
         let done = put(&mut lane);
-        done.then(|| String::from_utf8_lossy(lane.written()).into_owned())
+        done.then(|| String::from_utf8_lossy(lane.out()).into_owned())
     }
 
     #[test]
@@ -264,19 +271,51 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_written() {
-        let mut bytes = [0; MEMBER + 16];
-        let mut lane = Lane::new(&mut bytes);
+        let (mut room, mut out) = ([0; MEMBER + 16], Vec::new());
+        let mut lane = Lane::new(&mut room, &mut out);
         let text = |len| Text { onwards: &[b'a'; BLOCK], len };
         assert!(!lane.put_text(KEY_BLOCK, 8, Text { onwards: b"short", len: 5 }, false));
         assert!(lane.put_text(KEY_BLOCK, 8, text(0), false));
-        assert_eq!(lane.written().len(), 9);
+        assert_eq!(lane.position(), 9);
         assert!(lane.put_int(KEY_BLOCK, 8, 1));
         assert!(!lane.put_int(KEY_BLOCK, 8, 1));
         assert!(!lane.put_text(KEY_BLOCK, 8, text(1), false) && !lane.put_list(KEY_BLOCK, 8, text(1), false));
-        assert_eq!(&bytes[..17], b",\"key\":\"\",\"key\":1");
+        assert_eq!(lane.out(), b",\"key\":\"\",\"key\":1");
+        // There is room again.
+        assert!(lane.put_int(KEY_BLOCK, 8, 2));
+        assert_eq!(lane.out(), b",\"key\":\"\",\"key\":1,\"key\":2");
+    }
+
+    #[test]
+    fn pieces_go_on_in_order_whatever_the_room_is() {
+        for room in 0..20 {
+            let (mut room, mut out) = (vec![0; room], b"before".to_vec());
+            let mut lane = Lane::new(&mut room, &mut out);
+            lane.begin_object(6);
+            lane.put(b"}");
+            let start = lane.position();
+            lane.put(b",\"key\":");
+            lane.put_part(b"12345", 3);
+            lane.begin_object(start);
+            lane.put(b"}");
+            assert_eq!(lane.out(), b"before{}{\"key\":123}");
+        }
     }
 
     proptest! {
+        #[test]
+        fn quotes_at_known_places(text in "[ !#-\\[\\]-~\"]{0,90}", behind in 0usize..50) {
+            let quotes: Vec<u32> = text.bytes().zip(0..).filter(|it| it.0 == b'"').map(|it| it.1).collect();
+            let onwards = text.clone() + &"\"".repeat(behind);
+            let piece = Text { onwards: onwards.as_bytes(), len: text.len() };
+            let mut escaped = Vec::new();
+            escape_json(text.as_bytes(), &mut escaped);
+            match written(|lane| lane.put_quoted_at(piece, &quotes)) {
+                Some(text) => prop_assert_eq!(text.as_bytes(), escaped),
+                None => prop_assert!(behind < BLOCK),
+            }
+        }
+
         #[test]
         fn number(value in 0u32..100_000_000) {
             prop_assert_eq!(written(|lane| lane.put_int(KEY_BLOCK, 8, value.into())), Some(format!(",\"key\":{value}")));
@@ -284,15 +323,21 @@ mod tests {
 
         #[test]
         fn plain_text_and_no_other(len in 8..=KEY, text in proptest::collection::vec(
-            prop_oneof![60 => 0x23u8..0x5C, 1 => any::<u8>()], 0..150)) {
+            prop_oneof![150 => 0x23u8..0x5C, 1 => any::<u8>()], 0..250), behind in BLOCK..200) {
             let mut escaped = Vec::new();
             escape_json(&text, &mut escaped);
             let is_plain = escaped == text && text.is_ascii() && text.len() <= TEXT;
             let key = String::from_utf8_lossy(&KEY_BLOCK[..len]);
             let list = String::from_utf8_lossy(&KEY_BLOCK[..len - 1]);
             let text_of = String::from_utf8_lossy(&text);
-            let onwards = [&text[..], &[b'"'; BLOCK]].concat();
+            let onwards = [&text[..], &vec![b'"'; behind]].concat();
             let text = Text { onwards: &onwards, len: text.len() };
+            if is_plain {
+                prop_assert_eq!(
+                    written(|lane| lane.put_text(KEY_BLOCK, len, text, true)),
+                    Some(format!("{key}{text_of}\""))
+                );
+            }
             prop_assert_eq!(
                 written(|lane| lane.put_text(KEY_BLOCK, len, text, false)),
                 is_plain.then(|| format!("{key}{text_of}\""))

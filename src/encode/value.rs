@@ -14,8 +14,8 @@ use crate::word::each;
 #[derive(Debug, Default)]
 pub(super) struct ValueWriter {
     repeats: Repeats,
-    /// Where short members are written first.
-    room: Vec<u8>,
+    /// Where short members are written first: one for each object under way, kept for the next.
+    rooms: Vec<Vec<u8>>,
 }
 
 impl ValueWriter {
@@ -50,12 +50,11 @@ impl ValueWriter {
     /// Writes keys and values as an object.
     pub(super) fn object(&mut self, members: Values<'_>, out: &mut Vec<u8>) {
         if members.are_distinct() || members.are_seen_once() {
-            let mut room = std::mem::take(&mut self.room);
-            room.resize(ROOM, 0);
+            let mut room = self.rooms.pop().unwrap_or_else(|| vec![0; ROOM]);
             let mut lane = Lane::new(&mut room, out);
             self.distinct(members, &mut lane);
             let _moved = lane.out();
-            self.room = room;
+            self.rooms.push(room);
             return;
         }
         let mut replaced = self.repeats.find(members);
@@ -208,4 +207,21 @@ pub(super) fn hex_digits(bytes: [u8; 4]) -> [u8; 8] {
     let letters = nibbles.wrapping_add(each(0x80 - 10)) >> 7 & each(1);
     let digits = (nibbles | each(b'0')).wrapping_add(letters.wrapping_mul(u64::from(b'a' - b'0' - 10)));
     digits.to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn digits_of_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let (mut out, mut expected) = (Vec::new(), String::from("\""));
+            hex(&bytes, &mut out);
+            bytes.iter().for_each(|byte| expected.push_str(&format!("{byte:02x}")));
+            prop_assert_eq!(String::from_utf8_lossy(&out), expected + "\"");
+        }
+    }
 }

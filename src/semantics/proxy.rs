@@ -1,12 +1,12 @@
 //! What only Envoy and Kuma know.
 
+use super::Field;
 use super::flags::{flag, names};
 use super::http::Sizes;
 use super::keys::Key;
 use super::time::parse_rfc3339;
-use super::writer::Writer;
 use super::trace::{self, TraceId};
-use super::Field;
+use super::writer::Writer;
 use crate::record::{Span, Value};
 
 impl Writer<'_> {

@@ -89,7 +89,55 @@ impl<'a> ShortAddress<'a> {
             | parts & !digits
             | three & (digits >> 3 | above_255)
             | parts & is(b'0') & digits >> 1;
-        let third = { let second = points & points.wrapping_sub(1); second & second.wrapping_sub(1) };
+        let second = points & points.wrapping_sub(1);
+        let third = second & second.wrapping_sub(1);
         len <= V4_MAX && wrong == 0 && third != 0 && third & third.wrapping_sub(1) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::super::address::{first_forwarded, host_and_port, is_v4};
+    use super::*;
+
+    fn address() -> impl Strategy<Value = String> {
+        let part = || "0|[1-9]|[0-9]{2}|1[0-9]{2}|2[0-9]{2}|25[0-9]|[0-9]{3,4}|[a:é]?";
+        let v4 = proptest::collection::vec(part(), 3..6).prop_map(|it| it.join("."));
+        let tail = prop_oneof![2 => Just(String::new()), 2 => ":[0-9]{0,6}", 1 => ",? ?[0-9.]{0,20}", 1 => "[a-z:.\\[\\]]{0,9}"];
+        (prop_oneof![3 => v4, 1 => "[a-z.\\[é]{0,24}"], tail).prop_map(|(host, tail)| host + &tail)
+    }
+
+    proptest! {
+        #[test]
+        fn as_any_other_way(text in address(), behind in "[0-9.:,a-z]{0,40}") {
+            let onwards = text.clone() + &behind;
+            let piece = Text { onwards: onwards.as_bytes(), len: text.len() };
+            let text = text.as_bytes();
+            if let Some(len) = ShortAddress::first_v4(piece) {
+                prop_assert_eq!(Some(0..len), first_forwarded(text));
+            }
+            let Some(short) = ShortAddress::of(piece) else {
+                prop_assert!(text.len() > BLOCK || onwards.len() < BLOCK || onwards.starts_with('['));
+                return Ok(());
+            };
+            prop_assert_eq!(short.host_and_port(), host_and_port(text));
+            for len in 0..=text.len() {
+                prop_assert_eq!(short.is_v4(len), is_v4(&text[..len]), "{}", len);
+            }
+            let first = text.split(|it| *it == b',').next().filter(|it| is_v4(it));
+            prop_assert_eq!(ShortAddress::first_v4(piece), first.map(<[u8]>::len));
+        }
+
+        #[test]
+        fn every_address(address: Ipv4Addr) {
+            let text = address.to_string();
+            let onwards = text.clone() + &" ".repeat(BLOCK);
+            let short = ShortAddress::of(Text { onwards: onwards.as_bytes(), len: text.len() });
+            prop_assert!(short.is_some_and(|it| it.is_v4(text.len())));
+        }
     }
 }

@@ -2,15 +2,12 @@
 
 use std::ops::Range;
 
-use super::keys::{Key, Keys};
 use super::address::{Address, host_and_port, is_ip};
+use super::keys::{Key, Keys};
 use super::mojibake::{self, Finding};
 use super::short_address::ShortAddress;
 use super::{Applied, Field, Fields, number};
 use crate::record::{Span, Text, Tree, Value};
-use crate::word::{above_nine, decimal, each};
-
-const WORD: usize = 8;
 
 /// A record under way.
 pub(super) struct Writer<'a> {
@@ -88,19 +85,9 @@ impl Writer<'_> {
     #[inline(always)]
     fn int_of(&self, value: Value) -> Option<i64> {
         match value {
-            Value::Text(span) => self.short_number(span).or_else(|| self.any_int_of(value)),
+            Value::Text(span) => self.onwards(span).and_then(number::short).or_else(|| self.any_int_of(value)),
             _ => self.any_int_of(value),
         }
-    }
-
-    /// The number that up to eight digits are, without a look at each: how many there are is never known.
-    #[inline(always)]
-    fn short_number(&self, span: Span) -> Option<i64> {
-        let Text { onwards, len } = self.onwards(span)?;
-        let word = u64::from_le_bytes(*onwards.first_chunk()?);
-        let missing = WORD.checked_sub(len).filter(|it| *it < WORD)?;
-        let digits = (word ^ each(b'0')) << (8 * missing);
-        (above_nine(digits) == 0).then(|| decimal(digits) as i64)
     }
 
     #[inline(never)]
