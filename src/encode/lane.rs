@@ -11,6 +11,9 @@ use crate::record::{FRAGMENT_BLOCK, Text, WriteShorts};
 /// Bytes of a lane: a record of an access log with its line, and room for one more member.
 pub(super) const ROOM: usize = 4096;
 
+/// Bytes that are moved on at once.
+const PORTION: usize = 320;
+
 const WORD: usize = 8;
 /// Longest beginning of a member that is copied at once, and bytes of a text that are.
 const KEY: usize = FRAGMENT_BLOCK;
@@ -44,6 +47,15 @@ impl<'a> Lane<'a> {
         self.out.extend_from_slice(self.room.get(..self.at).unwrap_or_default());
         self.at = 0;
         self.out
+    }
+
+    /// Moves on what is written, when it is much. In small portions: the vector is memory that nobody has touched for
+    /// long, and many writes that wait for it hold up all that come behind.
+    #[inline(always)]
+    fn move_on(&mut self) {
+        if self.at >= PORTION {
+            let _moved = self.out();
+        }
     }
 
     /// How much there is with what was moved on.
@@ -154,6 +166,7 @@ pub(super) struct Shorts<'a, 'b>(pub(super) &'a mut Lane<'b>, pub(super) bool);
 impl WriteShorts for Shorts<'_, '_> {
     #[inline(always)]
     fn text(&mut self, key: &[u8; KEY], len: usize, text: Text<'_>) -> bool {
+        self.0.move_on();
         self.0.put_text(key, len, text, self.1)
     }
 
