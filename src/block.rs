@@ -3,7 +3,7 @@
 //! A set of places is a number with a bit for each, the first byte in the lowest. On x86-64 and ARM these
 //! are vector instructions that every such processor has.
 
-use wide::i8x32;
+use wide::{i8x32, u8x32};
 
 /// Bytes of a block.
 pub const BLOCK: usize = 32;
@@ -39,7 +39,7 @@ impl Block {
     #[inline(always)]
     #[must_use]
     pub fn unprintable_or_backslash(self) -> u32 {
-        self.marks().marked.to_bitmask()
+        (self.is_unprintable() | self.is(b'\\')).to_bitmask()
     }
 
     /// Places of digits.
@@ -49,35 +49,34 @@ impl Block {
         self.is_within(b'0', b'9').to_bitmask()
     }
 
-    /// Places of spaces, controls and DEL: what ends a word.
-    #[inline(always)]
-    #[must_use]
-    pub fn foreign_to_word(self) -> u32 {
-        self.ends_word().to_bitmask()
-    }
-
-    /// Places of what ends a word, and of quotes.
+    /// Places of spaces, controls and DEL, which end a word, and of quotes.
     #[inline(always)]
     #[must_use]
     pub fn foreign_to_token(self) -> u32 {
         (self.ends_word() | self.is(b'"')).to_bitmask()
     }
 
-    /// Places of what ends a word, of quotes, apostrophes, parentheses (round, curly or pointed), `|`, `,`
-    /// and `;`.
+    /// Places of bytes that are not hex digits.
     #[inline(always)]
     #[must_use]
-    pub fn foreign_to_name(self) -> u32 {
-        let marks = self.is_within(b'\'', b')') | self.is(b',') | self.is_within(b';', b'<') | self.is(b'>');
-        let ends = self.is_within(0, b' ') | self.is(b'"') | marks;
-        (ends | self.is_within(b'{', b'}') | self.is(0x7F)).to_bitmask()
+    pub fn foreign_to_hex(self) -> u32 {
+        let lower = Block(self.0 | i8x32::splat(0x20));
+        !(self.is_within(b'0', b'9') | lower.is_within(b'a', b'f')).to_bitmask()
     }
 
-    /// Marks at what [`Block::unprintable_or_backslash`] finds, to be gathered from many blocks.
+    /// Places of all but letters, digits, and `-./:?@[\\]^_` and backticks: of what ends a name, and of what
+    /// names seldom hold.
     #[inline(always)]
     #[must_use]
-    pub fn marks(self) -> Marks {
-        Marks { marked: self.is_unprintable() | self.is(b'\\'), beyond_ascii: self.0 }
+    pub fn rare_in_name(self) -> u32 {
+        !(self.is_within(b'-', b':') | self.is_within(b'?', b'z')).to_bitmask()
+    }
+
+    /// As [`Block::foreign_to_token`], and of some bytes that tokens may hold but seldom do.
+    #[inline(always)]
+    #[must_use]
+    pub fn rare_in_token(self) -> u32 {
+        (self.0.simd_lt(i8x32::splat(b'#' as i8)) | self.is(0x7F)).to_bitmask()
     }
 
     /// The first places, so many of them: all for as many as a block has, or more.
@@ -112,33 +111,48 @@ impl Block {
 }
 
 /// What was found in some blocks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Marks {
-    marked: i8x32,
-    /// Below zero where a byte was not ASCII.
-    beyond_ascii: i8x32,
+    /// The lowest and the highest byte in each place: all but backslashes is known from them.
+    least: u8x32,
+    most: u8x32,
+    backslashes: u8x32,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        let space = u8x32::splat(b' ');
+        Marks { least: space, most: space, backslashes: u8x32::splat(0) }
+    }
 }
 
 impl Marks {
-    /// What either has.
+    /// With what is in these bytes.
     #[inline(always)]
     #[must_use]
-    pub fn and(self, other: Marks) -> Marks {
-        Marks { marked: self.marked | other.marked, beyond_ascii: self.beyond_ascii | other.beyond_ascii }
+    pub fn and(self, bytes: &[u8; BLOCK]) -> Marks {
+        let block = u8x32::new(*bytes);
+        Marks {
+            least: self.least.min(block),
+            most: self.most.max(block),
+            backslashes: self.backslashes | block.simd_eq(u8x32::splat(b'\\')),
+        }
     }
 
-    /// True when there was something.
+    /// True when there was something that [`Block::unprintable_or_backslash`] finds.
     #[inline(always)]
     #[must_use]
     pub fn any(self) -> bool {
-        self.marked.to_bitmask() != 0
+        let (control, delete) = (u8x32::splat(0x1F), u8x32::splat(0x7F));
+        let found = self.least.min(control).simd_eq(self.least) | self.most.max(delete).simd_eq(self.most);
+        (found | self.backslashes).to_bitmask() != 0
     }
 
     /// True when there was a byte that is not ASCII.
     #[inline(always)]
     #[must_use]
     pub fn beyond_ascii(self) -> bool {
-        self.beyond_ascii.to_bitmask() != 0
+        self.most.to_bitmask() != 0
     }
 }
 
@@ -164,12 +178,13 @@ mod tests {
             prop_assert_eq!(block.unprintable(), places(&bytes, unprintable));
             prop_assert_eq!(block.unprintable_or_backslash(), places(&bytes, |it| unprintable(it) || it == b'\\'));
             let ends_word = |byte: u8| byte <= b' ' || byte == 0x7F;
-            prop_assert_eq!(block.foreign_to_word(), places(&bytes, ends_word));
             prop_assert_eq!(block.foreign_to_token(), places(&bytes, |it| ends_word(it) || it == b'"'));
-            let is_foreign = |it| ends_word(it) || b"\"'()<>{}|,;".contains(&it);
-            prop_assert_eq!(block.foreign_to_name(), places(&bytes, is_foreign));
+            prop_assert_eq!(block.rare_in_token(), places(&bytes, |it| !(b'#'..0x7F).contains(&it)));
+            let is_usual = |it: u8| it.is_ascii_alphanumeric() || b"-./:?@[\\]^_`".contains(&it);
+            prop_assert_eq!(block.rare_in_name(), places(&bytes, |it| !is_usual(it)));
+            prop_assert_eq!(block.foreign_to_hex(), places(&bytes, |it| !it.is_ascii_hexdigit()));
             prop_assert_eq!(block.digits(), places(&bytes, |it| it.is_ascii_digit()));
-            let marks = Marks::default().and(block.marks());
+            let marks = Marks::default().and(&bytes);
             prop_assert_eq!(marks.any(), block.unprintable_or_backslash() != 0);
             prop_assert_eq!(marks.beyond_ascii(), !bytes.is_ascii());
         }

@@ -1,7 +1,7 @@
 //! The quotes of a line: they say where the values of most formats begin and end, and what of the line a
 //! JSON string escapes. Found once, for both.
 
-use crate::block::{BLOCK, Block, Marks};
+use crate::block::{BLOCK, Marks};
 
 /// Most quotes of a line that are remembered.
 pub const QUOTES_MAX: usize = 32;
@@ -16,34 +16,43 @@ pub struct Quotes {
 }
 
 impl Quotes {
-    /// A line begins, of which no quotes are known yet. Looks at what else of it needs an escape.
+    /// A line begins, of which no quotes are known yet.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        self.count = 0;
+    }
+
+    /// Looks at what of the line needs an escape beside the quotes.
     #[inline]
-    pub fn begin(&mut self, line: &[u8]) {
+    pub fn look(&mut self, line: &[u8]) {
         let mut marks = Marks::default();
         for bytes in line.as_chunks::<BLOCK>().0 {
-            marks = marks.and(Block::new(bytes).marks());
+            marks = marks.and(bytes);
         }
         // A byte that is looked at twice is the same twice.
         match line.last_chunk() {
-            Some(last) => marks = marks.and(Block::new(last).marks()),
+            Some(last) => marks = marks.and(last),
             None => {
                 let mut padded = [b' '; BLOCK];
                 padded[..line.len()].copy_from_slice(line);
-                marks = marks.and(Block::new(&padded).marks());
+                marks = marks.and(&padded);
             }
         }
-        self.count = 0;
         self.ascii = !marks.beyond_ascii();
         self.only = if self.ascii { !marks.any() } else { has_nothing_to_escape(line) };
     }
 
-    /// Adds the next quote; all of them are to be added, at most [`QUOTES_MAX`].
+    /// Adds the next quotes, the first `count` of these; at most [`QUOTES_MAX`] are to be added.
     #[inline(always)]
-    pub fn push(&mut self, place: u32) {
-        if let Some(next) = self.places.get_mut(self.count as usize) {
-            *next = place;
-            self.count = self.count.wrapping_add(1);
+    pub fn push(&mut self, [first, second]: [u32; 2], count: u32) {
+        let at = self.count as usize;
+        if let Some(place) = self.places.get_mut(at) {
+            *place = first;
         }
+        if let Some(place) = self.places.get_mut(at.wrapping_add(1)) {
+            *place = second;
+        }
+        self.count = self.count.wrapping_add(count);
     }
 
     /// Their places, in ascending order, from the first byte of the line on.
@@ -90,12 +99,19 @@ mod tests {
             prop_oneof![200 => 0x20u8..0x7F, 20 => Just(b'"'), 1 => any::<u8>()], 0..300)) {
             let mut quotes = Quotes::default();
             // What is left of another line is forgotten.
-            quotes.push(7);
-            quotes.begin(&line);
+            quotes.push([7, 8], 2);
+            quotes.forget();
+            quotes.look(&line);
             prop_assert_eq!(quotes.is_ascii(), line.is_ascii());
             prop_assert_eq!(quotes.are_all_to_escape(), has_nothing_to_escape(&line));
-            (0..100).for_each(|place| quotes.push(place));
-            prop_assert_eq!(quotes.places(), &(0..QUOTES_MAX as u32).collect::<Vec<_>>()[..]);
+            let all: Vec<u32> = (0..QUOTES_MAX as u32).collect();
+            let mut left = &all[..];
+            while let [first, rest @ ..] = left {
+                let count = (first % 3).min(left.len() as u32);
+                quotes.push([*first, *rest.first().unwrap_or(&9)], count.max(1));
+                left = &left[count.max(1) as usize..];
+            }
+            prop_assert_eq!(quotes.places(), &all[..]);
         }
     }
 }

@@ -353,8 +353,8 @@ mod tests {
 
     fn quotes_of(text: &str) -> Quotes {
         let mut quotes = Quotes::default();
-        quotes.begin(text.as_bytes());
-        text.bytes().zip(0..).filter(|(byte, _)| *byte == b'"').for_each(|(_, place)| quotes.push(place));
+        quotes.look(text.as_bytes());
+        text.bytes().zip(0..).filter(|(byte, _)| *byte == b'"').for_each(|(_, place)| quotes.push([place; 2], 1));
         quotes
     }
 

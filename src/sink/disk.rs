@@ -8,8 +8,9 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,6 +33,13 @@ pub trait Disk: Send + Sync + 'static {
     fn read(&self, path: &str) -> io::Result<File>;
     /// Appends; may write less than asked.
     fn write(&self, file: &File, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Has what the page cache alone holds of these bytes of a file, whole pages, written to the disk, and waits: it is
+    /// on its way there before what is written next. `room` is whole pages, too, of which nothing is kept. Refused as an
+    /// invalid argument where [`Disk::write_direct`] is.
+    fn write_out(&self, file: &File, bytes: Range<u64>, room: &mut [u8]) -> io::Result<()>;
+    /// Appends past the page cache; may write less than asked. File and block begin at a page, and the block ends at
+    /// one. Refused as an invalid argument where the file system, or what it stands on, cannot do it.
+    fn write_direct(&self, file: &File, block: &[u8]) -> io::Result<usize>;
     /// Cuts a file off.
     fn truncate(&self, file: &File, len: u64) -> io::Result<()>;
     /// Forces the data of a file to the disk.
@@ -206,6 +214,28 @@ impl Disk for RealDisk {
         file.write_vectored(slices)
     }
 
+    fn write_out(&self, file: &File, bytes: Range<u64>, room: &mut [u8]) -> io::Result<()> {
+        // To read past the cache, the kernel has to write what it holds of these pages first, and waits for it.
+        past_the_cache(file, || {
+            let mut at = bytes.start;
+            while at < bytes.end {
+                let len = usize::try_from(bytes.end - at).unwrap_or(usize::MAX).min(room.len());
+                match file.read_at(&mut room[..len], at) {
+                    // Somebody has cut it off.
+                    Ok(0) => break,
+                    Ok(n) => at += n as u64,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn write_direct(&self, mut file: &File, block: &[u8]) -> io::Result<usize> {
+        past_the_cache(file, || file.write(block))
+    }
+
     fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
         file.set_len(len)
     }
@@ -296,6 +326,15 @@ impl Disk for RealDisk {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// What a file opened for appending is told meanwhile: by turns on one descriptor, because a second one would not have
+/// its lock.
+fn past_the_cache<T>(file: &File, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    rustix::fs::fcntl_setfl(file, OFlags::APPEND | OFlags::DIRECT)?;
+    let done = work();
+    rustix::fs::fcntl_setfl(file, OFlags::APPEND)?;
+    done
 }
 
 /// Opens the directory, creating what is missing of its path.

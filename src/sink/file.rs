@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod context;
+mod direct;
 #[cfg(test)]
 mod faults;
 mod job;

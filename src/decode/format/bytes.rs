@@ -55,38 +55,6 @@ impl Bytes {
         }
     }
 
-    /// True when `text[begin..end]` is a text of these bytes, as far as that can be seen in blocks; false
-    /// when another look is needed.
-    #[inline(always)]
-    pub(super) fn are_all_within(self, text: &[u8], begin: usize, end: usize) -> bool {
-        #[cfg(test)]
-        STEPS.set(STEPS.get() + 1 + end.saturating_sub(begin) as u64);
-        let mut left = end.wrapping_sub(begin);
-        let mut rest = text.get(begin..).unwrap_or_default();
-        while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
-            let Some(foreign) = self.foreign(block) else { break };
-            if foreign & Block::first(left) != 0 {
-                return false;
-            }
-            if left <= BLOCK {
-                return true;
-            }
-            (left, rest) = (left.wrapping_sub(BLOCK), behind);
-        }
-        self == Bytes::Any
-    }
-
-    /// Places of bytes that are none of these; `None` for sets that are looked at byte by byte.
-    #[inline(always)]
-    fn foreign(self, block: &[u8; BLOCK]) -> Option<u32> {
-        match self {
-            Bytes::Name => Some(Block::new(block).foreign_to_name()),
-            Bytes::Token => Some(Block::new(block).foreign_to_token()),
-            Bytes::Word => Some(Block::new(block).foreign_to_word()),
-            Bytes::Int | Bytes::Flags | Bytes::Hex | Bytes::Any => None,
-        }
-    }
-
     /// Where a run of these bytes that begins at `start` ends.
     #[inline]
     pub(super) fn run_end(self, line: &[u8], start: usize) -> usize {

@@ -2,11 +2,12 @@
 
 use super::class::Class;
 use super::literal::Literal;
+use super::matcher::{Element, Matcher};
 use super::operators::{Operator, Params, Shape, operator, unknown};
 use super::parse::{Part, parse};
 use super::time::TimeForm;
 use super::values::{Move, Reads};
-use super::{Format, FormatError, Matcher, Slot, is_time};
+use super::{Format, FormatError, Slot, is_time};
 use crate::semantics::{Field, Target};
 
 /// Most operators of a format: an access log has tens.
@@ -57,9 +58,11 @@ pub(super) fn compile(text: &str, trace_id: bool) -> Result<Format, FormatError>
         });
     }
     let reads = finest_time_counts(&slots, &classes, &reads);
-    let moves = slots.iter().zip(reads).map(|(slot, reads)| Move::new(slot, reads)).collect();
-    let matcher = Matcher::new(&lead, classes.into_iter().zip(literals.iter().map(|it| Literal::new(it))));
-    Ok(Format { text: text.to_owned(), lead, slots, moves, literals, matcher, warnings })
+    let moves = slots.iter().zip(reads).map(|(slot, reads)| Move::new(slot, reads));
+    let elements = classes.into_iter().zip(&literals).zip(moves);
+    let elements = elements.map(|((class, literal), to)| Element { class, after: Literal::new(literal), to });
+    let matcher = Matcher::new(&lead, elements.collect());
+    Ok(Format { text: text.to_owned(), lead, slots, literals, matcher, warnings })
 }
 
 /// Where a format says the same time several times, the finest counts: seconds do not overwrite

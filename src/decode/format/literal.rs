@@ -27,6 +27,11 @@ impl Literal {
         &self.bytes
     }
 
+    /// Its first eight bytes as a number, and which of the eight it has.
+    pub(super) fn head(&self) -> (u64, u64) {
+        (self.head, self.mask)
+    }
+
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()

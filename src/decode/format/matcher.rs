@@ -10,9 +10,8 @@ use super::boundaries::Boundaries;
 use super::class::Class;
 use super::literal::Literal;
 use super::number::int_at;
-use super::quoted::{Quote, quote_from, quotes};
-use super::values::Values;
-use crate::quotes::Quotes;
+use super::quick::{Quick, Quickly};
+use super::values::{Move, Values};
 use crate::word::{each, zeros};
 
 /// What a format looks like to the matcher.
@@ -27,9 +26,7 @@ pub(super) struct Matcher {
     suffix: usize,
     /// What stands between all slots of the middle, where that is one and the same.
     between: Option<Literal>,
-    /// The quotes of all literals, where these are on either side of all slots that are not read from the
-    /// left.
-    quotes: Option<Vec<Quote>>,
+    quick: Option<Quick>,
 }
 
 /// Where a slot is.
@@ -59,7 +56,8 @@ impl Place {
 pub(super) struct Element {
     pub class: Class,
     pub after: Literal,
-    may_hold_quotes: bool,
+    /// What becomes of its value.
+    pub to: Move,
 }
 
 /// How a line fits.
@@ -75,10 +73,8 @@ pub(super) enum Match {
 
 impl Matcher {
     /// A matcher for a literal, and slots with the literal behind each.
-    pub(super) fn new(lead: &str, slots: impl Iterator<Item = (Class, Literal)>) -> Matcher {
+    pub(super) fn new(lead: &str, slots: Vec<Element>) -> Matcher {
         let lead = Literal::new(lead);
-        let slots: Vec<Element> =
-            slots.map(|(class, after)| Element { may_hold_quotes: !class.excludes(b'"'), class, after }).collect();
         let from_left = |it: &&Element| it.after.bytes().first().is_some_and(|byte| it.class.excludes(*byte));
         let count = slots.len();
         let prefix = slots.iter().take_while(from_left).count();
@@ -89,26 +85,48 @@ impl Matcher {
         let mut between = slots.get(prefix..suffix.saturating_sub(1)).unwrap_or_default().iter().map(|it| &it.after);
         let first = between.next().cloned();
         let between = first.filter(|first| first.len() > 0 && between.all(|it| it == first));
-        let quotes = quotes(&lead, &slots, prefix);
-        Matcher { lead, slots, prefix, suffix, between, quotes }
+        let quick = Quick::new(&lead, &slots, prefix);
+        Matcher { lead, slots, prefix, suffix, between, quick }
+    }
+
+    /// Leaves the way out that most lines take.
+    #[cfg(test)]
+    pub(super) fn read_only_slowly(&mut self) {
+        self.quick = None;
     }
 
     /// Reads the line that is the first `len` bytes of `onwards`: the place of each slot that is certain, and
     /// what stands there into `values`, as soon as it is found, so also of a line that turns out not to fit.
     pub(super) fn read(&self, onwards: &[u8], len: usize, places: &mut Places, values: &mut Values<'_>) -> Match {
         let Some(line) = onwards.get(..len) else { return Match::No(0) };
-        let Places { slots: places, boundaries, clock, quotes, by_quotes } = places;
-        *by_quotes = false;
-        places.resize(self.slots.len(), Place::UNKNOWN);
+        places.by_quotes = false;
+        places.slots.resize(self.slots.len(), Place::UNKNOWN);
         if !self.lead.begins(line) {
             return Match::No(0);
         }
+        if let Some(quick) = &self.quick {
+            match quick.read(&self.slots, onwards, len, places, values) {
+                Quickly::Unique => {
+                    places.by_quotes = true;
+                    return Match::Unique;
+                }
+                Quickly::No(fitted) => return Match::No(fitted),
+                Quickly::Unknown => values.fields.clear(),
+            }
+        }
+        self.read_slowly(line, places, values)
+    }
+
+    #[inline(never)]
+    fn read_slowly(&self, line: &[u8], places: &mut Places, values: &mut Values<'_>) -> Match {
+        let Places { slots: places, boundaries, clock, .. } = places;
         let (from_left, others) = places.split_at_mut(self.prefix);
         let mut start = self.lead.len();
         // By number, because that is the shortest code for two lists at once.
         let (slots, from_left) = (&self.slots[..self.prefix], &mut from_left[..self.prefix]);
         for index in 0..self.prefix {
-            let Element { class, after, .. } = &slots[index];
+            let slot = &slots[index];
+            let Element { class, after, to } = slot;
             let Some(rest) = line.get(start..) else { return Match::No(index) };
             let (len, number) = match class {
                 Class::Time(form) => match clock.read(form, rest) {
@@ -134,70 +152,23 @@ impl Matcher {
             let end = start.wrapping_add(len);
             from_left[index] = Place::new(start, end);
             match number {
-                Some(number) => values.number(index, number),
-                None => values.text(index, class, &rest[..len], start),
+                Some(number) => values.number(to, index, number),
+                None => values.text(slot, index, &rest[..len], start),
             }
             start = end.wrapping_add(after.len());
         }
         if others.is_empty() {
             return if start == line.len() { Match::Unique } else { Match::No(self.prefix.saturating_sub(1)) };
         }
-        *by_quotes = self.by_quotes(onwards, line, start, quotes, (from_left, others));
-        let read = if *by_quotes { Match::Unique } else { self.read_others(line, start, boundaries, others) };
+        let read = self.read_others(line, start, boundaries, others);
         if !matches!(read, Match::No(_)) {
             for (index, (slot, place)) in (self.prefix..).zip(self.slots[self.prefix..].iter().zip(others)) {
                 if let Some(text) = line.get(place.start as usize..place.end as usize) {
-                    values.text(index, &slot.class, text, place.start as usize);
+                    values.text(slot, index, text, place.start as usize);
                 }
             }
         }
         read
-    }
-
-    /// Where the line has as many quotes as the literals, they are those of the literals: there is one way
-    /// at most, and each value ends at the first quote. False when that is not so, or the line does not fit.
-    /// The slots that were read from the left have their places.
-    #[inline]
-    fn by_quotes(
-        &self,
-        onwards: &[u8],
-        line: &[u8],
-        start: usize,
-        quotes: &mut Quotes,
-        (from_left, others): (&[Place], &mut [Place]),
-    ) -> bool {
-        let Some(all) = &self.quotes else { return false };
-        let mut begin = start;
-        for (slot, place) in self.slots[self.prefix..].iter().zip(&mut *others) {
-            let Some(end) = quote_from(onwards, line, begin) else { return false };
-            if !(slot.after.stands_at(line, end, line.len()) && slot.class.fits_within(onwards, begin, end)) {
-                return false;
-            }
-            *place = Place::new(begin, end);
-            begin = end.wrapping_add(slot.after.len());
-        }
-        if begin != line.len() {
-            return false;
-        }
-        for (slot, place) in self.slots.iter().zip(from_left) {
-            let text = || line.get(place.start as usize..place.end as usize).unwrap_or_default();
-            if slot.may_hold_quotes && text().contains(&b'"') {
-                return false;
-            }
-        }
-        quotes.begin(line);
-        for Quote { slot, at } in all {
-            let place = match slot {
-                None => 0,
-                Some(slot) => match slot.checked_sub(self.prefix) {
-                    Some(slot) => others.get(slot).map_or(0, |it| it.end),
-                    None => from_left.get(*slot).map_or(0, |it| it.end),
-                },
-            };
-            // Within the line.
-            quotes.push(place.wrapping_add(*at));
-        }
-        true
     }
 
     /// Reads the slots that are not read from the left, in `line[start..]`.

@@ -20,7 +20,7 @@ mod number;
 mod operators;
 mod parse;
 pub mod presets;
-mod quoted;
+mod quick;
 mod time;
 mod values;
 
@@ -32,7 +32,7 @@ mod tests_exact;
 use boundaries::Boundaries;
 use matcher::{Match, Matcher, Place};
 use time::Clock;
-use values::{Move, Values};
+use values::Values;
 
 pub use operators::target;
 
@@ -46,8 +46,6 @@ pub struct Format {
     /// The literal before the first slot.
     lead: String,
     slots: Vec<Slot>,
-    /// What becomes of the value of each slot.
-    moves: Vec<Move>,
     /// The literal behind each slot.
     literals: Vec<String>,
     matcher: Matcher,
@@ -101,6 +99,8 @@ pub struct Places {
     slots: Vec<Place>,
     boundaries: Boundaries,
     clock: Clock,
+    /// A line that nothing stands behind.
+    copy: Vec<u8>,
     quotes: Quotes,
     /// No slot holds a quote.
     by_quotes: bool,
@@ -203,7 +203,7 @@ impl Format {
         places: &mut Places,
         fields: &mut Fields,
     ) -> Reading {
-        let mut values = Values { moves: &self.moves, names: &keys.names, start, fields };
+        let mut values = Values { names: &keys.names, start, fields };
         match self.matcher.read(&payload[start..], end - start, places, &mut values) {
             Match::Unique => Reading::Unique,
             Match::Ambiguous => Reading::Ambiguous,

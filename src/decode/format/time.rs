@@ -6,6 +6,8 @@
 use crate::semantics::parse_rfc3339;
 
 const NANOS: u64 = 1_000_000_000;
+/// The last whole second that is a number of 64 bits with a sign.
+const LAST_NANO: u64 = i64::MAX as u64 / NANOS * NANOS;
 /// Digits of seconds since the epoch.
 const EPOCH_LEN: usize = 10;
 /// Longest name of a time zone.
@@ -179,29 +181,45 @@ impl TimeForm {
 
 /// Reads times, and remembers the second of the last one in Envoy's default form: lines that come
 /// together mostly share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Clock {
     second: [u8; UTC_SECOND_LEN],
     unix_nano: u64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Clock { second: *b"1970-01-01T00:00:00", unix_nano: 0 }
+    }
 }
 
 impl Clock {
     /// As [`TimeForm::read`].
     #[inline]
     pub(super) fn read(&mut self, form: &TimeForm, text: &[u8]) -> Option<(usize, Option<u64>)> {
-        if let (TimeForm::Utc, Some((second, [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'Z', ..]))) =
-            (form, text.split_first_chunk())
-        {
-            if self.second != *second {
-                self.unix_nano = parse_rfc3339(&text[..UTC_LEN])? / NANOS * NANOS;
-                self.second = *second;
+        if let (TimeForm::Utc, Some((second, [b'.', _, _, _, b'Z', ..]))) = (form, text.split_first_chunk()) {
+            let nanos = parse_rfc3339(&text[..UTC_LEN])?;
+            // Further off are times that are no number of 64 bits with a sign.
+            if nanos < LAST_NANO {
+                (self.second, self.unix_nano) = (*second, nanos / NANOS * NANOS);
             }
-            // Of three digits: a few hundreds of millions.
-            let digit = |byte: u8, unit: u64| u64::from(byte & 0xF).wrapping_mul(unit);
-            let millis = digit(*a, 100).wrapping_add(digit(*b, 10)).wrapping_add(digit(*c, 1));
-            return Some((UTC_LEN, Some(self.unix_nano.checked_add(millis * 1_000_000)?)));
+            return Some((UTC_LEN, Some(nanos)));
         }
         form.read(text)
+    }
+
+    /// As [`Clock::read`] in Envoy's default form, for a time within the second of the last one.
+    #[inline(always)]
+    pub(super) fn same_second(&self, text: &[u8]) -> Option<(usize, i64)> {
+        let (second, fraction) = text.split_first_chunk()?;
+        let [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'Z', ..] = fraction else { return None };
+        if self.second != *second {
+            return None;
+        }
+        // Of three digits: a few hundreds of millions, beside seconds that were read as a number of 64 bits.
+        let digit = |byte: u8, unit: u64| u64::from(byte & 0xF).wrapping_mul(unit);
+        let nanos = digit(*a, 100_000_000).wrapping_add(digit(*b, 10_000_000)).wrapping_add(digit(*c, 1_000_000));
+        Some((UTC_LEN, self.unix_nano.wrapping_add(nanos) as i64))
     }
 }
 

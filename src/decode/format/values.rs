@@ -1,6 +1,7 @@
 //! From what stands in a slot to a field.
 
 use super::class::Class;
+use super::matcher::Element;
 use super::{Slot, int};
 use crate::record::{Span, Value};
 use crate::semantics::{Field, Fields, Kind, Target};
@@ -39,12 +40,23 @@ impl Move {
         };
         Move { reads: reads.unwrap_or(Reads::Text), to }
     }
+
+    /// True when a minus is a value.
+    #[inline(always)]
+    pub(super) fn takes_minus(self) -> bool {
+        self.reads == Reads::Flags
+    }
+
+    /// True when the text is the value.
+    #[inline(always)]
+    pub(super) fn is_text(self) -> bool {
+        matches!(self.reads, Reads::Text | Reads::Flags)
+    }
 }
 
 /// The values of a line on their way into fields.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
-    pub moves: &'a [Move],
     /// Names of attributes, one per slot.
     pub names: &'a [Span],
     /// Where the line begins in the payload.
@@ -55,48 +67,54 @@ pub(super) struct Values<'a> {
 impl Values<'_> {
     /// Takes the text that stands in a slot, `at` bytes behind the beginning of the line.
     #[inline(always)]
-    pub(super) fn text(&mut self, slot: usize, class: &Class, text: &[u8], at: usize) {
-        let Some(Move { reads, .. }) = self.moves.get(slot) else { return };
-        if text.is_empty() || (text == b"-" && *reads != Reads::Flags) {
-            return;
+    pub(super) fn text(&mut self, slot: &Element, index: usize, text: &[u8], at: usize) {
+        let Move { reads, .. } = slot.to;
+        match (text, reads) {
+            ([], _) | ([b'-'], Reads::Text | Reads::Int | Reads::Time) => {}
+            (_, Reads::Text | Reads::Flags) => self.span(&slot.to, index, at, text.len()),
+            (_, Reads::Int | Reads::Time) => self.number_of(slot, index, text, at),
         }
+    }
+
+    /// Takes a text of so many bytes, which is its own value.
+    #[inline(always)]
+    pub(super) fn span(&mut self, to: &Move, index: usize, at: usize, len: usize) {
         // A payload is shorter than 2 GiB.
         let at = self.start.wrapping_add(at);
-        let span = Span::raw(at, at.wrapping_add(text.len()));
-        match reads {
-            Reads::Text | Reads::Flags => self.put(slot, Value::Text(span)),
-            Reads::Int | Reads::Time => self.number_of(slot, class, text, span),
-        }
+        self.put(to, index, Value::Text(Span::raw(at, at.wrapping_add(len))));
     }
 
     /// Takes the number or the time that stands in a slot.
     #[inline(always)]
-    pub(super) fn number(&mut self, slot: usize, number: i64) {
-        self.put(slot, Value::Int(number));
+    pub(super) fn number(&mut self, to: &Move, index: usize, number: i64) {
+        self.put(to, index, Value::Int(number));
     }
 
     /// A number or time that was not read on the way: one too large stays text, and a time of which too
     /// little is said is none.
     #[cold]
-    fn number_of(&mut self, slot: usize, class: &Class, text: &[u8], span: Span) {
-        let number = match class {
+    fn number_of(&mut self, slot: &Element, index: usize, text: &[u8], at: usize) {
+        let number = match &slot.class {
             Class::Time(form) => match form.read(text) {
                 Some((_, Some(nanos))) => i64::try_from(nanos).ok(),
                 _ => return,
             },
             _ => int(text),
         };
-        self.put(slot, number.map_or(Value::Text(span), Value::Int));
+        match number {
+            Some(number) => self.number(&slot.to, index, number),
+            None => self.span(&slot.to, index, at, text.len()),
+        }
     }
 
     #[inline(always)]
-    fn put(&mut self, slot: usize, value: Value) {
-        match self.moves.get(slot).map(|it| it.to) {
-            Some(To::Field(field)) => self.fields.set(field, value),
-            Some(To::Attribute(kind)) => {
-                self.fields.other(self.names.get(slot).copied().unwrap_or_default(), value, kind);
+    fn put(&mut self, to: &Move, index: usize, value: Value) {
+        match to.to {
+            To::Field(field) => self.fields.set(field, value),
+            To::Attribute(kind) => {
+                self.fields.other(self.names.get(index).copied().unwrap_or_default(), value, kind);
             }
-            Some(To::Nowhere) | None => {}
+            To::Nowhere => {}
         }
     }
 }

@@ -1,16 +1,11 @@
-//! A disk that fails from a seed, and what has to hold on it.
+//! What has to hold on a disk that fails.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use rustix::io::Errno;
-
-use gate::Gate;
 
 use super::job::{Job, jobs};
 use super::{Compression, FileConfig, FileSink, SyncPolicy};
@@ -18,146 +13,19 @@ use crate::batch::{Batch, Origin};
 use crate::config::units::{Period, WaitMax};
 use crate::inbox::{Delivery, Inbox, InboxSettings, Outcome};
 use crate::sink::compress::compress;
-use crate::sink::disk::{Disk, Opened, RealDisk, Stat};
 use crate::sink::rotate::Finished;
 
+mod disk;
 mod gate;
+mod large;
 mod late;
 
-/// A real directory behind operations that fail with a probability, and a clock that is set.
-struct FaultyDisk {
-    real: RealDisk,
-    rng: Mutex<fastrand::Rng>,
-    is_failing: AtomicBool,
-    truncate_fails: bool,
-    now_unix_ms: AtomicU64,
-    /// Bytes that are safe, by inode: a failed sync may lose the rest.
-    synced: Mutex<HashMap<(u64, u64), u64>>,
-    has_locks: bool,
-    gate: Gate,
-}
-
-impl FaultyDisk {
-    fn new(root: &Path, seed: u64, truncate_fails: bool) -> FaultyDisk {
-        FaultyDisk {
-            real: RealDisk::open(root, 0o640).unwrap(),
-            rng: Mutex::new(fastrand::Rng::with_seed(seed)),
-            is_failing: AtomicBool::new(true),
-            truncate_fails,
-            now_unix_ms: AtomicU64::new(1_795_175_317_123),
-            synced: Mutex::default(),
-            has_locks: false,
-            gate: Gate::default(),
-        }
-    }
-
-    /// True in one of `n` cases.
-    fn one_in(&self, n: u64) -> bool {
-        self.is_failing.load(Relaxed) && self.rng.lock().unwrap().u64(0..n) == 0
-    }
-
-    fn fault(&self, n: u64, error: Errno) -> io::Result<()> {
-        if self.one_in(n) { Err(error.into()) } else { Ok(()) }
-    }
-}
-
-impl Disk for FaultyDisk {
-    fn open(&self, path: &str) -> io::Result<Opened> {
-        self.fault(5, Errno::NOSPC)?;
-        let opened = self.real.open(path)?;
-        let stat = Stat::of(&opened.file)?;
-        // What is found at a start has survived.
-        self.synced.lock().unwrap().insert(stat.identity, stat.len);
-        Ok(opened)
-    }
-
-    /// Without `has_locks` always: a crash is told by opening anew while the old sink is still there.
-    fn lock(&self, file: &File) -> io::Result<()> {
-        if self.has_locks { self.real.lock(file) } else { Ok(()) }
-    }
-
-    fn create(&self, path: &str) -> io::Result<File> {
-        self.fault(5, Errno::NOSPC)?;
-        self.real.create(path)
-    }
-
-    fn read(&self, path: &str) -> io::Result<File> {
-        self.fault(5, Errno::IO)?;
-        self.real.read(path)
-    }
-
-    fn write(&self, file: &File, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.fault(10, Errno::INTR)?;
-        self.fault(10, Errno::NOSPC)?;
-        self.fault(10, Errno::IO)?;
-        if self.one_in(3) {
-            let bytes = slices.iter().map(|slice| slice.len()).sum::<usize>();
-            let kept = self.rng.lock().unwrap().usize(0..=bytes);
-            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-            return self.real.write(file, &[IoSlice::new(&all[..kept])]);
-        }
-        self.real.write(file, slices)
-    }
-
-    fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
-        if self.truncate_fails {
-            self.fault(2, Errno::IO)?;
-        }
-        self.real.truncate(file, len)
-    }
-
-    fn sync(&self, file: &File) -> io::Result<()> {
-        let stat = Stat::of(file)?;
-        self.gate.pass(stat.identity)?;
-        if self.one_in(4) {
-            let safe = self.synced.lock().unwrap().get(&stat.identity).copied().unwrap_or(0);
-            if self.rng.lock().unwrap().bool() && safe < stat.len {
-                self.real.truncate(file, safe)?;
-            }
-            return Err(Errno::IO.into());
-        }
-        // Not passed on: it would only cost time.
-        self.synced.lock().unwrap().insert(stat.identity, stat.len);
-        Ok(())
-    }
-
-    fn sync_dir_of(&self, _path: &str) -> io::Result<()> {
-        self.fault(6, Errno::IO)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.fault(4, Errno::ACCESS)?;
-        self.real.rename(from, to)
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.fault(4, Errno::ROFS)?;
-        self.real.remove(path)
-    }
-
-    fn stat(&self, path: &str) -> io::Result<Option<Stat>> {
-        self.fault(20, Errno::ACCESS)?;
-        self.real.stat(path)
-    }
-
-    fn list(&self, directory: &str, visit: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
-        self.fault(4, Errno::IO)?;
-        self.real.list(directory, visit)
-    }
-
-    fn refresh(&self) -> io::Result<()> {
-        self.real.refresh()
-    }
-
-    fn now_unix_ms(&self) -> u64 {
-        self.now_unix_ms.load(Relaxed)
-    }
-}
+use disk::FaultyDisk;
 
 fn inbox() -> Arc<Inbox> {
     Inbox::new(InboxSettings {
         sink: "files".into(),
-        capacity_bytes: 1 << 20,
+        capacity_bytes: 8 << 20,
         wait_max: WaitMax::Forever,
         encoding: None,
     })
@@ -204,7 +72,8 @@ impl Story {
     fn open(config: &FileConfig, inbox: &Arc<Inbox>, disk: &Arc<FaultyDisk>) -> FileSink {
         for _ in 0..100 {
             let disk = Arc::clone(disk);
-            if let Ok(sink) = FileSink::open_on(config, Arc::clone(inbox), disk) {
+            if let Ok(mut sink) = FileSink::open_on(config, Arc::clone(inbox), disk) {
+                sink.be_patient();
                 return sink;
             }
         }

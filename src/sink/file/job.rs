@@ -25,6 +25,8 @@ pub struct Job {
     pub written: usize,
     /// Bytes known to be on the disk; follows `written` only with `sync: always`.
     pub synced: usize,
+    /// Its end may be left unwritten, see [`super::direct::Direct::leaves`].
+    pub may_leave: bool,
     /// True once it was sent to the overflow file and counted there.
     pub is_diverted: bool,
     pieces: Vec<Bytes>,
@@ -93,6 +95,16 @@ impl Job {
             (taken > 0).then(|| IoSlice::new(&piece[..taken]))
         });
         slices.take(SLICES_MAX).collect()
+    }
+
+    /// Copies the bytes from `from` on into a block that is not longer than what is left.
+    pub fn copy(&self, from: usize, block: &mut [u8]) {
+        let mut rest = block;
+        for piece in self.pieces_from(from) {
+            let (begin, behind) = rest.split_at_mut(piece.len().min(rest.len()));
+            begin.copy_from_slice(&piece[..begin.len()]);
+            rest = behind;
+        }
     }
 
     fn pieces_from(&self, from: usize) -> impl Iterator<Item = &[u8]> {

@@ -14,6 +14,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Trouble};
+use super::direct::Direct;
 use super::job::Job;
 use super::open::OpenFile;
 use super::syncer::Syncer;
@@ -68,10 +69,10 @@ impl Log {
         self.open.as_ref().is_some_and(OpenFile::is_dirty)
     }
 
-    /// Writes the rest of the job; with `sync: always` also syncs it. After an error the job
-    /// knows how far it got, and the same call goes on from there.
-    pub fn append(&mut self, job: &mut Job, cx: &Context) -> Result<(), Trouble> {
-        let appended = self.append_all(job, cx);
+    /// Writes the rest of the job, but what it leaves if it may; with `sync: always` also syncs it. After an
+    /// error the job knows how far it got, and the same call goes on from there.
+    pub fn append(&mut self, job: &mut Job, direct: &mut Direct, cx: &Context) -> Result<(), Trouble> {
+        let appended = self.append_all(job, direct, cx);
         if cx.sync != SyncPolicy::Always {
             return appended;
         }
@@ -79,7 +80,7 @@ impl Log {
         appended.and(synced)
     }
 
-    fn append_all(&mut self, job: &mut Job, cx: &Context) -> Result<(), Trouble> {
+    fn append_all(&mut self, job: &mut Job, direct: &mut Direct, cx: &Context) -> Result<(), Trouble> {
         while job.rest() > 0 {
             self.ensure_open(cx)?;
             let Some(open) = &mut self.open else { continue };
@@ -103,7 +104,10 @@ impl Log {
                 fitting = job.first_line();
             }
             if let Some(open) = &mut self.open {
-                open.append(job, fitting, cx).map_err(|error| Trouble::new("write", &self.path, error))?;
+                let appended = open.append(job, fitting, direct, cx);
+                if appended.map_err(|error| Trouble::new("write", &self.path, error))? < fitting {
+                    break;
+                }
             }
         }
         Ok(())
@@ -222,6 +226,9 @@ impl Log {
     fn finish(&mut self, cx: &Context) -> io::Result<Option<Finished>> {
         if !self.is_at_path(cx)? {
             return Ok(None);
+        }
+        if let Some(open) = &mut self.open {
+            open.repair(cx)?;
         }
         loop {
             let finished = Finished {

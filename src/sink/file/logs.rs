@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Trouble};
+use super::direct::Direct;
 use super::job::Job;
 use super::keeper::Keeper;
 use super::log::Log;
@@ -17,7 +18,7 @@ use crate::sink::rotate::{period_of, until_next_period};
 /// How often it is looked whether the files are still at their paths.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// After so many bytes a sync begins before its time: a long one holds up writes to the same file, where the file system
+/// After so many bytes in the page cache a sync begins before its time: a long one holds up writes to the same file, where the file system
 /// has to end what they are part of (measured on ext4 at 150 MB/s: 58 ms at most with a sync a second, 9 ms with ten).
 const SYNC_BYTES: usize = 16 << 20;
 
@@ -27,6 +28,7 @@ const SYNC_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// The files of one sink, by path.
 pub struct Logs {
     cx: Context,
+    direct: Direct,
     /// The one path; `None` with a template.
     fixed: Option<String>,
     logs: HashMap<String, Log>,
@@ -42,7 +44,7 @@ pub struct Logs {
     period: Option<u64>,
     sync_at: Option<Instant>,
     sync_pause: Duration,
-    /// Bytes written since the last round of syncs began.
+    /// Bytes written to the page cache since the last round of syncs began.
     unsynced_bytes: usize,
     /// A sync has failed since the last round of syncs began.
     has_failed: bool,
@@ -52,7 +54,13 @@ impl Logs {
     /// `known` are the paths found at start, with the number of their last finished file;
     /// `open_max` are the files that may be open to be written.
     #[must_use]
-    pub fn new(cx: Context, fixed: Option<String>, known: HashMap<String, u64>, open_max: usize) -> Logs {
+    pub fn new(
+        cx: Context,
+        direct: Direct,
+        fixed: Option<String>,
+        known: HashMap<String, u64>,
+        open_max: usize,
+    ) -> Logs {
         let logs = known.into_iter().map(|(path, sequence)| (path.clone(), Log::new(&path, sequence))).collect();
         let sync_pause = match cx.sync {
             SyncPolicy::Every(period) => period.0,
@@ -60,6 +68,7 @@ impl Logs {
         };
         Logs {
             cx,
+            direct,
             fixed,
             logs,
             open: 0,
@@ -74,6 +83,23 @@ impl Logs {
             unsynced_bytes: 0,
             has_failed: false,
         }
+    }
+
+    /// See [`Direct::gathers`].
+    pub fn gathers(&mut self, bytes: usize) -> bool {
+        self.direct.gathers(bytes)
+    }
+
+    /// See [`Direct::be_patient`].
+    #[cfg(test)]
+    pub fn be_patient(&mut self) {
+        self.direct.be_patient();
+    }
+
+    /// True when the end of a job may wait for the next one. With a template that could be of another file, and
+    /// `sync: always` asks for each job as a whole.
+    pub fn may_leave(&self) -> bool {
+        self.fixed.is_some() && self.cx.sync != SyncPolicy::Always
     }
 
     /// Opens the file of a fixed path; with a template there is nothing to open yet.
@@ -121,12 +147,12 @@ impl Logs {
         let log = self.logs.entry(path.to_owned()).or_insert_with(|| Log::new(path, 0));
         self.recent.remove(&std::mem::replace(&mut log.used, self.uses));
         self.recent.insert(self.uses, path.to_owned());
-        let (was_open, before) = (log.is_open(), job.written);
-        let result = log.append(job, &self.cx);
+        let was_open = log.is_open();
+        let result = log.append(job, &mut self.direct, &self.cx);
         self.open = self.open + usize::from(log.is_open()) - usize::from(was_open);
         if matches!(self.cx.sync, SyncPolicy::Every(_)) && log.is_dirty() {
             let now = Instant::now();
-            self.unsynced_bytes += job.written.saturating_sub(before);
+            self.unsynced_bytes += self.direct.take_cached();
             self.sync_at.get_or_insert(now + self.sync_pause);
             if self.unsynced_bytes >= SYNC_BYTES && !self.has_failed {
                 self.sync_at = Some(now);

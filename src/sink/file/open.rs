@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::direct::{Direct, Way};
 use super::job::Job;
 use super::syncer::{Order, Trust};
 use crate::sink::disk::{Opened, Stat};
@@ -26,7 +27,13 @@ pub struct OpenFile {
     file: Arc<File>,
     identity: (u64, u64),
     len: u64,
+    /// Bytes behind `len` of the line that comes next, which waits for its end.
+    ahead: u64,
     synced_len: u64,
+    /// Up to here nothing is in the page cache alone; what the other thread knows of it may be more.
+    written_out: u64,
+    /// Somebody has cut it off: what the other thread knows is no longer so.
+    is_cut: bool,
     is_dirty: bool,
     is_name_dirty: bool,
     /// Bytes of a failed write may stand behind `len`.
@@ -47,8 +54,12 @@ impl OpenFile {
             file: Arc::new(file),
             identity: stat.identity,
             len,
+            ahead: 0,
             // What is there when it is opened was settled before: never cut back beyond it.
             synced_len: len,
+            // The page cache may still hold what the process before has written.
+            written_out: 0,
+            is_cut: false,
             is_dirty: len != stat.len,
             is_name_dirty: created,
             is_torn: false,
@@ -91,27 +102,61 @@ impl OpenFile {
     /// the file is distrusted.
     pub fn order(&mut self, path: &str) -> Order {
         let (data, name) = (std::mem::take(&mut self.is_dirty), std::mem::take(&mut self.is_name_dirty));
-        Order::new(&self.file, &self.trust, path, data, name)
+        Order::new(&self.file, &self.trust, path, (data, self.len), name)
+    }
+
+    fn written_out(&self) -> u64 {
+        if self.is_cut { self.written_out } else { self.written_out.max(self.trust.written_out()) }
     }
 
     /// Takes note of the length: somebody may have cut the file off, and appending then goes on
     /// at the new end. False when the file has no name any more.
     pub fn measure(&mut self, cx: &Context) -> io::Result<bool> {
-        self.repair(cx)?;
+        if self.is_torn {
+            self.repair(cx)?;
+        }
         let stat = Stat::of(&self.file)?;
-        self.len = stat.len;
+        if stat.len < self.len + self.ahead {
+            (self.is_cut, self.written_out) = (true, 0);
+        }
+        if stat.len != self.len + self.ahead {
+            (self.len, self.ahead) = (stat.len, 0);
+        }
         self.synced_len = self.synced_len.min(stat.len);
         Ok(stat.links > 0)
     }
 
-    /// Writes the next `len` bytes of the job, all or nothing: what a failed attempt left is cut
-    /// off again, at the latest by the next [`OpenFile::measure`].
-    pub fn append(&mut self, job: &mut Job, len: usize, cx: &Context) -> io::Result<()> {
-        let mut done = 0;
+    /// Writes the next `len` bytes of the job, which are whole lines, all or nothing: what a failed attempt left is cut
+    /// off again, at the latest by the next [`OpenFile::measure`]. Returns how many bytes of whole lines were written:
+    /// of the last ones of a job that may leave some, it may be fewer.
+    pub fn append(&mut self, job: &mut Job, len: usize, direct: &mut Direct, cx: &Context) -> io::Result<usize> {
+        if self.ahead > len as u64 {
+            self.repair(cx)?;
+        }
+        self.written_out = self.written_out();
+        let may_leave = job.may_leave && len == job.rest();
+        let mut done = self.ahead as usize;
         while done < len {
-            let behind = (self.len % WRITE_BYTES as u64) as usize + done;
-            let part = (len - done).min(WRITE_BYTES - behind % WRITE_BYTES);
-            let written = match cx.disk.write(&self.file, &job.slices(job.written + done, part)) {
+            let (offset, from) = (self.len + done as u64, job.written + done);
+            if may_leave && direct.leaves(offset, len - done, self.written_out) {
+                break;
+            }
+            let written = match direct.way(offset, len - done, self.written_out) {
+                Way::Direct(part) => {
+                    let place = (offset, &mut self.written_out);
+                    match direct.write(&self.file, (job, from, part), place, cx) {
+                        Ok(None) => continue,
+                        written => written.map(Option::unwrap_or_default),
+                    }
+                }
+                Way::Cached(part) => {
+                    let behind = (offset % WRITE_BYTES as u64) as usize;
+                    let written = cx.disk.write(&self.file, &job.slices(from, part.min(WRITE_BYTES - behind)));
+                    direct.cached(*written.as_ref().unwrap_or(&0));
+                    written
+                }
+            };
+            let written = match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 written => written,
@@ -125,14 +170,19 @@ impl OpenFile {
                 }
             }
         }
-        self.len += len as u64;
+        let whole = job.fitting(done as u64);
+        self.ahead = (done - whole) as u64;
+        self.len += whole as u64;
         self.is_dirty = true;
-        job.written += len;
-        Ok(())
+        job.written += whole;
+        Ok(whole)
     }
 
-    /// Cuts off what a failed write left.
+    /// Cuts off what does not count: what a failed write left, and a line that was begun.
     pub fn repair(&mut self, cx: &Context) -> io::Result<()> {
+        self.is_torn |= self.ahead > 0;
+        self.ahead = 0;
+        self.written_out = self.written_out.min(self.len);
         if self.is_torn && Stat::of(&self.file)?.len > self.len {
             cx.disk.truncate(&self.file, self.len)?;
         }
@@ -149,6 +199,7 @@ impl OpenFile {
         }
         if self.is_dirty {
             cx.disk.sync(&self.file)?;
+            self.written_out = self.len;
         }
         if self.is_name_dirty {
             cx.disk.sync_dir_of(path)?;

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -25,9 +25,16 @@ use crate::sink::rotate::Finished;
 pub struct Trust {
     waiting: AtomicUsize,
     has_failed: AtomicBool,
+    written_out: AtomicU64,
 }
 
 impl Trust {
+    /// Up to here the file was in the page cache alone at most until its last sync.
+    #[must_use]
+    pub fn written_out(&self) -> u64 {
+        self.written_out.load(Ordering::Acquire)
+    }
+
     /// True once a sync has failed. The kernel forgets what it could not write, so another sync
     /// would succeed without it: the file is not written and not synced again.
     #[must_use]
@@ -53,8 +60,9 @@ pub struct Order {
     file: Arc<File>,
     trust: Arc<Trust>,
     path: String,
-    /// What was written since the last order.
+    /// Something was written since the last order.
     data: bool,
+    len: u64,
     /// The name is new.
     name: bool,
     /// Its name from now on and its length, when it has been finished.
@@ -63,12 +71,12 @@ pub struct Order {
 }
 
 impl Order {
-    /// Has `data` and the `name` of the file at `path` forced to the disk.
+    /// Has the data, so many bytes, and the `name` of the file at `path` forced to the disk.
     #[must_use]
-    pub fn new(file: &Arc<File>, trust: &Arc<Trust>, path: &str, data: bool, name: bool) -> Order {
+    pub fn new(file: &Arc<File>, trust: &Arc<Trust>, path: &str, (data, len): (bool, u64), name: bool) -> Order {
         trust.waiting.fetch_add(1, Ordering::AcqRel);
         let (file, trust) = (Arc::clone(file), Arc::clone(trust));
-        Order { file, trust, path: path.to_owned(), data, name, finished: None, is_left: false }
+        Order { file, trust, path: path.to_owned(), data, len, name, finished: None, is_left: false }
     }
 }
 
@@ -259,6 +267,9 @@ impl Work {
             return Ok(());
         }
         let data = if order.data { disk.sync(&order.file) } else { Ok(()) };
+        if order.data && data.is_ok() {
+            order.trust.written_out.fetch_max(order.len, Ordering::AcqRel);
+        }
         let synced = data.and_then(|()| if order.name { disk.sync_dir_of(&order.path) } else { Ok(()) });
         if synced.is_err() {
             order.trust.fail();

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::context::{Context, Trouble};
+use super::direct::{Direct, GATHER};
 use super::job::{Job, jobs};
 use super::keeper::{Keeper, KeeperSettings};
 use super::logs::Logs;
@@ -67,7 +68,12 @@ pub struct FileSink {
     failing: Option<Failing>,
     /// When something was taken last.
     taken: Instant,
-    lingers: bool,
+    /// How long it sleeps before it looks again, instead of being woken.
+    linger: Option<Duration>,
+    /// What is being written, or was and lacks its end; in order.
+    hand: Vec<Delivery>,
+    /// So much of the first in hand is written, all of it whole lines.
+    begun: usize,
 }
 
 impl std::fmt::Debug for FileSink {
@@ -163,7 +169,9 @@ impl FileSink {
         let has_syncer = matches!(settings.sync, SyncPolicy::Every(_)) && (fixed.is_some() || open_max > 1);
         let left_max = (open_max / LEFT_SHARE).clamp(1, LEFT_MAX);
         let written_max = if has_syncer { open_max.saturating_sub(left_max) } else { open_max };
-        let mut logs = Logs::new(context, fixed, known, written_max);
+        // What is compressed is read again, as soon as it is finished.
+        let direct = Direct::new(settings.compress == Compression::None);
+        let mut logs = Logs::new(context, direct, fixed, known, written_max);
         logs.open_fixed().map_err(|trouble| {
             let help = match trouble.error.kind() {
                 std::io::ErrorKind::ResourceBusy => "stop that one",
@@ -202,7 +210,17 @@ impl FileSink {
             })
         });
         logs.start_with(keeper, syncer.transpose().context("cannot start the thread that syncs files")?);
-        Ok(FileSink { inbox, logs, otherwise, handle, failing: None, taken: Instant::now(), lingers: false })
+        Ok(FileSink {
+            inbox,
+            logs,
+            otherwise,
+            handle,
+            failing: None,
+            taken: Instant::now(),
+            linger: None,
+            hand: Vec::new(),
+            begun: 0,
+        })
     }
 
     /// A handle on it.
@@ -216,7 +234,7 @@ impl FileSink {
     /// time enabled and outlive the call.
     pub fn run(mut self, runtime: &Handle) {
         while let Some(deliveries) = self.next(runtime) {
-            if !deliveries.is_empty() {
+            if !deliveries.is_empty() || !self.hand.is_empty() {
                 self.deliver(deliveries, runtime);
             }
             // With nothing in hand, files that can be opened are all that health asks for.
@@ -234,9 +252,9 @@ impl FileSink {
     /// What is to be written next: nothing when it is only time to look after the files, `None`
     /// at the end.
     fn next(&mut self, runtime: &Handle) -> Option<Vec<Delivery>> {
-        let mut taken = if self.lingers { self.linger() } else { Vec::new() };
+        let mut taken = self.linger.map_or_else(Vec::new, |linger| self.linger(linger));
         if taken.is_empty() {
-            taken = self.wait(runtime)?;
+            taken = if self.hand.is_empty() { self.wait(runtime)? } else { self.gather() };
         }
         if !taken.is_empty() {
             let bytes: usize = taken.iter().map(|it| it.batch.payload.len()).sum();
@@ -244,13 +262,20 @@ impl FileSink {
             let passed = now - std::mem::replace(&mut self.taken, now);
             // A quarter more: it oversleeps.
             let (is_often, per_linger) = (passed < LINGER * 5 / 4, passed.as_secs_f64() / LINGER.as_secs_f64());
-            self.lingers = is_often && (bytes as f64) < LINGER_BYTES * per_linger;
+            let is_little = is_often && (bytes as f64) < LINGER_BYTES * per_linger;
+            self.linger = self.logs.gathers(bytes).then_some(GATHER).or(is_little.then_some(LINGER));
         }
         Some(taken)
     }
 
-    fn linger(&self) -> Vec<Delivery> {
-        std::thread::sleep(LINGER);
+    /// What comes to fill up the page that was begun, if it comes soon.
+    fn gather(&self) -> Vec<Delivery> {
+        let taken = self.inbox.try_take(TAKE_BYTES);
+        if taken.is_empty() { self.linger(GATHER) } else { taken }
+    }
+
+    fn linger(&self, linger: Duration) -> Vec<Delivery> {
+        std::thread::sleep(linger);
         self.inbox.try_take(TAKE_BYTES)
     }
 
@@ -266,30 +291,65 @@ impl FileSink {
         })
     }
 
-    /// Writes the deliveries and settles them; while that fails it pauses and tries again.
-    fn deliver(&mut self, deliveries: Vec<Delivery>, runtime: &Handle) {
-        let mut jobs = jobs(deliveries.iter().map(|it| &it.batch), &self.otherwise);
+    /// Writes what is in hand and what is taken, and settles it; while that fails it pauses and tries again.
+    /// A little at the end may stay in hand; not if nothing is taken.
+    fn deliver(&mut self, taken: Vec<Delivery>, runtime: &Handle) {
+        let mut jobs = self.hold(taken);
         while !self.attempt(&mut jobs) {
             if !self.pause(runtime) {
                 // Dropped unsettled, they count as failed.
+                self.hand.clear();
                 return;
             }
             if let Err(trouble) = self.tick(false) {
                 self.note(Err(trouble));
             }
         }
-        for delivery in deliveries {
+        self.settle(&jobs);
+    }
+
+    /// Takes deliveries in hand, behind those that are in it; what is to be written of all of them.
+    pub(super) fn hold(&mut self, taken: Vec<Delivery>) -> Vec<Job> {
+        let may_leave = !taken.is_empty() && self.logs.may_leave();
+        self.hand.extend(taken);
+        let mut jobs = jobs(self.hand.iter().map(|it| &it.batch), &self.otherwise);
+        // Where something was left there is one file.
+        if let Some(job) = jobs.first_mut() {
+            job.written = std::mem::take(&mut self.begun);
+            job.may_leave = may_leave;
+        }
+        jobs
+    }
+
+    /// Settles what is written in whole.
+    pub(super) fn settle(&mut self, jobs: &[Job]) {
+        let left: usize = jobs.iter().map(Job::rest).sum();
+        let len = |delivery: &Delivery| delivery.batch.payload.len();
+        let mut written = self.hand.iter().map(len).sum::<usize>() - left;
+        let mut count = 0;
+        while let Some(len) = self.hand.get(count).map(len).filter(|len| *len <= written) {
+            written -= len;
+            count += 1;
+        }
+        self.begun = written;
+        for delivery in self.hand.drain(..count) {
             delivery.settle(Outcome::Done);
         }
     }
 
-    /// One attempt at each file. True when all is written.
+    /// One attempt at each file. True when all is written, but what may be left.
     pub(super) fn attempt(&mut self, jobs: &mut [Job]) -> bool {
         let mut result = Ok(());
         for job in jobs {
             result = result.and(self.logs.append(job));
         }
         self.note(result)
+    }
+
+    /// See [`Direct::be_patient`].
+    #[cfg(test)]
+    pub(super) fn be_patient(&mut self) {
+        self.logs.be_patient();
     }
 
     /// Waits until everything that was to be synced is.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::batch::{Routes, Run};
+use crate::sink::disk::Disk as _;
 
 /// A sink that is driven by hand, on a disk without faults but those of the gate.
 struct Rig {
