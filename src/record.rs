@@ -16,7 +16,7 @@ use crate::quotes::Quotes;
 
 pub(crate) use seen::KEYS_MAX;
 use seen::SeenKeys;
-pub(crate) use short::{Short, Text};
+pub(crate) use short::{Text, WriteShorts};
 
 /// A range of bytes, either in the batch's raw bytes or in the side buffer of the tree that
 /// holds it. Four gigabytes are out of reach: sources limit a payload to far less.
@@ -666,6 +666,12 @@ impl<'a> RecordRef<'a> {
     #[must_use]
     pub fn text(&self, span: Span) -> &'a [u8] {
         self.record.tree.text(self.raw, span)
+    }
+
+    /// As [`RecordRef::text`], to be read in blocks.
+    #[inline(always)]
+    pub(crate) fn onwards(&self, span: Span) -> Option<Text<'a>> {
+        self.record.tree.onwards(self.raw, span)
     }
 
     /// The body; `None` when there is none.

@@ -32,6 +32,7 @@ const EACH: u64 = u64::from_ne_bytes([1; WORD]);
 const HIGH: u64 = EACH << 7;
 /// Bytes that are read at once: a block, and what may have to be moved of it.
 const READ: usize = 2 * BLOCK;
+const HALF: usize = BLOCK / 2;
 /// Places that the bytes of a block can have when all of them are quotes, and room for a block behind.
 const WINDOW_PLACES: usize = 2 * BLOCK;
 const WINDOW: usize = WINDOW_PLACES + BLOCK;
@@ -99,8 +100,9 @@ pub(super) fn escape_quotes_at(text: Text<'_>, quotes: &[u32], out: &mut Vec<u8>
     }
 }
 
+/// Returns how much was written; `None` where there was no room, or no block to read.
 #[inline(always)]
-fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, quotes: &[u32]) -> Option<usize> {
+pub(super) fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, quotes: &[u32]) -> Option<usize> {
     // Sums do not wrap: they are within the text, and the room.
     let (mut at, mut begin) = (0usize, 0usize);
     for quote in quotes {
@@ -118,6 +120,11 @@ fn copy_stretches(room: &mut [u8], Text { onwards, len }: Text<'_>, quotes: &[u3
 fn copy_blocks(room: &mut [u8], at: usize, from: &[u8], begin: usize, end: usize) -> Option<usize> {
     let (mut room, mut from) = (room.get_mut(at..)?, from.get(begin..)?);
     let len = end.wrapping_sub(begin);
+    // Nearly always between two values, and each copy less is one less that waits to be written.
+    if len <= HALF {
+        *room.first_chunk_mut::<HALF>()? = *from.first_chunk()?;
+        return Some(at.wrapping_add(len));
+    }
     let mut left = len;
     loop {
         let (block, behind) = from.split_first_chunk::<BLOCK>()?;

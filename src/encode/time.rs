@@ -4,7 +4,8 @@ use jiff::{Timestamp, tz::Offset};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const PREFIX: usize = "1970-01-01T00:00:00".len();
-const FULL: usize = "1970-01-01T00:00:00.000000000Z".len();
+/// Bytes of a time with all its digits.
+pub const FULL: usize = "1970-01-01T00:00:00.000000000Z".len();
 
 /// Writes times, and remembers the last one: neighbouring records mostly share its second, and the
 /// records of a batch all of the time they were observed.
@@ -26,12 +27,19 @@ impl TimeWriter {
     /// Writes the time with 0, 3, 6 or 9 fraction digits, the fewest that lose nothing.
     #[inline]
     pub fn write(&mut self, unix_nano: u64, out: &mut Vec<u8>) {
+        let (text, len) = self.text(unix_nano);
+        // A whole array is copied without a call.
+        out.extend_from_slice(text);
+        out.truncate(out.len() - (FULL - len));
+    }
+
+    /// The time as [`TimeWriter::write`] writes it: bytes of which so many count.
+    #[inline]
+    pub fn text(&mut self, unix_nano: u64) -> (&[u8; FULL], usize) {
         if unix_nano != self.unix_nano {
             self.render(unix_nano);
         }
-        // A whole array is copied without a call.
-        out.extend_from_slice(&self.text);
-        out.truncate(out.len() - (FULL - self.len));
+        (&self.text, self.len)
     }
 
     fn render(&mut self, unix_nano: u64) {

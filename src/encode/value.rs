@@ -4,20 +4,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::escape::{escape_json, hex_digit};
-use super::lane::Lane;
+use super::lane::{Lane, ROOM, Shorts};
 use super::repeats::Repeats;
-use crate::record::{Member, Short, ValueRef, Values};
-
-/// Bytes of short members that are written at once: those of an access log.
-const ROOM: usize = 2048;
+use crate::record::{Member, ValueRef, Values};
+use crate::word::each;
 
 /// Writes values as plain JSON: a list of keys and values is an object, a repeated key keeps its
 /// last value, bytes are base64, numbers that JSON does not know are strings.
 #[derive(Debug, Default)]
 pub(super) struct ValueWriter {
     repeats: Repeats,
-    /// Where short members are written first.
-    room: Vec<u8>,
+    /// Where short members are written first: one for each object under way, kept for the next.
+    rooms: Vec<Vec<u8>>,
 }
 
 impl ValueWriter {
@@ -52,7 +50,12 @@ impl ValueWriter {
     /// Writes keys and values as an object.
     pub(super) fn object(&mut self, members: Values<'_>, out: &mut Vec<u8>) {
         if members.are_distinct() || members.are_seen_once() {
-            return self.distinct(members, out);
+            let mut room = self.rooms.pop().unwrap_or_else(|| vec![0; ROOM]);
+            let mut lane = Lane::new(&mut room, out);
+            self.distinct(members, &mut lane);
+            let _moved = lane.out();
+            self.rooms.push(room);
+            return;
         }
         let mut replaced = self.repeats.find(members);
         let mut first = true;
@@ -68,56 +71,50 @@ impl ValueWriter {
         self.repeats.release(replaced);
     }
 
-    /// An object no key of which comes twice.
-    fn distinct(&mut self, mut members: Values<'_>, out: &mut Vec<u8>) {
-        let start = out.len();
-        loop {
-            self.short_members(&mut members, out);
-            let Some((member, value)) = members.next_member() else { break };
-            match (member, value) {
-                (Member::Fragment(fragment), ValueRef::Text(text)) => {
-                    out.extend_from_slice(fragment);
-                    escape_json(text, out);
-                    out.push(b'"');
-                }
-                (Member::Fragment(fragment), value) => {
-                    // The quote is for text.
-                    out.extend_from_slice(fragment.split_last().map_or(&[], |(_, it)| it));
-                    self.value(value, out);
-                }
-                (Member::Key(key), value) => {
-                    out.extend_from_slice(b",\"");
-                    escape_json(key, out);
-                    self.member(value, out);
-                }
-            }
+    /// As [`ValueWriter::object`], on a lane.
+    #[inline]
+    pub(super) fn object_on(&mut self, members: Values<'_>, lane: &mut Lane<'_>) {
+        if members.are_distinct() || members.are_seen_once() {
+            self.distinct(members, lane);
+        } else {
+            self.object(members, lane.out());
         }
-        begin_object(start, out);
-        out.push(b'}');
     }
 
-    /// Writes members as long as they are short: texts that need no escape, and numbers, behind keys that
-    /// stand ready. A vector looks at its length and capacity for each piece; here both are looked at
-    /// once for many, and pieces are copied as blocks of which only a part counts.
-    fn short_members(&mut self, members: &mut Values<'_>, out: &mut Vec<u8>) {
-        self.room.resize(ROOM, 0);
-        let mut lane = Lane::new(&mut self.room);
+    /// An object no key of which comes twice. Most members are short: texts that need no escape, and numbers,
+    /// behind keys that stand ready. A vector looks at its length and capacity for each piece; on a lane pieces
+    /// are copied as blocks of which only a part counts.
+    fn distinct(&mut self, mut members: Values<'_>, lane: &mut Lane<'_>) {
+        let start = lane.position();
         let plain = members.are_plain();
-        let mut shorts = members.shorts();
-        let mut rest = shorts.clone();
-        while let Some((key, len, value)) = shorts.next() {
-            let written = match value {
-                Short::Int(value) => lane.put_int(key, len, value),
-                Short::Text(text) => lane.put_text(key, len, text, plain),
-                Short::List(text) => lane.put_list(key, len, text, plain),
-            };
-            if !written {
-                break;
-            }
-            rest = shorts.clone();
+        loop {
+            members.write_shorts(&mut Shorts(lane, plain));
+            let Some((member, value)) = members.next_member() else { break };
+            self.long_member(member, value, lane.out());
         }
-        members.skip_to(&rest);
-        out.extend_from_slice(lane.written());
+        lane.begin_object(start);
+        lane.put(b"}");
+    }
+
+    #[inline(never)]
+    fn long_member(&mut self, member: Member<'_>, value: ValueRef<'_>, out: &mut Vec<u8>) {
+        match (member, value) {
+            (Member::Fragment(fragment), ValueRef::Text(text)) => {
+                out.extend_from_slice(fragment);
+                escape_json(text, out);
+                out.push(b'"');
+            }
+            (Member::Fragment(fragment), value) => {
+                // The quote is for text.
+                out.extend_from_slice(fragment.split_last().map_or(&[], |(_, it)| it));
+                self.value(value, out);
+            }
+            (Member::Key(key), value) => {
+                out.extend_from_slice(b",\"");
+                escape_json(key, out);
+                self.member(value, out);
+            }
+        }
     }
 
     /// The rest of a member, behind its key.
@@ -189,27 +186,42 @@ pub(super) fn bytes(value: &[u8], out: &mut Vec<u8>) {
 /// A JSON string of the lowercase hex of bytes: trace and span ids.
 pub(super) fn hex(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let (words, rest) = value.as_chunks::<8>();
+    let (words, rest) = value.as_chunks();
     for word in words {
-        let mut digits = [[0; 2]; 8];
-        for (pair, byte) in digits.iter_mut().zip(word) {
-            *pair = HEX[usize::from(*byte)];
-        }
-        out.extend_from_slice(digits.as_flattened());
+        out.extend_from_slice(&hex_digits(*word));
     }
     for byte in rest {
-        out.extend_from_slice(&HEX[usize::from(*byte)]);
+        out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
     }
     out.push(b'"');
 }
 
-/// The two digits of each byte.
-static HEX: [[u8; 2]; 256] = {
-    let mut digits = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        digits[byte] = [hex_digit(byte as u8 >> 4), hex_digit(byte as u8 & 15)];
-        byte += 1;
+/// The digits of four bytes.
+#[inline(always)]
+pub(super) fn hex_digits(bytes: [u8; 4]) -> [u8; 8] {
+    let spread = u64::from(u32::from_le_bytes(bytes));
+    let spread = (spread | spread << 16) & 0x0000_FFFF_0000_FFFF;
+    let spread = (spread | spread << 8) & 0x00FF_00FF_00FF_00FF;
+    let nibbles = (spread >> 4 | spread << 8) & each(0x0F);
+    // Above 9 are letters, which stand behind the digits at some distance.
+    let letters = nibbles.wrapping_add(each(0x80 - 10)) >> 7 & each(1);
+    let digits = (nibbles | each(b'0')).wrapping_add(letters.wrapping_mul(u64::from(b'a' - b'0' - 10)));
+    digits.to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn digits_of_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let (mut out, mut expected) = (Vec::new(), String::from("\""));
+            hex(&bytes, &mut out);
+            bytes.iter().for_each(|byte| expected.push_str(&format!("{byte:02x}")));
+            prop_assert_eq!(String::from_utf8_lossy(&out), expected + "\"");
+        }
     }
-    digits
-};
+}

@@ -2,62 +2,60 @@
 
 use super::{FRAGMENT_BLOCK, FRAGMENT_END, FRAGMENT_START, Node, SIDE, Span, Tree, Value, Values};
 
+/// Who writes short members. Each is given the beginning of the member as a block of which so many bytes count,
+/// and says whether it has written it.
+pub(crate) trait WriteShorts {
+    /// A text.
+    fn text(&mut self, key: &[u8; FRAGMENT_BLOCK], len: usize, text: Text<'_>) -> bool;
+    /// A whole number.
+    fn int(&mut self, key: &[u8; FRAGMENT_BLOCK], len: usize, value: i64) -> bool;
+    /// A list of one text, as headers are.
+    fn list(&mut self, key: &[u8; FRAGMENT_BLOCK], len: usize, text: Text<'_>) -> bool;
+}
+
 impl<'a> Values<'a> {
-    /// The members that stand first, as long as they are short.
-    #[inline]
-    pub(crate) fn shorts(&self) -> Shorts<'a> {
+    /// Has members written as long as their keys stand ready and their values are whole numbers, texts, or
+    /// lists of one text, and the writer writes them; passes those.
+    #[inline(always)]
+    pub(crate) fn write_shorts(&mut self, writer: &mut impl WriteShorts) {
         let Tree { nodes, side, plain_side, .. } = self.tree;
-        let nodes = nodes.get(self.at as usize..self.end as usize).unwrap_or_default();
-        Shorts { nodes: nodes.iter(), raw: self.raw, side, plain_side: *plain_side }
-    }
-
-    /// Passes the members that were taken.
-    pub(crate) fn skip_to(&mut self, rest: &Shorts<'_>) {
-        self.at = self.end - rest.nodes.len() as u32;
-    }
-}
-
-/// Members as long as their keys stand ready and their values are whole numbers, texts, or lists of one
-/// text.
-#[derive(Clone, Debug)]
-pub(crate) struct Shorts<'a> {
-    nodes: std::slice::Iter<'a, Node>,
-    raw: &'a [u8],
-    side: &'a [u8],
-    plain_side: u32,
-}
-
-impl<'a> Iterator for Shorts<'a> {
-    /// The beginning of the member as a block of which so many bytes count, and the value.
-    type Item = (&'a [u8; FRAGMENT_BLOCK], usize, Short<'a>);
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<Self::Item> {
-        let Node { key, value } = self.nodes.next()?;
-        let len = (key.len as usize).wrapping_add(FRAGMENT_START.len() + FRAGMENT_END.len());
-        // Of what does not stand in the side buffer the distance is larger than that.
-        let start = key.start.wrapping_sub(SIDE + FRAGMENT_START.len() as u32);
-        if start >= self.plain_side || len > FRAGMENT_BLOCK {
-            return None;
+        let mut nodes = nodes.get(self.at as usize..self.end as usize).unwrap_or_default();
+        let text = |span| Text::of(span, self.raw, side);
+        while let [Node { key, value }, rest @ ..] = nodes {
+            let len = (key.len as usize).wrapping_add(FRAGMENT_START.len() + FRAGMENT_END.len());
+            // Of what does not stand in the side buffer the distance is larger than that.
+            let start = key.start.wrapping_sub(SIDE + FRAGMENT_START.len() as u32);
+            if start >= *plain_side || len > FRAGMENT_BLOCK {
+                break;
+            }
+            let Some(key) = side.get(start as usize..).and_then(|it| it.first_chunk()) else { break };
+            let mut behind = rest;
+            let written = match *value {
+                Value::Text(span) => text(span).is_some_and(|it| writer.text(key, len, it)),
+                Value::Int(it) => writer.int(key, len, it),
+                Value::Array { nodes: 1 } => match rest {
+                    [Node { value: Value::Text(span), .. }, rest @ ..] => {
+                        behind = rest;
+                        text(*span).is_some_and(|it| writer.list(key, len, it))
+                    }
+                    _ => false,
+                },
+                _ => false,
+            };
+            if !written {
+                break;
+            }
+            nodes = behind;
         }
-        let block = self.side.get(start as usize..)?.first_chunk()?;
-        let value = match *value {
-            Value::Text(span) => Short::Text(self.text(span)?),
-            Value::Int(it) => Short::Int(it),
-            Value::Array { nodes: 1 } => match self.nodes.next()?.value {
-                Value::Text(span) => Short::List(self.text(span)?),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some((block, len, value))
+        self.at = self.end - nodes.len() as u32;
     }
 }
 
-impl<'a> Shorts<'a> {
+impl Tree {
+    /// A text of the record, to be read in blocks.
     #[inline(always)]
-    fn text(&self, span: Span) -> Option<Text<'a>> {
-        Text::of(span, self.raw, self.side)
+    pub(crate) fn onwards<'a>(&'a self, raw: &'a [u8], span: Span) -> Option<Text<'a>> {
+        Text::of(span, raw, &self.side)
     }
 }
 
@@ -77,15 +75,4 @@ impl<'a> Text<'a> {
         let bytes = if span.start & SIDE != 0 { side } else { raw };
         Some(Text { onwards: bytes.get((span.start & !SIDE) as usize..)?, len: span.len as usize })
     }
-}
-
-/// A value that most members have.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Short<'a> {
-    /// Text.
-    Text(Text<'a>),
-    /// A whole number.
-    Int(i64),
-    /// A list of one text, as headers are.
-    List(Text<'a>),
 }

@@ -24,22 +24,24 @@ pub fn apply(fields: &Fields, keys: &Keys, raw: &[u8], record: &mut Record) -> A
     let applied = Applied::default();
     let mut writer = Writer { fields, keys, raw, tree: &mut record.tree, applied, doubtful: false };
     let (outcome, sizes) = writer.http();
-    let start = writer.envoy(sizes);
+    // Once: a severity asks for them too.
+    let flags = writer.flags();
+    let start = writer.envoy(sizes, flags);
     writer.kuma();
     writer.others();
     let context = writer.trace();
     if writer.doubtful {
         writer.push(Key::Mojibake, Value::Text(keys.of(Key::Possible)));
     }
-    let severity = judge(&mut writer, outcome);
+    let severity = judge(&writer, outcome, flags);
     let applied = writer.applied;
 
     if record.time_unix_nano == 0 {
         record.time_unix_nano = start.unwrap_or(0);
     }
     if let (Some(context), true) = (context, record.trace_id.is_empty() && record.span_id.is_empty()) {
-        record.trace_id = record.tree.side_text(&context.trace);
-        record.span_id = context.span.map_or(Span::EMPTY, |it| record.tree.side_text(&it));
+        record.trace_id = record.tree.side_text(&context.trace.get().to_be_bytes());
+        record.span_id = context.span.map_or(Span::EMPTY, |it| record.tree.side_text(&it.get().to_be_bytes()));
         record.flags |= u32::from(context.flags);
     }
     if let (Some(severity), true) = (severity, record.severity_number == 0 && record.severity_text.is_empty()) {
@@ -51,8 +53,8 @@ pub fn apply(fields: &Fields, keys: &Keys, raw: &[u8], record: &mut Record) -> A
 
 /// The worst that status, gRPC status and flags say; `None` when none of them is there.
 #[inline]
-fn judge(writer: &mut Writer<'_>, outcome: Outcome) -> Option<Severity> {
-    let flags = writer.flags().map(|it| severity::of_flags(writer.bytes(it)));
+fn judge(writer: &Writer<'_>, outcome: Outcome, flags: Option<Span>) -> Option<Severity> {
+    let flags = flags.map(|it| severity::of_flags(writer.bytes(it)));
     let status = outcome.status.map(severity::of_status);
     [status, outcome.grpc.map(severity::of_grpc), flags].into_iter().flatten().max()
 }

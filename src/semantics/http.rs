@@ -1,7 +1,8 @@
 //! The request, the response, and who talks to whom.
 
-use super::address::{first_forwarded, host_and_port};
+use super::address::first_forwarded;
 use super::keys::Key;
+use super::short_address::ShortAddress;
 use super::writer::Writer;
 use super::{Field, grpc};
 use crate::record::{Span, Value};
@@ -115,7 +116,11 @@ impl Writer<'_> {
     #[inline]
     fn forwarded_for(&mut self) {
         let Some(list) = self.text(Field::ForwardedFor) else { return };
-        if let Some(client) = first_forwarded(self.bytes(list)) {
+        let client = match self.onwards(list).and_then(ShortAddress::first_v4) {
+            Some(len) => Some(0..len),
+            None => first_forwarded(self.bytes(list)),
+        };
+        if let Some(client) = client {
             self.push_part(Key::Client, list, client);
         }
         self.push_header(self.keys.of(Key::ForwardedFor), list);
@@ -124,7 +129,7 @@ impl Writer<'_> {
     #[inline]
     fn authority(&mut self) {
         let Some(authority) = self.text(Field::Authority) else { return };
-        let address = host_and_port(self.bytes(authority));
+        let address = self.address(authority);
         self.push_part(Key::Server, authority, address.host);
         if let Some(port @ 1..) = address.port {
             self.push(Key::ServerPort, Value::Int(i64::from(port)));

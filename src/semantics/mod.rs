@@ -19,6 +19,7 @@ mod number;
 mod proxy;
 mod same;
 mod severity;
+mod short_address;
 #[cfg(test)]
 mod tests;
 mod time;

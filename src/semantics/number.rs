@@ -1,6 +1,7 @@
 //! Numbers that arrive as text, or as the doubles that JSON made of them.
 
-use crate::record::Value;
+use crate::record::{Text, Value};
+use crate::word::{above_nine, decimal, each};
 
 /// A whole number: digits, perhaps behind a minus sign.
 #[inline]
@@ -22,6 +23,18 @@ pub(super) fn int(text: &[u8]) -> Option<i64> {
         value = value * 10 + u64::from(digit);
     }
     if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
+}
+
+/// As [`int`], for one to eight digits and nothing else, where a word can be read. Without a look at each, for how
+/// many there are is never known.
+#[inline(always)]
+pub(super) fn short(text: Text<'_>) -> Option<i64> {
+    const WORD: usize = 8;
+    let Text { onwards, len } = text;
+    let word = u64::from_le_bytes(*onwards.first_chunk()?);
+    let missing = WORD.checked_sub(len).filter(|it| *it < WORD)?;
+    let digits = (word ^ each(b'0')) << (8 * missing);
+    (above_nine(digits) == 0).then(|| decimal(digits) as i64)
 }
 
 /// The integer that a double is, within the range where doubles are exact.
@@ -117,6 +130,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_numbers(text in "[0-9]{0,9}|[-+0-9.\u{7f}-\u{ff}]{0,9}", behind in "[0-9 ]{0,9}") {
+            let onwards = text.clone() + &behind;
+            let found = short(Text { onwards: onwards.as_bytes(), len: text.len() });
+            let is_short = (1..=8).contains(&text.len()) && !text.starts_with('-') && onwards.len() >= 8;
+            prop_assert_eq!(found, if is_short { int(text.as_bytes()) } else { None });
+        }
+
         #[test]
         fn agrees_with_a_json_parser(text in "-?[0-9]{0,5}(\\.[0-9]{0,4})?([eE][+-]?[0-9]{0,2})?") {
             let ours = json_scalar(text.as_bytes());

@@ -1,18 +1,18 @@
 //! What only Envoy and Kuma know.
 
-use super::address::{host_and_port, is_ip};
+use super::Field;
 use super::flags::{flag, names};
 use super::http::Sizes;
 use super::keys::Key;
 use super::time::parse_rfc3339;
+use super::trace::{self, TraceId};
 use super::writer::Writer;
-use super::{Field, trace};
 use crate::record::{Span, Value};
 
 impl Writer<'_> {
     /// The attributes `envoy.*`; returns the start, nanoseconds since the epoch.
     #[inline]
-    pub(super) fn envoy(&mut self, sizes: Sizes) -> Option<u64> {
+    pub(super) fn envoy(&mut self, sizes: Sizes, flags: Option<Span>) -> Option<u64> {
         self.push_sent(Key::RequestId, Field::RequestId);
         let start = self.times();
         self.push_int(Key::Duration, Field::Duration);
@@ -20,7 +20,7 @@ impl Writer<'_> {
             self.push_int(Key::BytesReceived, Field::BytesReceived);
             self.push_int(Key::BytesSent, Field::BytesSent);
         }
-        if let Some(flags) = self.flags() {
+        if let Some(flags) = flags {
             self.response_flags(flags);
         }
         self.push_field(Key::CodeDetails, Field::CodeDetails);
@@ -57,7 +57,10 @@ impl Writer<'_> {
     /// The list of flags, short names if there are any.
     #[inline]
     pub(super) fn flags(&mut self) -> Option<Span> {
-        self.text(Field::Flags).or_else(|| self.text(Field::FlagsLong))
+        match self.text(Field::Flags) {
+            Some(flags) => Some(flags),
+            None => self.text(Field::FlagsLong),
+        }
     }
 
     #[inline]
@@ -96,9 +99,9 @@ impl Writer<'_> {
     #[inline]
     fn upstream_host(&mut self) {
         let Some(text) = self.text(Field::UpstreamHost) else { return };
-        let address = host_and_port(self.bytes(text));
+        let address = self.address(text);
         match address.port {
-            Some(port) if is_ip(&self.bytes(text)[address.host.clone()]) => {
+            Some(port) if self.begins_with_ip(text, address.host.clone()) => {
                 self.push_part(Key::UpstreamAddress, text, address.host);
                 self.push(Key::UpstreamPort, Value::Int(i64::from(port)));
             }
@@ -130,7 +133,7 @@ impl Writer<'_> {
     fn source_address(&mut self) {
         if let Some(text) = self.text(Field::SourceAddress) {
             // The port is 0 always: the control plane writes the address, not the connection.
-            let address = host_and_port(self.bytes(text));
+            let address = self.address(text);
             self.push_part(Key::SourceAddress, text, address.host);
         }
     }
@@ -151,7 +154,7 @@ impl Writer<'_> {
                 if trace.is_none() {
                     self.push_header(self.keys.of(Key::TraceHeader), header);
                 }
-                trace.map(|trace| trace::Context { trace, span: None, flags: 0 })
+                Some(trace::Context { trace: trace?, span: None, flags: 0 })
             }
             _ => self.trace_of_many(FIELDS),
         }
@@ -160,7 +163,7 @@ impl Writer<'_> {
     #[inline(never)]
     fn trace_of_many(&mut self, fields: [Field; 6]) -> Option<trace::Context> {
         let [own, own_span, parent, single, header, header_span] = fields.map(|it| self.text(it));
-        let pair = |this: &Self, trace: Option<[u8; 16]>, span: Option<Span>| {
+        let pair = |this: &Self, trace: Option<TraceId>, span: Option<Span>| {
             let span = span.and_then(|it| trace::span_id(this.bytes(it)));
             trace.map(|trace| trace::Context { trace, span, flags: 0 })
         };

@@ -1,10 +1,18 @@
 //! Trace and span ids out of the headers that carry them.
 
+use core::num::NonZero;
+
+/// A trace id as the number that its bytes are, the first the highest: in registers, where bytes would go
+/// through memory.
+pub(super) type TraceId = NonZero<u128>;
+/// As [`TraceId`].
+pub(super) type SpanId = NonZero<u64>;
+
 /// A place in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Context {
-    pub(super) trace: [u8; 16],
-    pub(super) span: Option<[u8; 8]>,
+    pub(super) trace: TraceId,
+    pub(super) span: Option<SpanId>,
     /// W3C trace flags.
     pub(super) flags: u8,
 }
@@ -22,24 +30,16 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// Exactly `N` bytes, a multiple of four, as hex digits, not all of them zero.
-#[inline]
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    if text.len() != 2 * N {
-        return None;
-    }
-    let (mut id, mut valid) = ([0; N], true);
-    for (bytes, digits) in id.as_chunks_mut::<4>().0.iter_mut().zip(text.as_chunks::<8>().0) {
-        let (four, is_hex) = eight_digits(u64::from_le_bytes(*digits));
-        *bytes = four.to_le_bytes();
-        valid &= is_hex;
-    }
-    (valid && id != [0; N]).then_some(id)
+/// The number of sixteen hex digits, and whether they are such digits.
+#[inline(always)]
+fn sixteen_digits(text: &[u8; 16]) -> (u64, bool) {
+    let text = u128::from_le_bytes(*text);
+    let (high, low) = (eight_digits(text as u64), eight_digits((text >> 64) as u64));
+    (u64::from(high.0) << 32 | u64::from(low.0), high.1 & low.1)
 }
 
-/// Eight hex digits, the first in the lowest byte, as four bytes in the same order; and whether they
-/// are such digits.
-#[inline]
+/// The number of eight hex digits, the first in the lowest byte, and whether they are such digits.
+#[inline(always)]
 fn eight_digits(word: u64) -> (u32, bool) {
     const EACH: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = EACH << 7;
@@ -52,36 +52,43 @@ fn eight_digits(word: u64) -> (u32, bool) {
     let nibbles = (word & (EACH * 0x0F)).wrapping_add((letters >> 7) * 9);
     let bytes = (nibbles << 4 | nibbles >> 8) & 0x00FF_00FF_00FF_00FF;
     let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
-    ((pairs | pairs >> 16) as u32, is_hex)
-}
-
-fn padded(low: [u8; 8]) -> [u8; 16] {
-    let mut id = [0; 16];
-    id[8..].copy_from_slice(&low);
-    id
+    (((pairs | pairs >> 16) as u32).swap_bytes(), is_hex)
 }
 
 /// A trace id in 32 or 16 hex digits; the shorter form is padded on the left.
-#[inline]
-pub(super) fn trace_id(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() == 16 { hex(text).map(padded) } else { hex(text) }
+#[inline(always)]
+pub(super) fn trace_id(text: &[u8]) -> Option<TraceId> {
+    let halves = match text.as_chunks() {
+        ([high, low], []) => (sixteen_digits(high), sixteen_digits(low)),
+        ([low], []) => ((0, true), sixteen_digits(low)),
+        _ => return None,
+    };
+    let ((high, high_is_hex), (low, low_is_hex)) = halves;
+    NonZero::new(u128::from(high) << 64 | u128::from(low)).filter(|_| high_is_hex & low_is_hex)
 }
 
 /// A span id in 16 hex digits.
 #[inline]
-pub(super) fn span_id(text: &[u8]) -> Option<[u8; 8]> {
-    hex(text)
+pub(super) fn span_id(text: &[u8]) -> Option<SpanId> {
+    let (id, is_hex) = sixteen_digits(text.try_into().ok()?);
+    NonZero::new(id).filter(|_| is_hex)
 }
 
 /// `x-b3-traceid` or `x-datadog-traceid`. Sixteen digits are hex, for a random 64-bit number has as
 /// few decimals once in a thousand times; other decimals up to 64 bits are Datadog's.
 #[inline]
-pub(super) fn trace_header(text: &[u8]) -> Option<[u8; 16]> {
-    trace_id(text).or_else(|| {
-        let plain = matches!(text.len(), 1..=20) && text.iter().all(u8::is_ascii_digit);
-        let number: u64 = plain.then(|| std::str::from_utf8(text).ok()?.parse().ok())??;
-        (number != 0).then(|| padded(number.to_be_bytes()))
-    })
+pub(super) fn trace_header(text: &[u8]) -> Option<TraceId> {
+    match trace_id(text) {
+        None => datadog(text),
+        id => id,
+    }
+}
+
+#[inline(never)]
+fn datadog(text: &[u8]) -> Option<TraceId> {
+    let plain = matches!(text.len(), 1..=20) && text.iter().all(u8::is_ascii_digit);
+    let number: u64 = plain.then(|| std::str::from_utf8(text).ok()?.parse().ok())??;
+    NonZero::new(number.into())
 }
 
 /// `traceparent`: `00-<trace>-<span>-<flags>`; a later version may have more behind it.
@@ -96,7 +103,7 @@ pub(super) fn trace_parent(text: &[u8]) -> Option<Context> {
     if !dashes || !known || !ends || high == INVALID || low == INVALID {
         return None;
     }
-    Some(Context { trace: hex(&head[3..35])?, span: Some(hex(&head[36..52])?), flags: high << 4 | low })
+    Some(Context { trace: trace_id(&head[3..35])?, span: Some(span_id(&head[36..52])?), flags: high << 4 | low })
 }
 
 /// `b3`: `<trace>-<span>`, `-<sampled>` (`0`, `1`, `d`) and `-<parent span>` if they are there.
@@ -142,7 +149,7 @@ mod tests {
             ("-", None),
             ("", None),
         ] {
-            assert_eq!(trace_header(text.as_bytes()).map(u128::from_be_bytes), expected, "{text}");
+            assert_eq!(trace_header(text.as_bytes()).map(TraceId::get), expected, "{text}");
         }
         assert_eq!(trace_id(b"1421647406169267924"), None);
     }
@@ -150,8 +157,8 @@ mod tests {
     #[test]
     fn contexts() {
         let long = "834c687a3acb62661122334455667788";
-        let span = Some(0x0102_0304_0506_0708u64.to_be_bytes());
-        let sampled = Some(Context { trace: LONG.to_be_bytes(), span, flags: 1 });
+        let span = NonZero::new(0x0102_0304_0506_0708);
+        let sampled = NonZero::new(LONG).map(|trace| Context { trace, span, flags: 1 });
         let unsampled = sampled.map(|it| Context { flags: 0, ..it });
         for (text, expected) in [
             (format!("00-{long}-0102030405060708-01"), sampled),
@@ -186,7 +193,7 @@ mod tests {
         fn hex_reads_back(id: u128, upper: bool) {
             prop_assume!(id != 0);
             let text = if upper { format!("{id:032X}") } else { format!("{id:032x}") };
-            prop_assert_eq!(trace_id(text.as_bytes()), Some(id.to_be_bytes()));
+            prop_assert_eq!(trace_id(text.as_bytes()).map(TraceId::get), Some(id));
         }
 
         #[test]

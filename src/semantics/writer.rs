@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use super::address::{Address, host_and_port, is_ip};
 use super::keys::{Key, Keys};
 use super::mojibake::{self, Finding};
+use super::short_address::ShortAddress;
 use super::{Applied, Field, Fields, number};
-use crate::record::{Span, Tree, Value};
+use crate::record::{Span, Text, Tree, Value};
 
 /// A record under way.
 pub(super) struct Writer<'a> {
@@ -24,26 +26,50 @@ impl Writer<'_> {
         self.tree.text(self.raw, span)
     }
 
-    /// A field as text that is not empty; numbers and booleans are written out.
-    #[inline]
-    pub(super) fn text(&mut self, field: Field) -> Option<Span> {
-        match self.fields.look(field)? {
-            Value::Text(span) => (!span.is_empty()).then_some(*span),
-            other => self.written(*other),
+    /// A text, to be read in blocks.
+    #[inline(always)]
+    pub(super) fn onwards(&self, span: Span) -> Option<Text<'_>> {
+        self.tree.onwards(self.raw, span)
+    }
+
+    /// Host and port of a text.
+    #[inline(always)]
+    pub(super) fn address(&self, span: Span) -> Address {
+        match self.onwards(span).and_then(ShortAddress::of) {
+            Some(short) => short.host_and_port(),
+            None => host_and_port(self.bytes(span)),
         }
     }
 
+    /// True for a text that begins with an IP address of so many bytes.
+    #[inline(always)]
+    pub(super) fn begins_with_ip(&self, span: Span, host: Range<usize>) -> bool {
+        let short = self.onwards(span).and_then(ShortAddress::of);
+        (host.start == 0 && short.is_some_and(|it| it.is_v4(host.len()))) || is_ip(&self.bytes(span)[host])
+    }
+
+    /// A field as text that is not empty; numbers and booleans are written out.
+    #[inline]
+    pub(super) fn text(&mut self, field: Field) -> Option<Span> {
+        let text = match self.fields.look(field)? {
+            Value::Text(span) => *span,
+            other => self.written(*other),
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// A value as text, empty for what has none: an `Option` would come through memory.
     #[cold]
-    fn written(&mut self, value: Value) -> Option<Span> {
+    fn written(&mut self, value: Value) -> Span {
         match value {
-            Value::Text(span) | Value::Bytes(span) => (!span.is_empty()).then_some(span),
-            Value::Int(it) => Some(self.tree.side_text(itoa::Buffer::new().format(it).as_bytes())),
-            Value::Double(it) => Some(match number::whole(it) {
+            Value::Text(span) | Value::Bytes(span) => span,
+            Value::Int(it) => self.tree.side_text(itoa::Buffer::new().format(it).as_bytes()),
+            Value::Double(it) => match number::whole(it) {
                 Some(it) => self.tree.side_text(itoa::Buffer::new().format(it).as_bytes()),
                 None => self.tree.side_text(ryu::Buffer::new().format(it).as_bytes()),
-            }),
-            Value::Bool(it) => Some(self.tree.side_text(if it { b"true" } else { b"false" })),
-            Value::Empty | Value::Array { .. } | Value::Kvlist { .. } => None,
+            },
+            Value::Bool(it) => self.tree.side_text(if it { b"true" } else { b"false" }),
+            Value::Empty | Value::Array { .. } | Value::Kvlist { .. } => Span::EMPTY,
         }
     }
 
@@ -56,8 +82,16 @@ impl Writer<'_> {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn int_of(&self, value: Value) -> Option<i64> {
+        match value {
+            Value::Text(span) => self.onwards(span).and_then(number::short).or_else(|| self.any_int_of(value)),
+            _ => self.any_int_of(value),
+        }
+    }
+
+    #[inline(never)]
+    fn any_int_of(&self, value: Value) -> Option<i64> {
         match value {
             Value::Text(span) => number::int(self.bytes(span)),
             Value::Double(it) => number::whole(it),
@@ -162,12 +196,13 @@ impl Writer<'_> {
         };
         let value = match (kind, text) {
             (Kind::Header, _) => {
-                if let Some(text) = text.or_else(|| self.written(value)) {
-                    self.push_header(key, text);
+                let written = text.unwrap_or_else(|| self.written(value));
+                if text.is_some() || !written.is_empty() {
+                    self.push_header(key, written);
                 }
                 return;
             }
-            (Kind::Text, None) => self.written(value).map(Value::Text),
+            (Kind::Text, None) => Some(self.written(value)).filter(|it| !it.is_empty()).map(Value::Text),
             (Kind::Int, Some(text)) => number::int(self.bytes(text)).map(Value::Int),
             (Kind::Bool, Some(text)) => match self.bytes(text) {
                 b"true" => Some(Value::Bool(true)),
