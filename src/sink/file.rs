@@ -5,8 +5,9 @@
 //! files.
 //!
 //! Memory of a sink beyond its inbox: at most 4 MiB of small batches copied together (or one
-//! batch, where that is larger), 8 MiB while a file is compressed, about 100 bytes for each
-//! finished file up to 100,000, and as much for each path in use up to 10,000.
+//! batch, where that is larger), 8 MiB while a file is compressed or 4 MiB for writes
+//! past the page cache, about 100 bytes for each finished file up to 100,000, and as much for each
+//! path in use up to 10,000.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
