@@ -39,8 +39,10 @@ const CACHED_BYTES_MAX: u64 = 64 << 20;
 const BUSY_SHARE: f64 = 0.55;
 /// And much is written from so many bytes a second on, until it is less than half of that.
 const MUCH_BYTES_PER_SECOND: f64 = 256e6;
-/// How long both are counted for that.
+/// How long both are counted for that, and until it is said that it is over: changing costs a wait for the cache, in which
+/// little is done, and that must not look like the end.
 const COUNTED: Duration = Duration::from_millis(50);
+const COUNTED_BUSY: Duration = Duration::from_secs(1);
 
 /// How long a sink that writes past the cache sleeps before it looks into its inbox again, where it was given less than
 /// [`GATHERED_BYTES`]: each write costs as much as some hundred KiB do.
@@ -147,7 +149,7 @@ impl Direct {
     /// So many bytes came. True when it is better to gather more for [`GATHER`] before the next write.
     pub fn gathers(&mut self, bytes: usize) -> bool {
         self.counted.bytes += bytes;
-        if self.counted.since.elapsed() >= COUNTED {
+        if self.counted.since.elapsed() >= if self.is_busy { COUNTED_BUSY } else { COUNTED } {
             self.is_busy = self.counted.reaches(if self.is_busy { 0.5 } else { 1.0 }, self.processors);
             self.counted = Counted::begin();
         }
@@ -294,11 +296,11 @@ mod tests {
     fn little_is_left_to_the_cache() {
         let mut direct = direct();
         let mut say = |per_second: usize, share: f64, bytes: usize| {
-            let ago = Duration::from_millis(100);
+            let ago = COUNTED_BUSY;
             // As if there were so many that the CPU time of this test is that share.
             let cpu = cpu_time();
             direct.processors = cpu.as_secs_f64() / (share * ago.as_secs_f64());
-            direct.counted = Counted { since: Instant::now() - ago, cpu: Duration::ZERO, bytes: per_second / 10 };
+            direct.counted = Counted { since: Instant::now() - ago, cpu: Duration::ZERO, bytes: per_second };
             let gathers = direct.gathers(bytes);
             (gathers, direct.way(0, WRITE_BYTES, 0) == Way::Direct(WRITE_BYTES))
         };
