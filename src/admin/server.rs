@@ -37,7 +37,7 @@ const HEADERS_MAX: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Who has connected sends a request within this time, or had none to send when the process stops.
-const ON_ITS_WAY: Duration = Duration::from_millis(50);
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
 
 /// Answers on `listener` until `shutdown`; then lets the requests that have arrived finish and
 /// returns, at the latest after five seconds. Dropping it stops accepting at once.
@@ -57,12 +57,14 @@ pub async fn serve_control(listener: UnixListener, telemetry: Arc<Telemetry>, as
     serve_within(LIMITS, listener, control::router(telemetry, asks), shutdown).await;
 }
 
-const LIMITS: Limits = Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX };
+const LIMITS: Limits =
+    Limits { connections_max: CONNECTIONS_MAX, conversation_max: CONVERSATION_MAX, on_its_way: ON_ITS_WAY };
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     connections_max: usize,
     conversation_max: Duration,
+    on_its_way: Duration,
 }
 
 async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown: CancellationToken) {
@@ -82,19 +84,15 @@ async fn serve_within<D: Door>(limits: Limits, door: D, router: Router, shutdown
                 // What comes first, a TLS handshake, counts for the same deadline as the request.
                 let until = Instant::now() + limits.conversation_max;
                 conversations.spawn(async move {
-                    let closing = async {
-                        shutdown.cancelled().await;
-                        tokio::time::sleep(ON_ITS_WAY).await;
-                    };
                     let greeted = tokio::select! {
                         greeted = tokio::time::timeout_at(until, door.greet(accepted)) => greeted,
-                        () = closing => Ok(None),
+                        () = closing(limits, &shutdown) => Ok(None),
                     };
                     // Who still holds it keeps it open.
                     drop(door);
                     if let Ok(Some(stream)) = greeted {
                         let own = Conversation::new(caller, peer, shutdown.clone());
-                        converse(until, stream, own, router, shutdown).await;
+                        converse(limits, until, stream, own, router, shutdown).await;
                     }
                     drop(slot);
                 });
@@ -122,7 +120,14 @@ async fn accept<D: Door>(door: &D, slots: &Arc<Semaphore>) -> io::Result<(Option
     Ok((door.next().await?, slot))
 }
 
+/// Returns once nothing more is expected of those who have connected before `shutdown`.
+async fn closing(limits: Limits, shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(limits.on_its_way).await;
+}
+
 async fn converse(
+    limits: Limits,
     until: Instant,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     own: Conversation,
@@ -140,7 +145,7 @@ async fn converse(
     let conversation = async {
         tokio::select! {
             ended = connection.as_mut() => ended,
-            () = shutdown.cancelled() => {
+            () = closing(limits, &shutdown) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -162,12 +167,17 @@ mod tests {
     use super::*;
 
     const AN_HOUR: Duration = Duration::from_secs(3600);
+    const SMALL: Limits =
+        Limits { connections_max: 2, conversation_max: AN_HOUR, on_its_way: Duration::from_millis(10) };
+
+    fn router() -> Router {
+        Router::new().route("/", axum::routing::get(async || "here"))
+    }
 
     async fn start(limits: Limits) -> (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let router = Router::new().route("/", axum::routing::get(async || "here"));
         let telemetry = Telemetry::new(crate::telemetry::TelemetrySettings {
             sources: Vec::new(),
             sinks: Vec::new(),
@@ -176,7 +186,7 @@ mod tests {
             journal: None,
         });
         let door = Tcp::new(listener, Arc::default(), telemetry);
-        let server = tokio::spawn(serve_within(limits, door, router, shutdown.clone()));
+        let server = tokio::spawn(serve_within(limits, door, router(), shutdown.clone()));
         (address, shutdown, server)
     }
 
@@ -192,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_client_blocks_nobody() {
-        let (address, ..) = start(Limits { connections_max: 2, conversation_max: AN_HOUR }).await;
+        let (address, ..) = start(SMALL).await;
         let mut slow = TcpStream::connect(address).await.unwrap();
         slow.write_all(b"GET / HT").await.unwrap();
         for _ in 0..3 {
@@ -202,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn silent_clients_are_hung_up_on_and_make_room() {
-        let (address, ..) = start(Limits { connections_max: 2, conversation_max: Duration::from_millis(20) }).await;
+        let (address, ..) = start(Limits { conversation_max: Duration::from_millis(20), ..SMALL }).await;
         let mut silent = Vec::new();
         for _ in 0..4 {
             silent.push(TcpStream::connect(address).await.unwrap());
@@ -214,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_head_is_refused() {
-        let (address, ..) = start(Limits { connections_max: 2, conversation_max: AN_HOUR }).await;
+        let (address, ..) = start(SMALL).await;
         let check = async |headers: String, expected: &str| {
             let answer = ask(address, &format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n")).await;
             assert!(answer.starts_with(expected), "{answer}");
@@ -226,12 +236,38 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_hangs_up_on_idle_clients() {
-        let (address, shutdown, server) = start(Limits { connections_max: 2, conversation_max: AN_HOUR }).await;
+        let (address, shutdown, server) = start(SMALL).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         assert!(ask(address, GET).await.ends_with("here"));
         shutdown.cancel();
         server.await.unwrap();
         assert!(matches!(idle.read(&mut [0]).await, Ok(0) | Err(_)));
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_request_on_its_way_when_it_stops_is_answered() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let shutdown = CancellationToken::new();
+        let limits = Limits { on_its_way: AN_HOUR, ..LIMITS };
+        let server = tokio::spawn(serve_within(limits, listener, router(), shutdown.clone()));
+        let connect = || tokio::net::UnixStream::connect(&path);
+        let mut on_its_way = connect().await.unwrap();
+        let mut answer = String::new();
+        // Accepted after the other.
+        let mut last = connect().await.unwrap();
+        last.write_all(GET.as_bytes()).await.unwrap();
+        last.read_to_string(&mut answer).await.unwrap();
+        shutdown.cancel();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        on_its_way.write_all(GET.as_bytes()).await.unwrap();
+        answer.clear();
+        on_its_way.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("here"), "{answer}");
+        server.await.unwrap();
     }
 }
