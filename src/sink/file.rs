@@ -13,9 +13,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod context;
+mod control;
 mod direct;
 #[cfg(test)]
 mod faults;
+mod hand;
+mod health;
 mod job;
 mod keeper;
 mod log;
@@ -29,8 +32,9 @@ mod writer;
 
 use crate::config::units::{ByteSize, FileMode, Period};
 
+pub use control::FileHandle;
 pub use stats::{Count, FileStats};
-pub use writer::{FileHandle, FileSink};
+pub use writer::FileSink;
 
 /// Most files of a sink with a path template, those of earlier runs included; records of any
 /// further path go to `_overflow.log` in the root.

@@ -91,14 +91,14 @@ impl Log {
             }
             let len = open.len();
             let now = period_of(cx.rotate.every, cx.disk.now_unix_ms());
-            if self.is_over(now) && self.rotate(Reason::Time, Some(job), cx)? {
+            if self.is_over(now) && self.leave(Reason::Time, Some(job), direct, cx)? {
                 continue;
             }
             let mut fitting = job.fitting(self.room(len, cx));
             if fitting == 0 {
                 if len > 0 {
                     // When it cannot be finished now there is room without end for a second.
-                    let _is_new = self.rotate(Reason::Size, Some(job), cx)?;
+                    let _is_new = self.leave(Reason::Size, Some(job), direct, cx)?;
                     continue;
                 }
                 fitting = job.first_line();
@@ -111,6 +111,23 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// Writes the end of the line that was begun in this file, which is to be left: cut back to whole lines, it would become
+    /// shorter, and who follows it would begin anew. Where that fails it is cut back after all, and the line is written
+    /// again to the next file.
+    fn end_line(&mut self, job: Option<&mut Job>, direct: &mut Direct, cx: &Context) -> Result<(), Trouble> {
+        let begun = self.open.as_mut().filter(|open| open.has_begun_line() && !open.is_distrusted());
+        let (Some(open), Some(job)) = (begun, job) else { return Ok(()) };
+        let may_leave = std::mem::take(&mut job.may_leave);
+        let line = job.first_line();
+        let ended = open.measure(&self.path, cx).and_then(|is_there| match is_there && open.has_begun_line() {
+            true => open.append((job, line), &self.path, direct, cx),
+            // Removed, it would keep the line to itself.
+            false => Ok(0),
+        });
+        job.may_leave = may_leave;
+        ended.map(|_whole| ()).map_err(|error| Trouble::new("write", &self.path, error))
     }
 
     fn room(&mut self, len: u64, cx: &Context) -> u64 {
@@ -180,6 +197,19 @@ impl Log {
         }
         self.open = None;
         Ok(())
+    }
+
+    /// The same as [`Log::rotate`] once the line that was begun has its end.
+    fn leave(
+        &mut self,
+        reason: Reason,
+        mut job: Option<&mut Job>,
+        direct: &mut Direct,
+        cx: &Context,
+    ) -> Result<bool, Trouble> {
+        let ended = self.end_line(job.as_deref_mut(), direct, cx);
+        let rotated = self.rotate(reason, job, cx)?;
+        ended.and(Ok(rotated))
     }
 
     /// Finishes the file and begins the next one. False when that was not possible; it is written
@@ -269,10 +299,14 @@ impl Log {
         }
     }
 
-    /// Goes on at the path when something else, or nothing, is there by now.
-    pub fn check(&mut self, cx: &Context) -> Result<(), Trouble> {
+    /// Goes on at the path when something else, or nothing, is there by now. The line that was begun, if one was, is the
+    /// next of `job`.
+    pub fn check(&mut self, job: Option<&mut Job>, direct: &mut Direct, cx: &Context) -> Result<(), Trouble> {
         match (self.open.is_some(), self.is_at_path(cx)) {
-            (true, Ok(false)) => self.reopen("renamed, removed or replaced", None, cx),
+            (true, Ok(false)) => {
+                let ended = self.end_line(job, direct, cx);
+                self.reopen("renamed, removed or replaced", None, cx).and(ended)
+            }
             // Where looking fails, writing will tell.
             _ => Ok(()),
         }
@@ -293,8 +327,14 @@ impl Log {
     }
 
     /// Finishes the file when its period is over, though nothing is written to it. The clock may
-    /// jump: forwards it costs one rotation, backwards none.
-    pub fn rotate_when_over(&mut self, period: u64, cx: &Context) -> Result<(), Trouble> {
+    /// jump: forwards it costs one rotation, backwards none. The line that was begun, if one was, is the next of `job`.
+    pub fn rotate_when_over(
+        &mut self,
+        period: u64,
+        job: Option<&mut Job>,
+        direct: &mut Direct,
+        cx: &Context,
+    ) -> Result<(), Trouble> {
         let was_open = self.is_open();
         if self.period == period || (!was_open && !self.is_left_over(period, cx)) {
             return Ok(());
@@ -304,7 +344,7 @@ impl Log {
             open.measure(&self.path, cx).map_err(|error| Trouble::new("write", &self.path, error))?;
         }
         if self.is_over(period) {
-            self.rotate(Reason::Time, None, cx)?;
+            self.leave(Reason::Time, job, direct, cx)?;
         }
         Ok(())
     }

@@ -228,7 +228,7 @@ impl Logs {
             (Some((_, open)), Some(log)) => {
                 log.take_back(open);
                 // It was not looked after meanwhile.
-                let checked = log.check(&self.cx);
+                let checked = log.check(None, &mut self.direct, &self.cx);
                 self.open += usize::from(log.is_open());
                 checked
             }
@@ -249,17 +249,18 @@ impl Logs {
 
     /// Does what is due by time: looks whether the files are where they belong, finishes those
     /// whose period is over, syncs. With `look` it looks now. The first trouble is returned, and
-    /// what failed is tried again at the next call.
-    pub fn tick(&mut self, look: bool) -> Result<(), Trouble> {
+    /// what failed is tried again at the next call. `job` is what is to be written next, and may have a part of it
+    /// written meanwhile: a line that was begun gets its end before its file is left.
+    pub fn tick(&mut self, look: bool, mut job: Option<&mut Job>) -> Result<(), Trouble> {
         let mut result = Ok(());
         if look || self.checked.elapsed() >= CHECK {
             self.checked = Instant::now();
-            result = result.and(self.check());
+            result = result.and(self.check(job.as_deref_mut()));
             self.sweep();
         }
         let period = period_of(self.cx.rotate.every, self.cx.disk.now_unix_ms());
         if self.period != Some(period) {
-            let rotated = self.rotate_when_over(period);
+            let rotated = self.rotate_when_over(period, job);
             if rotated.is_ok() {
                 self.period = Some(period);
             }
@@ -276,14 +277,14 @@ impl Logs {
         result
     }
 
-    fn rotate_when_over(&mut self, period: u64) -> Result<(), Trouble> {
+    fn rotate_when_over(&mut self, period: u64, mut job: Option<&mut Job>) -> Result<(), Trouble> {
         let mut result = Ok(());
         let paths: Vec<String> = self.logs.keys().cloned().collect();
         for path in paths {
             let was_open = self.logs.get(&path).is_some_and(Log::is_open);
             result = result.and(self.take_back(&path));
             let Some(log) = self.logs.get_mut(&path) else { continue };
-            result = result.and(log.rotate_when_over(period, &self.cx));
+            result = result.and(log.rotate_when_over(period, job.as_deref_mut(), &mut self.direct, &self.cx));
             if !was_open && self.fixed.is_none() {
                 result = result.and(self.close_one(&path));
             }
@@ -291,10 +292,11 @@ impl Logs {
         result
     }
 
-    fn check(&mut self) -> Result<(), Trouble> {
+    fn check(&mut self, mut job: Option<&mut Job>) -> Result<(), Trouble> {
         // When the root is gone for now, opening files says so.
         let _missing = self.cx.disk.refresh();
-        let checked = self.logs.values_mut().filter(|log| log.is_open()).map(|log| log.check(&self.cx));
+        let open = self.logs.values_mut().filter(|log| log.is_open());
+        let checked = open.map(|log| log.check(job.as_deref_mut(), &mut self.direct, &self.cx));
         let checked = first_trouble(checked);
         self.count_open();
         checked.and(self.open_fixed())

@@ -80,6 +80,12 @@ impl OpenFile {
         self.len
     }
 
+    /// True when the line that comes next stands there in part.
+    #[must_use]
+    pub fn has_begun_line(&self) -> bool {
+        self.ahead > 0
+    }
+
     /// True when there is something to sync and syncing it makes sense.
     #[must_use]
     pub fn is_dirty(&self) -> bool {

@@ -1,24 +1,25 @@
 //! The thread of a file sink.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 
 use super::context::{Context, Trouble};
+use super::control::FileHandle;
 use super::direct::{Direct, GATHER};
-use super::job::{Job, jobs};
+use super::hand::Hand;
+use super::health::Health;
+use super::job::Job;
 use super::keeper::{Keeper, KeeperSettings};
 use super::logs::Logs;
 use super::stats::FileStats;
 use super::stock::{Stock, sweep, take_stock};
 use super::syncer::{Syncer, SyncerSettings};
 use super::{Compression, FileConfig, SyncPolicy};
-use crate::inbox::{Delivery, Inbox, Outcome};
+use crate::inbox::{Delivery, Inbox};
 use crate::sink::disk::{Disk, RealDisk};
 use crate::template::Template;
 
@@ -30,13 +31,6 @@ const TAKE_BYTES: usize = 4 << 20;
 /// two switches of threads, one look at the file and one write.
 const LINGER: Duration = Duration::from_millis(2);
 const LINGER_BYTES: f64 = 65_536.0;
-
-/// First and longest pause between attempts while writing fails.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-
-/// How often it is told that writing still fails.
-const REMIND: Duration = Duration::from_secs(60);
 
 /// How long a compression that runs at the end may go on.
 const KEEPER_WAIT: Duration = Duration::from_secs(2);
@@ -65,70 +59,17 @@ pub struct FileSink {
     /// Where records without a route go: the fixed path, or the template without values.
     otherwise: String,
     handle: FileHandle,
-    failing: Option<Failing>,
+    health: Health,
     /// When something was taken last.
     taken: Instant,
     /// How long it sleeps before it looks again, instead of being woken.
     linger: Option<Duration>,
-    /// What is being written, or was and lacks its end; in order.
-    hand: Vec<Delivery>,
-    /// So much of the first in hand is written, all of it whole lines.
-    begun: usize,
+    hand: Hand,
 }
 
 impl std::fmt::Debug for FileSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileSink").field("path", &self.otherwise).finish_non_exhaustive()
-    }
-}
-
-/// A row of failures without a success.
-#[derive(Debug)]
-struct Failing {
-    since: Instant,
-    told: Instant,
-    failures: u64,
-    pause: Duration,
-}
-
-/// Steers a running sink from anywhere.
-#[derive(Clone, Debug)]
-pub struct FileHandle {
-    stats: Arc<FileStats>,
-    control: Arc<Control>,
-}
-
-#[derive(Debug, Default)]
-struct Control {
-    woken: Arc<Notify>,
-    reopen: AtomicBool,
-    stop_by: Mutex<Option<Instant>>,
-}
-
-impl FileHandle {
-    /// Looks at once whether the files are still at their paths, and begins new ones where they
-    /// are not: what a log rotator expects of SIGHUP. Also ends a pause after a failure.
-    pub fn reopen(&self) {
-        self.control.reopen.store(true, Ordering::Relaxed);
-        self.control.woken.notify_one();
-    }
-
-    /// Call it with [`Inbox::close`]: from that instant on the sink does not wait any longer for
-    /// a disk that fails, and what it could not write counts as abandoned. Without it, it waits for
-    /// ever.
-    pub fn stop_by(&self, instant: Instant) {
-        *self.control.stop_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant);
-        self.control.woken.notify_one();
-    }
-
-    /// Counters and state.
-    #[must_use]
-    pub fn stats(&self) -> &Arc<FileStats> {
-        &self.stats
-    }
-
-    fn must_stop_at(&self) -> Option<Instant> {
-        *self.control.stop_by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -199,13 +140,13 @@ impl FileSink {
             })
         });
         let keeper = keeper.transpose().context("cannot start the thread that compresses and removes files")?;
-        let handle = FileHandle { stats: Arc::clone(&stats), control: Arc::default() };
+        let handle = FileHandle::new(&stats);
         let syncer = has_syncer.then(|| {
             Syncer::start(SyncerSettings {
                 disk,
                 stats,
                 notes: keeper.as_ref().map(|keeper| keeper.notes().clone()),
-                woken: Arc::clone(&handle.control.woken),
+                woken: Arc::clone(handle.woken()),
                 left_max,
             })
         });
@@ -215,11 +156,10 @@ impl FileSink {
             logs,
             otherwise,
             handle,
-            failing: None,
+            health: Health::default(),
             taken: Instant::now(),
             linger: None,
-            hand: Vec::new(),
-            begun: 0,
+            hand: Hand::default(),
         })
     }
 
@@ -238,7 +178,7 @@ impl FileSink {
                 self.deliver(deliveries, runtime);
             }
             // With nothing in hand, files that can be opened are all that health asks for.
-            let is_failing = self.failing.is_some();
+            let is_failing = self.health.is_failing();
             let result = self.tick(is_failing);
             if is_failing || result.is_err() {
                 self.note(result);
@@ -285,7 +225,7 @@ impl FileSink {
             tokio::select! {
                 biased;
                 taken = self.inbox.take(TAKE_BYTES) => taken,
-                () = self.handle.control.woken.notified() => Some(Vec::new()),
+                () = self.handle.woken().notified() => Some(Vec::new()),
                 () = tokio::time::sleep(wait) => Some(Vec::new()),
             }
         })
@@ -297,44 +237,25 @@ impl FileSink {
         let mut jobs = self.hold(taken);
         while !self.attempt(&mut jobs) {
             if !self.pause(runtime) {
-                // Dropped unsettled, they count as failed.
-                self.hand.clear();
+                self.hand.abandon();
                 return;
             }
-            if let Err(trouble) = self.tick(false) {
+            if let Err(trouble) = self.look_after(false, &mut jobs) {
                 self.note(Err(trouble));
             }
         }
         self.settle(&jobs);
     }
 
-    /// Takes deliveries in hand, behind those that are in it; what is to be written of all of them.
+    /// Takes deliveries in hand; what is to be written of all that is there.
     pub(super) fn hold(&mut self, taken: Vec<Delivery>) -> Vec<Job> {
         let may_leave = !taken.is_empty() && self.logs.may_leave();
-        self.hand.extend(taken);
-        let mut jobs = jobs(self.hand.iter().map(|it| &it.batch), &self.otherwise);
-        // Where something was left there is one file.
-        if let Some(job) = jobs.first_mut() {
-            job.written = std::mem::take(&mut self.begun);
-            job.may_leave = may_leave;
-        }
-        jobs
+        self.hand.hold(taken, &self.otherwise, may_leave)
     }
 
-    /// Settles what is written in whole.
+    /// See [`Hand::settle`].
     pub(super) fn settle(&mut self, jobs: &[Job]) {
-        let left: usize = jobs.iter().map(Job::rest).sum();
-        let len = |delivery: &Delivery| delivery.batch.payload.len();
-        let mut written = self.hand.iter().map(len).sum::<usize>() - left;
-        let mut count = 0;
-        while let Some(len) = self.hand.get(count).map(len).filter(|len| *len <= written) {
-            written -= len;
-            count += 1;
-        }
-        self.begun = written;
-        for delivery in self.hand.drain(..count) {
-            delivery.settle(Outcome::Done);
-        }
+        self.hand.settle(jobs);
     }
 
     /// One attempt at each file. True when all is written, but what may be left.
@@ -360,46 +281,28 @@ impl FileSink {
 
     /// Does what is due by time, and with `look` looks after the files now.
     pub(super) fn tick(&mut self, look: bool) -> Result<(), Trouble> {
-        let reopen = self.handle.control.reopen.swap(false, Ordering::Relaxed);
-        self.logs.tick(look || reopen)
+        let mut jobs = if self.hand.is_empty() { Vec::new() } else { self.hold(Vec::new()) };
+        let result = self.look_after(look, &mut jobs);
+        self.settle(&jobs);
+        result
     }
 
-    /// Keeps the state of health. True when it was a success.
+    /// The same while these jobs are being written.
+    pub(super) fn look_after(&mut self, look: bool, jobs: &mut [Job]) -> Result<(), Trouble> {
+        let reopen = self.handle.take_reopen();
+        self.logs.tick(look || reopen, jobs.first_mut())
+    }
+
+    /// True when it was a success.
     fn note(&mut self, result: Result<(), Trouble>) -> bool {
-        let sink = self.inbox.sink();
-        let stats = &self.handle.stats;
-        let Err(trouble) = result else {
-            if let Some(failing) = self.failing.take() {
-                stats.set_healthy(true);
-                let (failures, seconds) = (failing.failures, failing.since.elapsed().as_secs());
-                tracing::info!(%sink, failures, seconds, "writing works again");
-            }
-            return true;
-        };
-        stats.write_errors.add(1);
-        stats.set_healthy(false);
-        stats.set_last_error(trouble.to_string());
-        let now = Instant::now();
-        let is_first = self.failing.is_none();
-        let failing = self.failing.get_or_insert(Failing { since: now, told: now, failures: 0, pause: PAUSE_MIN });
-        failing.failures += 1;
-        if is_first || failing.told.elapsed() >= REMIND {
-            failing.told = now;
-            let failures = failing.failures;
-            tracing::error!(%sink, failures, error = %trouble, "cannot write, holding the records and trying again");
-        }
-        false
+        self.health.note(result, self.inbox.sink(), self.handle.stats())
     }
 
     /// Waits before the next attempt; false when it is time to give up.
     fn pause(&mut self, runtime: &Handle) -> bool {
-        let pause = self.failing.as_mut().map_or(PAUSE_MIN, |failing| {
-            let longer = (failing.pause * 2).min(PAUSE_MAX);
-            std::mem::replace(&mut failing.pause, longer)
-        });
-        let again = Instant::now() + pause;
+        let again = Instant::now() + self.health.pause();
         runtime.block_on(async {
-            let woken = self.handle.control.woken.notified();
+            let woken = self.handle.woken().notified();
             let until = self.handle.must_stop_at().map_or(again, |stop| stop.min(again));
             let _either = tokio::time::timeout_at(until.into(), woken).await;
         });
