@@ -211,6 +211,39 @@ fn connections_keep_their_order() {
     assert_eq!(next, [LINES; CONNECTIONS]);
 }
 
+/// Scenario: over TCP and over a unix socket lines come one by one, each as soon as the one before is written; then nothing
+/// does; then one line, and again many, while the process is told to stop. Guarantee: every line comes, in order, the one
+/// after the silence without another that wakes its connection, and the last ones at the end.
+#[test]
+fn a_trickle_comes_whole() {
+    const LINES: usize = 5_000;
+    let server = Server::start(
+        "sources:\n  tcp: {type: lines, listen: 127.0.0.1:0}\n  unix: {type: lines, listen: 'unix:{dir}/mesh.sock'}\nsinks:\n  \
+         files: {type: file, path: '{dir}/tcp', encoding: raw, from: [tcp]}\n  others: {type: file, path: '{dir}/unix', encoding: raw, from: [unix]}\n",
+    );
+    let mut clients = ["tcp", "unix"].map(|source| (source, server.connect(source)));
+    let mut trickle = |from: usize, to: usize| {
+        for line in from..to {
+            clients.iter_mut().for_each(|(_, client)| client.write_all(format!("{line}\n").as_bytes()).unwrap());
+        }
+    };
+    for lines in [LINES, LINES + 1] {
+        trickle(if lines == LINES { 0 } else { LINES }, lines);
+        for source in ["tcp", "unix"] {
+            eventually("every line is in the file", || {
+                server.file(source).iter().filter(|it| **it == b'\n').count() == lines
+            });
+        }
+    }
+    trickle(LINES + 1, 2 * LINES);
+    let ended = server.stop();
+    ended.assert_clean();
+    let expected: String = (0..2 * LINES).map(|line| format!("{line}\n")).collect();
+    for source in ["tcp", "unix"] {
+        assert!(ended.file(source) == expected.as_bytes(), "{source}");
+    }
+}
+
 /// Scenario: more connections than allowed, then one leaves. Guarantee: those within the limit
 /// live on, the others are closed and counted, and the free place is used again.
 #[test]

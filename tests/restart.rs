@@ -76,6 +76,29 @@ fn a_line_across(yaml: &str) {
     assert!(!ended.path("local.sock").exists() && !ended.path("takeover.sock").exists());
 }
 
+/// Scenario: lines come one by one when another process takes over. Guarantee: none is lost or doubled, and the connections
+/// go on there.
+#[test]
+fn a_trickle_across_two_processes() {
+    let first = Server::start(YAML);
+    let mut clients = [first.connect("mesh"), first.connect("local")];
+    let mut trickle = |from: usize, to: usize| {
+        (from..to).for_each(|line| clients.iter_mut().for_each(|client| send(client, &format!("{line}\n"))));
+    };
+    trickle(10_000, 13_000);
+    let second = first.take_over(YAML);
+    first.end().assert_clean();
+    assert_eq!(second.source("mesh", "connections"), 1);
+    trickle(13_000, 13_001);
+    eventually("the next line comes", || second.source("mesh", "received_bytes") > 0);
+    trickle(13_001, 16_000);
+    drop(clients);
+    let ended = second.stop();
+    ended.assert_clean();
+    let lines: Vec<String> = (10_000..16_000).flat_map(|line| [line.to_string(), line.to_string()]).collect();
+    assert_eq!(sorted(&ended.file("lines")), lines);
+}
+
 /// Scenario: the next process has the journal of the one before, then one after that has another. Guarantee: only the last
 /// says that one is left, and where.
 #[test]

@@ -21,6 +21,7 @@ use super::framing::Framer;
 use super::live::Live;
 use super::stop::Stop;
 use super::stream::Stream;
+use super::trickle::{REST, Trickle};
 use crate::batch::Origin;
 use crate::budget::{Budget, Reservation};
 use crate::config::units::ByteSize;
@@ -209,6 +210,7 @@ pub struct Connection {
     peer: Option<SocketAddr>,
     framer: Framer,
     read_bytes: usize,
+    trickle: Trickle,
     unfinished: Reservation,
     account: Account,
     _open: OpenConnection,
@@ -223,6 +225,7 @@ impl Connection {
             // Each read sets the limit.
             framer: Framer::new(0),
             read_bytes: READ_MIN,
+            trickle: Trickle::default(),
             unfinished: Reservation::default(),
             account: Account::default(),
             _open: open,
@@ -257,7 +260,7 @@ impl Connection {
                     Some(_) if !self.stream.is_tls() => return Some(self),
                     _ => break self.drain().await,
                 },
-                ready = self.stream.readable() => match ready {
+                ready = self.ready() => match ready {
                     Ok(()) => {}
                     Err(error) => break error.to_string(),
                 },
@@ -285,6 +288,15 @@ impl Connection {
         None
     }
 
+    /// Waits until it is time to read. Cancel-safe.
+    async fn ready(&mut self) -> io::Result<()> {
+        if self.trickle.rests() && self.stream.unwatch() {
+            tokio::time::sleep(REST).await;
+            return Ok(());
+        }
+        self.stream.readable().await
+    }
+
     /// Reads once and hands on what was read; the reason when the connection has ended.
     async fn read(&mut self) -> Option<String> {
         let stage = self.source.live.load().await;
@@ -297,7 +309,10 @@ impl Connection {
         let length = match read_now(&mut self.stream, &mut space).await {
             Ok(0) => return Some("closed by peer".to_owned()),
             Ok(length) => length,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                self.trickle.brought_nothing();
+                return None;
+            }
             // A peer that resets is no error of ours; what came before it counts.
             Err(error) => return Some(error.to_string()),
         };
@@ -320,6 +335,7 @@ impl Connection {
         }
         self.take(frame, held, &stage).await;
         self.keep_unfinished(&stage).await;
+        self.trickle.brought(length, std::time::Instant::now());
         None
     }
 

@@ -34,6 +34,7 @@ pub mod reply;
 pub mod sockets;
 pub mod stop;
 pub mod stream;
+mod trickle;
 
 /// One source, told apart by `type`.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

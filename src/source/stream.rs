@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -23,6 +24,9 @@ pub fn tune(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
 }
 
+/// How often a connection is looked at that cannot be watched.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// An accepted connection.
 #[derive(Debug)]
 pub enum Stream {
@@ -32,6 +36,8 @@ pub enum Stream {
     Unix(UnixStream),
     /// TLS over TCP, past its handshake.
     Tls(Box<TlsStream<TcpStream>>),
+    /// TCP or a unix socket; see [`Stream::unwatch`].
+    Unwatched(OwnedFd),
 }
 
 impl Stream {
@@ -47,7 +53,7 @@ impl Stream {
     /// The unix socket, if it is one, for a thread that may block.
     pub fn into_std_unix(self) -> Option<io::Result<std::os::unix::net::UnixStream>> {
         match self {
-            Stream::Tcp(_) | Stream::Tls(_) => None,
+            Stream::Tcp(_) | Stream::Tls(_) | Stream::Unwatched(_) => None,
             Stream::Unix(stream) => Some(stream.into_std()),
         }
     }
@@ -58,9 +64,36 @@ impl Stream {
         matches!(self, Stream::Tls(_))
     }
 
-    /// Waits until there is something to read. Cancel-safe.
-    pub async fn readable(&self) -> io::Result<()> {
+    /// From now on what comes wakes nobody, until [`Stream::readable`] is asked: the kernel would tell of each packet,
+    /// also while nobody waits for it. Reads take what is there. False when that cannot be done: with TLS, or without a
+    /// descriptor.
+    pub fn unwatch(&mut self) -> bool {
         match self {
+            Stream::Unwatched(_) => return true,
+            Stream::Tls(_) => return false,
+            Stream::Tcp(_) | Stream::Unix(_) => {}
+        }
+        let Ok(fd) = self.as_fd().try_clone_to_owned() else { return false };
+        *self = Stream::Unwatched(fd);
+        true
+    }
+
+    fn watch(&mut self) -> io::Result<()> {
+        if let Stream::Unwatched(fd) = self {
+            *self = Stream::from_fd(fd.try_clone()?)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to read. Cancel-safe.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        // Where there is no descriptor or no memory for that, it is looked at now and then.
+        let _unwatched = self.watch();
+        match self {
+            Stream::Unwatched(_) => {
+                tokio::time::sleep(LOOK).await;
+                Ok(())
+            }
             Stream::Tcp(stream) => stream.readable().await,
             Stream::Unix(stream) => stream.readable().await,
             Stream::Tls(stream) => {
@@ -81,6 +114,11 @@ impl AsyncRead for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Unwatched(fd) => {
+                let read = rustix::net::recv(&*fd, buffer.initialize_unfilled(), RecvFlags::empty());
+                buffer.advance(read?.0);
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -91,6 +129,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Unwatched(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -99,6 +138,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Unwatched(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -107,6 +147,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unwatched(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 }
@@ -117,6 +158,7 @@ impl AsFd for Stream {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
             Stream::Tls(stream) => stream.get_ref().0.as_fd(),
+            Stream::Unwatched(fd) => fd.as_fd(),
         }
     }
 }

@@ -30,7 +30,7 @@ const TAKE_BYTES: usize = 4 << 20;
 /// and often: less than [`LINGER_BYTES`] in that time, but something. It costs a line up to as much delay, and saves each line
 /// two switches of threads, one look at the file and one write.
 const LINGER: Duration = Duration::from_millis(2);
-const LINGER_BYTES: f64 = 65_536.0;
+const LINGER_BYTES: f64 = 524_288.0;
 
 /// How long a compression that runs at the end may go on.
 const KEEPER_WAIT: Duration = Duration::from_secs(2);
