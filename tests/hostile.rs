@@ -15,10 +15,12 @@ use util::grpc::{framed, verdict};
 use util::otlp::{encoded, field, request_around};
 use util::{Ended, Server, eventually, random};
 
-/// Both sources in front of files in every encoding. Few connections, so that the bound is close.
+/// Both sources in front of files in every encoding. Few connections, so that the bound is close. The disk of a test may
+/// be slow: it is given a minute before something is shed.
 fn server() -> Server {
-    let sink =
-        |encoding: &str| format!("  {encoding}: {{type: file, path: '{{dir}}/{encoding}', encoding: {encoding}}}\n");
+    let sink = |encoding: &str| {
+        format!("  {encoding}: {{type: file, path: '{{dir}}/{encoding}', encoding: {encoding}, wait_max: 60s}}\n")
+    };
     let sinks: String = ["raw", "json", "otlp-json"].map(sink).concat();
     Server::start(&format!(
         "sources:\n  mesh: {{type: lines, listen: 127.0.0.1:0, connections_max: 64}}\n  \
@@ -40,7 +42,7 @@ fn assert_unharmed(server: Server) -> Ended {
     for good in ["a good line", "a good record"] {
         assert_eq!(got.iter().filter(|it| it["body"] == good).count(), 1, "{good}");
     }
-    assert_eq!(got.len() as u64, ended.count("received", "received"));
+    assert_eq!(got.len() as u64, ended.count("received", "received"), "{}", ended.stderr);
     assert!(ended.file("raw").ends_with(b"a good line\na good record\n"));
     ended
 }

@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use serde_json::Value;
 use util::{DeadPort, Server, eventually, json_lines};
@@ -457,24 +459,22 @@ fn the_next_process_has_the_control_socket() {
     let yaml = yaml(&format!("takeover: {{socket: '{{dir}}/takeover.sock'}}\n{JSON}"));
     let first = Server::start(&yaml);
     let socket = first.path("control.sock");
-    let connects = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let go_on = std::sync::Arc::clone(&connects);
-    let path = socket.clone();
-    let asking = std::thread::spawn(move || {
-        let mut asked = 0;
-        while go_on.load(std::sync::atomic::Ordering::Relaxed) {
-            let mut stream = request(&path, "/livez");
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.ends_with("alive\n"), "{answer}");
-            asked += 1;
-        }
-        asked
+    let (asked, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let second = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                let mut answer = String::new();
+                request(&socket, "/livez").read_to_string(&mut answer).unwrap();
+                assert!(answer.ends_with("alive\n"), "{answer}");
+                asked.fetch_add(1, Relaxed);
+            }
+        });
+        eventually("somebody asks", || asked.load(Relaxed) > 0 || asking.is_finished());
+        let second = first.take_over(&yaml);
+        first.end().assert_clean();
+        is_over.store(true, Relaxed);
+        second
     });
-    let second = first.take_over(&yaml);
-    first.end().assert_clean();
-    connects.store(false, std::sync::atomic::Ordering::Relaxed);
-    assert!(asking.join().unwrap() > 0);
     let (code, stdout, _) = text(&ask(&second, "drain", &["--wait"]));
     assert_eq!(code, 0, "{stdout}");
     second.end().assert_clean();

@@ -415,6 +415,7 @@ fn listeners_of_a_source_come_and_go() {
     second.export(encoded(["seven".to_owned()])).unwrap();
     assert_eq!(server.source("otlp", "connections_accepted"), 2);
     drop((first, second));
+    eventually("there is room again", || server.source("otlp", "connections") == 0);
     util::grpc::Client::connect(&address).export(encoded(["eight".to_owned()])).unwrap();
     let ended = server.stop();
     ended.assert_clean();

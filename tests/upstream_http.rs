@@ -245,10 +245,13 @@ async fn every_status() {
 /// Scenario: the upstream names a time, in seconds and as a date. Guarantee: nothing is sent before.
 #[tokio::test]
 async fn times_to_wait() {
-    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3));
-    for header in ["retry-after: 1\r\n".to_owned(), format!("Retry-After: {date}\r\n")] {
+    // A date has whole seconds, so this one is at least one second away.
+    let date = || httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2));
+    for in_seconds in [true, false] {
+        let header =
+            move || if in_seconds { "retry-after: 1\r\n".to_owned() } else { format!("Retry-After: {}\r\n", date()) };
         let mock = Mock::new(move |nth, _| match nth {
-            0 => Some((503, header.clone(), b"later".to_vec())),
+            0 => Some((503, header(), b"later".to_vec())),
             _ => status(200),
         });
         let sink = sink(&mock.uri(), "retry: {initial: 1ms, max: 2ms}");
