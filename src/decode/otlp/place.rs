@@ -1,9 +1,12 @@
 //! Where decoding goes on in a request.
+//!
+//! A place and not a number of records: to count them again from the front of a request that is out of the
+//! cache by then was 80 ns a record, for 500 records of a kilobyte in three parts.
 
 use crate::decode::wire::Piece;
 use crate::record::Span;
 
-/// A place between two records of a request.
+/// A place between two records of a request, for that request only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Records before it.
