@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::batch::Origin;
 use crate::budget::Reservation;
 use crate::decode::line::{self, Frame, Mark};
-use crate::decode::otlp::RecordCounts;
+use crate::decode::otlp::{Place, RecordCounts};
 use crate::decode::reader::Reader;
 use crate::decode::{Scratch, otlp};
 use crate::encode::{Encoder, Encoding};
@@ -270,11 +270,11 @@ impl Intake {
         work.count(counted, records).await;
         work.pass_on(as_received, &outputs, payload.clone(), records).await;
         let mut counts = RecordCounts::default();
-        let mut from = 0;
+        let mut from = Place::default();
         let mut done = false;
         while !done && !outputs.is_empty() {
             let settings = self.record_settings(&work.origin);
-            let left = records.saturating_sub(u64::from(from)) * payload.len() as u64 / records.max(1);
+            let left = records.saturating_sub(u64::from(from.records())) * payload.len() as u64 / records.max(1);
             reserve(&mut outputs, left as usize);
             let mut feed = Feed { outputs: &mut outputs, watch: &mut watch };
             let next = SCRATCH

@@ -16,6 +16,7 @@ use crate::quotes::Quotes;
 
 pub(crate) use seen::KEYS_MAX;
 use seen::SeenKeys;
+pub(crate) use seen::SeenOnce;
 pub(crate) use short::{Text, WriteShorts};
 
 /// A range of bytes, either in the batch's raw bytes or in the side buffer of the tree that
@@ -191,10 +192,21 @@ impl Tree {
     /// [`Tree::keep_fragments`], or the range itself.
     #[inline(always)]
     pub(crate) fn key(&mut self, raw: &[u8], start: usize, end: usize) -> Span {
+        self.key_with_bit(raw, start, end).0
+    }
+
+    /// As [`Tree::key`], with what [`SeenOnce`] asks for.
+    #[inline(always)]
+    pub(crate) fn key_with_bit(&mut self, raw: &[u8], start: usize, end: usize) -> (Span, u64) {
         match self.seen.place(raw, start, end, &mut self.side) {
-            Some(place) => Span { start: place as u32 | SIDE, len: end.wrapping_sub(start) as u32 },
-            None => Span::raw(start, end),
+            Some((place, bit)) => (Span { start: place as u32 | SIDE, len: end.wrapping_sub(start) as u32 }, bit),
+            None => (Span::raw(start, end), 0),
         }
+    }
+
+    /// What [`SeenOnce`] asks for, of the key at a position.
+    pub(crate) fn key_bit(&self, position: u32) -> u64 {
+        self.node(position).map_or(0, |(key, _)| self.seen.bit(key.start.wrapping_sub(SIDE)))
     }
 
     /// The number of a key that [`Tree::key`] remembers, below [`KEYS_MAX`]: the same whenever it comes.
@@ -373,6 +385,8 @@ pub struct Record {
     pub dropped_attributes_count: u32,
     /// No two attributes have the same key. False when that is not known.
     pub distinct_keys: bool,
+    /// The body is a list of keys and values in which no key comes twice. False when that is not known.
+    pub distinct_body: bool,
     /// The body is a line of which only its quotes need an escape, in any encoding. `None` when that is not
     /// known.
     pub plain: Option<Quotes>,
@@ -401,6 +415,7 @@ impl Record {
             flags,
             dropped_attributes_count,
             distinct_keys,
+            distinct_body,
             plain,
             plain_attributes,
             body,
@@ -410,7 +425,8 @@ impl Record {
         (*time_unix_nano, *observed_time_unix_nano) = (0, 0);
         (*severity_number, *severity_text, *event_name) = (0, Span::EMPTY, Span::EMPTY);
         (*trace_id, *span_id, *flags) = (Span::EMPTY, Span::EMPTY, 0);
-        (*dropped_attributes_count, *distinct_keys, *plain, *plain_attributes) = (0, false, None, false);
+        (*dropped_attributes_count, *distinct_keys, *distinct_body) = (0, false, false);
+        (*plain, *plain_attributes) = (None, false);
         (*body, *attributes) = (Range::default(), Range::default());
         tree.clear();
     }
@@ -516,21 +532,6 @@ impl<'a> Values<'a> {
     #[must_use]
     pub(crate) fn are_plain(&self) -> bool {
         self.plain
-    }
-
-    /// True when all keys came from [`Tree::key`] and none comes twice, which costs no look at them.
-    pub(crate) fn are_seen_once(&self) -> bool {
-        let Some(mut nodes) = self.tree.nodes.get(self.at as usize..self.end as usize) else { return false };
-        let mut seen = 0;
-        while let [Node { key, value }, rest @ ..] = nodes {
-            let bit = self.tree.seen.bit(key.start.wrapping_sub(SIDE));
-            if bit & !seen == 0 {
-                return false;
-            }
-            seen |= bit;
-            nodes = rest.get(value.below() as usize..).unwrap_or_default();
-        }
-        true
     }
 
     /// The keys alone.
@@ -677,7 +678,11 @@ impl<'a> RecordRef<'a> {
     /// The body; `None` when there is none.
     #[must_use]
     pub fn body(&self) -> Option<ValueRef<'a>> {
-        Values::new(self.raw, &self.record.tree, self.record.body).next().map(|(_, value)| value)
+        let (_, value) = Values::new(self.raw, &self.record.tree, self.record.body).next()?;
+        Some(match value {
+            ValueRef::Kvlist(members) => ValueRef::Kvlist(Values { distinct: self.record.distinct_body, ..members }),
+            other => other,
+        })
     }
 
     /// The attributes.

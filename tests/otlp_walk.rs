@@ -5,7 +5,9 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use logboom::decode::otlp::{CheckErrorKind, Limits, RecordCounts, RecordSettings, Summary, check, decode, repair};
+use logboom::decode::otlp::{
+    CheckErrorKind, Limits, Place, RecordCounts, RecordSettings, Summary, check, decode, repair,
+};
 use logboom::decode::reader::{NamedFormat, Origin, Reader};
 use logboom::decode::wire::{Defect, put_varint};
 use logboom::decode::{Scratch, Visitor};
@@ -40,6 +42,39 @@ fn decoded(raw: &[u8]) -> ExportLogsServiceRequest {
     let mut collect = Collect::default();
     read(raw, &mut collect);
     collect.0
+}
+
+/// As many records at a time.
+struct Parts {
+    shown: Collect,
+    part: usize,
+    left: usize,
+}
+
+impl Visitor for Parts {
+    fn envelope(&mut self, envelope: EnvelopeRef<'_>) {
+        self.shown.envelope(envelope);
+    }
+    fn record(&mut self, record: RecordRef<'_>) -> ControlFlow<()> {
+        assert!((1..=self.part).contains(&self.left), "a record too many");
+        self.left -= 1;
+        let _more = self.shown.record(record);
+        if self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Each record in a group of its own.
+fn each_alone(request: &ExportLogsServiceRequest) -> ExportLogsServiceRequest {
+    let mut resource_logs = Vec::new();
+    for group in &request.resource_logs {
+        for scope_logs in &group.scope_logs {
+            for record in &scope_logs.log_records {
+                let scope_logs = vec![ScopeLogs { log_records: vec![record.clone()], ..scope_logs.clone() }];
+                resource_logs.push(ResourceLogs { scope_logs, ..group.clone() });
+            }
+        }
+    }
+    ExportLogsServiceRequest { resource_logs }
 }
 
 struct Encode(OtlpEncoder);
@@ -239,6 +274,27 @@ proptest! {
         assert_same(&decoded(&raw), &expected);
         assert_same(&normal(generated(&reencoded(&raw)), 0), &expected);
         prop_assert!(repair(&raw, usize::MAX) == raw);
+    }
+
+    #[test]
+    fn a_request_in_parts_is_the_request(request in request(), part in 1usize..4, counted in any::<bool>()) {
+        let raw = request.encode_to_vec();
+        let reader = Reader::compile(&NamedFormat::Raw.into(), Origin::Otlp).expect("a format with a name compiles");
+        let settings = RecordSettings { reader: &reader, observed_unix_nano: OBSERVED, redactor: None };
+        let mut parts = Parts { shown: Collect::default(), part, left: part };
+        let mut from = Place::default();
+        loop {
+            let mut counts = RecordCounts::default();
+            // Each part with space of its own: what is in between belongs to other requests.
+            let next = decode(&raw, from, &settings, &mut Scratch::default(), &mut parts, &mut counts);
+            let Some(next) = next else { break };
+            prop_assert_eq!(next.records(), from.records() + part as u32);
+            parts.left = part;
+            from = if counted { next.records().into() } else { next };
+        }
+        let shown = parts.shown.0;
+        prop_assert!(shown.resource_logs.iter().all(|it| !it.scope_logs[0].log_records.is_empty()));
+        assert_same(&each_alone(&shown), &each_alone(&decoded(&raw)));
     }
 
     #[test]

@@ -12,11 +12,14 @@
 
 mod check;
 mod decode;
+mod place;
 mod plain;
+mod record;
 mod repair;
 pub(crate) mod schema;
 mod walk;
 
 pub use check::{CheckError, CheckErrorKind, Limits, Summary, check};
 pub use decode::{RecordCounts, RecordSettings, decode, is_from_envoy};
+pub use place::Place;
 pub use repair::repair;

@@ -92,6 +92,7 @@ fn record(sample: &Sample) -> Record {
         flags: sample.flags,
         dropped_attributes_count: sample.dropped,
         distinct_keys: false,
+        distinct_body: false,
         plain_attributes: false,
         plain: None,
         body,

@@ -5,7 +5,7 @@
 //! there. So an encoder of JSON copies it as one block, and that no key of an object comes twice is
 //! seen from the places alone.
 
-use super::{FRAGMENT_BLOCK, FRAGMENT_END, FRAGMENT_START, is_plain};
+use super::{FRAGMENT_BLOCK, FRAGMENT_END, FRAGMENT_START, Node, SIDE, Values, is_plain};
 
 /// Keys that are remembered: as many as a word has bits.
 pub(crate) const KEYS_MAX: usize = 64;
@@ -81,15 +81,16 @@ impl SeenKeys {
         self.base = Some(base as u32);
     }
 
-    /// Where the key `raw[start..end]` stands in the side text, as written now or when it came first.
-    /// `None` for one that is too long, or needs an escape, or is one too many.
+    /// Where the key `raw[start..end]` stands in the side text, as written now or when it came first,
+    /// and its bit. `None` for one that is too long, or needs an escape, or is one too many.
     #[inline(always)]
-    pub(super) fn place(&mut self, raw: &[u8], start: usize, end: usize, side: &mut [u8]) -> Option<usize> {
+    pub(super) fn place(&mut self, raw: &[u8], start: usize, end: usize, side: &mut [u8]) -> Option<(usize, u64)> {
         let base = self.base? as usize;
         let guess = usize::from(self.next[usize::from(self.last) % SLOTS]) % SLOTS;
         let slot = if self.is(guess, raw, start, end) { guess } else { self.search(raw.get(start..end)?, base, side)? };
         self.last = slot as u8;
-        Some(base.wrapping_add(slot.wrapping_mul(SLOT)).wrapping_add(FRAGMENT_START.len()))
+        let place = base.wrapping_add(slot.wrapping_mul(SLOT)).wrapping_add(FRAGMENT_START.len());
+        Some((place, 1 << (slot % SLOTS)))
     }
 
     /// Whether the key is in that slot; no for long ones and at the end of the payload, where another look
@@ -158,6 +159,44 @@ impl SeenKeys {
     }
 }
 
+/// The keys of one object, by their bits: whether none comes twice.
+#[derive(Debug, Default)]
+pub(crate) struct SeenOnce {
+    seen: u64,
+    is_doubtful: bool,
+}
+
+impl SeenOnce {
+    /// The next key. One that is not remembered has no bit, and may come twice.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, bit: u64) {
+        self.is_doubtful |= bit & !self.seen == 0;
+        self.seen |= bit;
+    }
+
+    /// True when no key came twice.
+    #[inline(always)]
+    pub(crate) fn is_sure(&self) -> bool {
+        !self.is_doubtful
+    }
+}
+
+impl Values<'_> {
+    /// True when all keys came from [`Tree::key`] and none comes twice, which costs no look at them.
+    pub(crate) fn are_seen_once(&self) -> bool {
+        let Some(mut nodes) = self.tree.nodes.get(self.at as usize..self.end as usize) else { return false };
+        let mut once = SeenOnce::default();
+        while let [Node { key, value }, rest @ ..] = nodes {
+            once.add(self.tree.seen.bit(key.start.wrapping_sub(SIDE)));
+            if !once.is_sure() {
+                return false;
+            }
+            nodes = rest.get(value.below() as usize..).unwrap_or_default();
+        }
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -173,10 +212,11 @@ mod tests {
     fn place(seen: &mut SeenKeys, key: &str, side: &mut [u8]) -> Option<usize> {
         // Near the end of the payload, and far from it.
         let places = [key.to_owned() + "\0", format!("..{key}{}", "x".repeat(40))];
-        let mut found = places
-            .into_iter()
-            .zip([0, 2])
-            .map(|(raw, start)| seen.place(raw.as_bytes(), start, start + key.len(), side));
+        let mut found = places.into_iter().zip([0, 2]).map(|(raw, start)| {
+            let (place, bit) = seen.place(raw.as_bytes(), start, start + key.len(), side)?;
+            assert_eq!(seen.bit(place as u32), bit);
+            Some(place)
+        });
         let first = found.next().flatten();
         assert_eq!(found.next().flatten(), first);
         first

@@ -205,6 +205,22 @@ impl Fields {
         other.present = 0;
     }
 
+    /// Takes over what `other` has and is not here.
+    pub fn complete(&mut self, other: &mut Fields) {
+        let mut left = other.present & !self.present;
+        while left != 0 {
+            let index = left.trailing_zeros() as usize;
+            self.values[index] = other.values[index];
+            left &= left - 1;
+        }
+        self.present |= other.present;
+        if !other.others.is_empty() {
+            other.others.append(&mut self.others);
+            std::mem::swap(&mut self.others, &mut other.others);
+        }
+        other.present = 0;
+    }
+
     /// True when `other` has a value for all that is here.
     #[must_use]
     pub fn are_within(&self, other: &Fields) -> bool {

@@ -2,7 +2,7 @@
 
 use super::leaf::Fit;
 use super::leaf::{again, is_absent, other, set};
-use super::{Outcome, Reader, Reading, Reason, Space, is_reserved};
+use super::{KnownKeys, Outcome, Reader, Reading, Reason, Space, is_reserved};
 use crate::decode::json;
 use crate::quotes::Quotes;
 use crate::record::{Record, Tree, Value};
@@ -84,7 +84,8 @@ impl Reader {
             }
         }
         if evidence.is_access_log() {
-            return known_members(raw, position, space, tree).then_some(Reason::Ambiguous);
+            let Space { fields, known, .. } = space;
+            return known_members(raw, position, fields, known, tree).then_some(Reason::Ambiguous);
         }
         None
     }
@@ -95,17 +96,26 @@ impl Reader {
     /// shape of a policy that they fit.
     pub fn otlp(&self, raw: &[u8], from_envoy: bool, space: &mut Space, record: &mut Record) -> Outcome {
         space.fields.clear();
+        space.inner.clear();
         let shape = self.shapes.iter().find(|shape| shape.fits(raw, record));
         let mut ambiguous = shape.is_some_and(|shape| shape.read(raw, record, space));
+        let reads_body = from_envoy && !shape.is_some_and(|shape| shape.has_body());
+        if shape.is_some() && reads_body {
+            let Space { fields, inner, .. } = &mut *space;
+            std::mem::swap(fields, inner);
+        }
         if shape.is_none() && self.known && from_envoy {
             let position = record.attributes.start;
-            ambiguous = known_members(raw, position, space, &mut record.tree);
+            let Space { inner, known, .. } = &mut *space;
+            ambiguous = known_members(raw, position, inner, known, &mut record.tree);
         }
         let mut is_read = true;
-        if from_envoy && !shape.is_some_and(|shape| shape.has_body()) {
+        if reads_body {
             let reading = self.body(raw, space, record);
             ambiguous |= reading == Some(Reading::Ambiguous);
             is_read = reading.is_some();
+            let Space { fields, inner, .. } = &mut *space;
+            fields.complete(inner);
         }
         if space.fields.is_empty() && !ambiguous {
             record.attributes.end = record.tree.position();
@@ -126,7 +136,8 @@ impl Reader {
         Outcome { ok: outcome.ok && is_read, stray_quotes, ..outcome }
     }
 
-    /// Reads the body of a record of Envoy without knowing its format; `None` for a text that no format fits.
+    /// Reads the body of a record of Envoy without knowing its format, into fields that are empty; `None`
+    /// for a text that no format fits. What attributes say is in `space.inner`.
     fn body(&self, raw: &[u8], space: &mut Space, record: &mut Record) -> Option<Reading> {
         let tree = &record.tree;
         let Some((_, value)) = tree.siblings(record.body).next().and_then(|at| tree.node(at)) else {
@@ -139,18 +150,15 @@ impl Reader {
                     return None;
                 }
                 let Space { places, fields, inner, .. } = space;
-                let read = self.plain(buffer, range.start, range.end, places, inner).map(|(_, reading)| reading);
-                if read.is_some() {
-                    record.plain = places.plain();
-                    // What attributes say, the body says once more.
-                    let all_in_body = fields.are_within(inner);
-                    record.plain_attributes = all_in_body && record.plain.is_some();
-                    if all_in_body && record.plain.as_ref().is_some_and(Quotes::is_ascii) {
-                        fields.set_ascii();
-                    }
+                let (_, reading) = self.plain(buffer, range.start, range.end, places, fields)?;
+                record.plain = places.plain();
+                // What attributes say, the body says once more.
+                let all_in_body = inner.are_within(fields);
+                record.plain_attributes = all_in_body && record.plain.is_some();
+                if all_in_body && record.plain.as_ref().is_some_and(Quotes::is_ascii) {
+                    fields.set_ascii();
                 }
-                fields.absorb(inner, |span| span);
-                read
+                Some(reading)
             }
             Value::Kvlist { .. } if self.known => {
                 let start = record.body.start + 1;
@@ -178,15 +186,15 @@ fn is_ascii(line: &[u8]) -> bool {
 /// Moves what has a known key into the fields, but for those that are said twice and differently:
 /// where a template escapes nothing, one of the values is what a client made up. True when there are
 /// such.
-fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) -> bool {
+fn known_members(raw: &[u8], position: u32, fields: &mut Fields, known: &mut KnownKeys, tree: &mut Tree) -> bool {
     let mut disputed = Vec::new();
     tree.retain(position, |tree, key, value| {
-        let fit = match space.known.meaning(*key, raw, tree) {
+        let fit = match known.meaning(*key, raw, tree) {
             None => Fit::Left,
-            Some(Meaning::Field(field)) => match space.fields.get(field) {
-                None => set(field, value, raw, tree, &mut space.fields),
+            Some(Meaning::Field(field)) => match fields.get(field) {
+                None => set(field, value, raw, tree, fields),
                 Some(before) => {
-                    let fit = again(field, before, value, raw, tree, &mut space.fields);
+                    let fit = again(field, before, value, raw, tree, fields);
                     if fit == Fit::Ambiguous && !disputed.contains(&field) {
                         disputed.push(field);
                     }
@@ -196,13 +204,13 @@ fn known_members(raw: &[u8], position: u32, space: &mut Space, tree: &mut Tree) 
             Some(Meaning::Attribute(name, kind)) => {
                 let same = tree.text(raw, *key) == name.as_bytes();
                 let name = if same { *key } else { tree.side_text(name.as_bytes()) };
-                other(name, value, kind, raw, tree, &mut space.fields)
+                other(name, value, kind, raw, tree, fields)
             }
         };
         fit == Fit::Left
     });
     for field in &disputed {
-        space.fields.unset(*field);
+        fields.unset(*field);
     }
     !disputed.is_empty()
 }
