@@ -17,6 +17,7 @@ use super::reader::Reader;
 use super::recover::recover;
 use super::reserve::Reserve;
 use super::settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
+use super::spare::{self, Spare};
 use super::stats::JournalStats;
 use super::survey::Survey;
 
@@ -129,6 +130,7 @@ impl Engine {
             max_bytes,
             segment_bytes: settings.segment_bytes,
             active: None,
+            spare: Spare::None,
             unsynced,
             // Those that were found may not be on the disk either.
             has_new_name: true,
@@ -158,6 +160,14 @@ impl Engine {
         let done = job.run();
         self.log().finish_sync(done);
         true
+    }
+
+    /// Makes the segment that comes next, when it is time for that.
+    pub fn make_spare(&self) {
+        let Some(capacity) = self.log().begin_spare() else { return };
+        // Nobody waits meanwhile: who appends has the segment before it, and makes one when that is too late.
+        let made = spare::make(&*self.disk, capacity);
+        self.log().end_spare(capacity, made);
     }
 
     /// Writes down the cursors and deletes what all of them have passed. `always` writes cursors
@@ -215,6 +225,7 @@ impl Engine {
     /// looked through at the next start.
     pub fn finish(&self) {
         while self.sync() {}
+        self.log().give_up_spare();
         self.keep(true);
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
