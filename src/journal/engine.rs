@@ -10,7 +10,7 @@ use super::cursor_file::{FILE_BYTES, file_name};
 use super::damage::{self, Damage, is_full};
 use super::disk::{Disk, DiskFile};
 use super::identity;
-use super::index::Index;
+use super::index::{Index, Segment};
 use super::log::{Log, Unsynced};
 use super::progress::Progress;
 use super::reader::Reader;
@@ -20,6 +20,7 @@ use super::settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
 use super::spare::{self, Spare};
 use super::stats::JournalStats;
 use super::survey::Survey;
+use super::sync::NEW_SUFFIX;
 
 /// The file that is locked, and that says which journal this is.
 pub const LOCK: &str = "lock";
@@ -209,7 +210,7 @@ impl Engine {
         loop {
             let Some(oldest) = self.log().settled(settled) else { return is_any };
             // The log is not locked meanwhile: whoever appends would wait (measured on ext4: up to 350 ms).
-            let removed = self.disk.remove(&oldest.name());
+            let removed = self.remove(&oldest);
             if let Err(error) = removed
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -219,6 +220,23 @@ impl Engine {
             self.log().deleted(&oldest);
             is_any = true;
         }
+    }
+
+    /// Removes a segment part by part. It is none any more before anything of it is gone, whenever the power goes: what is
+    /// left of it the next start removes.
+    fn remove(&self, segment: &Segment) -> io::Result<()> {
+        let leaving = format!("{:016x}{NEW_SUFFIX}", segment.base);
+        match self.disk.rename(&segment.name(), &leaving) {
+            // By somebody else, or it got so far the last time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+        if let Err(error) = self.disk.sync_dir().and_then(|()| self.disk.shrink(&leaving))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            self.stats.failed("cannot remove a segment part by part", &error);
+        }
+        self.disk.remove(&leaving)
     }
 
     /// Has everything on the disk and lets the directory go. Seals nothing: the last segment is
