@@ -21,6 +21,7 @@ mod keeper;
 mod log;
 mod logs;
 mod open;
+mod room;
 mod scan;
 mod stats;
 mod stock;

@@ -25,6 +25,7 @@ use rustix::io::Errno;
 
 use super::context::Context;
 use super::job::Job;
+use super::room::Room;
 
 /// Most bytes of one write.
 const WRITE_BYTES: usize = 4 << 20;
@@ -72,8 +73,8 @@ pub enum Way {
 pub struct Direct {
     /// Writes begin and end, in the file and in memory, at multiples of it.
     page: usize,
-    /// Holds one write and what is skipped to begin it at a page; empty before the first.
-    room: Vec<u8>,
+    /// Holds one write; `None` before the first.
+    room: Option<Room>,
     is_possible: bool,
     /// How many the process may use.
     processors: f64,
@@ -134,7 +135,7 @@ impl Direct {
         let processors = std::thread::available_parallelism().map_or(1.0, |it| it.get() as f64);
         Direct {
             page,
-            room: Vec::new(),
+            room: None,
             is_possible,
             processors,
             is_busy: false,
@@ -203,9 +204,11 @@ impl Direct {
         (offset, written_out): (u64, &mut u64),
         cx: &Context,
     ) -> io::Result<Option<usize>> {
-        self.room.resize(WRITE_BYTES + self.page, 0);
-        let skipped = self.room.as_ptr().align_offset(self.page);
-        let Some(room) = self.room.get_mut(skipped..).and_then(|it| it.get_mut(..len)) else { return Ok(None) };
+        let room = match self.room.take().map_or_else(|| Room::new(WRITE_BYTES), Ok) {
+            Ok(room) => self.room.insert(room),
+            Err(error) => return self.give_up(&error, cx),
+        };
+        let Some(room) = room.get_mut(..len) else { return Ok(None) };
         if *written_out < offset {
             let page = *written_out / self.page as u64 * self.page as u64;
             if let Err(error) = cx.disk.write_out(file, page..offset, room) {
