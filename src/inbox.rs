@@ -136,6 +136,12 @@ impl Delivery {
         self.release(Some(outcome));
     }
 
+    /// Whether a journal has it too.
+    #[must_use]
+    pub fn is_in_journal(&self) -> bool {
+        self.ticket.is_some()
+    }
+
     fn release(&mut self, outcome: Option<Outcome>) {
         let end = match (outcome, &self.ticket) {
             (Some(outcome), _) => End::Settled(outcome),

@@ -6,10 +6,12 @@ use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+
+use super::segment::base_of;
 
 /// One directory. Names have no path but `quarantine/…`; links are never followed.
 pub trait Disk: Debug + Send + Sync + 'static {
@@ -28,6 +30,9 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Takes most of the bytes of a file that is about to be removed, part by part, unless somebody reads it: a file
+    /// system gives back the room of a large file in one go, and each sync waits for that.
+    fn shrink(&self, name: &str) -> io::Result<()>;
     /// Forces the names in the root to the disk.
     fn sync_dir(&self) -> io::Result<()>;
     /// Wall clock, nanoseconds since the epoch.
@@ -72,6 +77,11 @@ pub struct RealDisk {
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const FILE: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 const OWNER_ONLY: u32 = 0o600;
+/// How much is given back at a time. While 64 MiB went at once a sync took 16 ms, and while they went by 8 MiB 2 (ext4 with
+/// `discard`, 0.4 ms while nothing was removed).
+const SHRINK_BYTES: u64 = 8 << 20;
+/// How long others have the file system in between.
+const SHRINK_PAUSE: Duration = Duration::from_millis(1);
 
 impl RealDisk {
     /// Opens the directory of a journal, creating it, mode 0700, when missing.
@@ -126,7 +136,13 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, name: &str, write: bool) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(self.open_with(name, if write { OFlags::RDWR } else { OFlags::RDONLY })?))
+        let file = self.open_with(name, if write { OFlags::RDWR } else { OFlags::RDONLY })?;
+        // Who reads a segment, in this process or another, has it to the end: see `shrink`.
+        let is_read = !write && base_of(name).is_some();
+        match is_read.then(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared)) {
+            Some(Err(Errno::WOULDBLOCK)) => Err(io::ErrorKind::NotFound.into()),
+            _ => Ok(Arc::new(file)),
+        }
     }
 
     fn make_dir(&self, name: &str) -> io::Result<()> {
@@ -161,6 +177,21 @@ impl Disk for RealDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.root, name, AtFlags::empty())?)
+    }
+
+    fn shrink(&self, name: &str) -> io::Result<()> {
+        let file = self.open_with(name, OFlags::RDWR)?;
+        // Read by somebody, or on a file system that does not say.
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(());
+        }
+        let mut len = file.metadata()?.len();
+        while len > SHRINK_BYTES {
+            len -= SHRINK_BYTES;
+            file.set_len(len)?;
+            std::thread::sleep(SHRINK_PAUSE);
+        }
+        Ok(())
     }
 
     fn sync_dir(&self) -> io::Result<()> {

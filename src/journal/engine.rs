@@ -10,15 +10,17 @@ use super::cursor_file::{FILE_BYTES, file_name};
 use super::damage::{self, Damage, is_full};
 use super::disk::{Disk, DiskFile};
 use super::identity;
-use super::index::Index;
+use super::index::{Index, Segment};
 use super::log::{Log, Unsynced};
 use super::progress::Progress;
 use super::reader::Reader;
 use super::recover::recover;
 use super::reserve::Reserve;
 use super::settings::{JournalSettings, OpenError, Recovered, RecoveredCursor};
+use super::spare::{self, Spare};
 use super::stats::JournalStats;
 use super::survey::Survey;
+use super::sync::NEW_SUFFIX;
 
 /// The file that is locked, and that says which journal this is.
 pub const LOCK: &str = "lock";
@@ -129,6 +131,7 @@ impl Engine {
             max_bytes,
             segment_bytes: settings.segment_bytes,
             active: None,
+            spare: Spare::None,
             unsynced,
             // Those that were found may not be on the disk either.
             has_new_name: true,
@@ -158,6 +161,14 @@ impl Engine {
         let done = job.run();
         self.log().finish_sync(done);
         true
+    }
+
+    /// Makes the segment that comes next, when it is time for that.
+    pub fn make_spare(&self) {
+        let Some(capacity) = self.log().begin_spare() else { return };
+        // Nobody waits meanwhile: who appends has the segment before it, and makes one when that is too late.
+        let made = spare::make(&*self.disk, capacity);
+        self.log().end_spare(capacity, made);
     }
 
     /// Writes down the cursors and deletes what all of them have passed. `always` writes cursors
@@ -199,7 +210,7 @@ impl Engine {
         loop {
             let Some(oldest) = self.log().settled(settled) else { return is_any };
             // The log is not locked meanwhile: whoever appends would wait (measured on ext4: up to 350 ms).
-            let removed = self.disk.remove(&oldest.name());
+            let removed = self.remove(&oldest);
             if let Err(error) = removed
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -211,10 +222,28 @@ impl Engine {
         }
     }
 
+    /// Removes a segment part by part. It is none any more before anything of it is gone, whenever the power goes: what is
+    /// left of it the next start removes.
+    fn remove(&self, segment: &Segment) -> io::Result<()> {
+        let leaving = format!("{:016x}{NEW_SUFFIX}", segment.base);
+        match self.disk.rename(&segment.name(), &leaving) {
+            // By somebody else, or it got so far the last time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+        if let Err(error) = self.disk.sync_dir().and_then(|()| self.disk.shrink(&leaving))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            self.stats.failed("cannot remove a segment part by part", &error);
+        }
+        self.disk.remove(&leaving)
+    }
+
     /// Has everything on the disk and lets the directory go. Seals nothing: the last segment is
     /// looked through at the next start.
     pub fn finish(&self) {
         while self.sync() {}
+        self.log().give_up_spare();
         self.keep(true);
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -13,6 +13,7 @@ use super::entry;
 use super::index::{Index, Segment};
 use super::progress::Progress;
 use super::segment::{Footer, SEQ_END, SegmentHeader, Tallies, file_name};
+use super::spare::Spare;
 use super::stats::{JournalStats, NoRoom};
 use super::{AppendError, Entry, Seq};
 
@@ -31,6 +32,7 @@ pub struct Log {
     pub(super) max_bytes: u64,
     pub(super) segment_bytes: u64,
     pub(super) active: Option<Active>,
+    pub(super) spare: Spare,
     /// Sealed, and not yet on the disk: oldest first.
     pub(super) unsynced: Vec<Unsynced>,
     /// The name of a segment may not be on the disk yet.
@@ -198,9 +200,15 @@ impl Log {
             self.seal();
         }
         let need = BLOCK as u64 + size + Tallies::default().footer_bytes() + Tallies::bytes_of(&entry.source);
-        let free = self.max_bytes.saturating_sub(self.stats.bytes.load(Relaxed));
+        if self.begin_with_spare(need) {
+            return Ok(());
+        }
+        if need > self.free() {
+            self.give_up_spare();
+        }
+        let free = self.free();
         if need > free {
-            return Err(if self.index.oldest().is_some() {
+            return Err(if self.index.oldest().is_some() || matches!(self.spare, Spare::Coming) {
                 self.stats.set_no_room(Some(NoRoom::Max));
                 Refusal::Full
             } else {
@@ -211,7 +219,11 @@ impl Log {
             });
         }
         let capacity = self.segment_bytes.max(need).min(free);
-        match self.create(need, capacity) {
+        let mut created = self.create(need, capacity);
+        if created.as_ref().is_err_and(is_full) && self.give_up_spare() {
+            created = self.create(need, capacity);
+        }
+        match created {
             Ok(()) => Ok(()),
             Err(error) if is_full(&error) => Err(self.full_disk()),
             Err(error) => {
@@ -221,35 +233,44 @@ impl Log {
         }
     }
 
+    /// Bytes that it may still take.
+    pub(super) fn free(&self) -> u64 {
+        self.max_bytes.saturating_sub(self.stats.bytes.load(Relaxed))
+    }
+
     /// Begins a segment of `capacity` bytes, or of fewer, but `need`, when the disk has no more.
     fn create(&mut self, need: u64, mut capacity: u64) -> io::Result<()> {
-        let (base, salt) = (self.next, self.disk.random());
-        let name = file_name(base);
+        let name = file_name(self.next);
         let file = self.disk.create(&name)?;
-        let header = SegmentHeader { base, created_unix_nano: self.disk.now_unix_nano(), salt };
-        let mut prepare = || {
-            loop {
-                match file.allocate(capacity) {
-                    Err(error) if is_full(&error) && capacity > need => {
-                        file.set_len(0)?;
-                        capacity = (capacity / 2).max(need);
-                    }
-                    allocated => break allocated?,
-                }
+        let allocated = loop {
+            match file.allocate(capacity) {
+                Err(error) if is_full(&error) && capacity > need => match file.set_len(0) {
+                    Ok(()) => capacity = (capacity / 2).max(need),
+                    refused => break refused,
+                },
+                allocated => break allocated,
             }
-            write_all(&*file, &mut [IoSlice::new(&header.to_bytes())], 0)
         };
-        if let Err(error) = prepare() {
+        if let Err(error) = allocated.and_then(|()| self.begin(file, capacity, None)) {
             // Nothing is in it; when it stays, the next start removes it.
             let _ = self.disk.remove(&name);
             return Err(error);
         }
+        self.stats.bytes.fetch_add(capacity, Relaxed);
+        Ok(())
+    }
+
+    /// Begins a segment in an empty file, whose bytes count already, and gives it its name when it still has another.
+    pub(super) fn begin(&mut self, file: Arc<dyn DiskFile>, capacity: u64, from: Option<&str>) -> io::Result<()> {
+        let (base, salt) = (self.next, self.disk.random());
+        let header = SegmentHeader { base, created_unix_nano: self.disk.now_unix_nano(), salt };
+        write_all(&*file, &mut [IoSlice::new(&header.to_bytes())], 0)?;
+        from.map_or(Ok(()), |from| self.disk.rename(from, &file_name(base)))?;
         self.has_new_name = true;
         let id = self.new_id();
         let (limit, bytes) = (BLOCK as u64, capacity);
         let segment = Segment { id, base, end: base, limit, bytes, salt: Some(salt), is_sealed: false, tallies: None };
         self.index.insert(segment);
-        self.stats.bytes.fetch_add(capacity, Relaxed);
         let (offset, entries, tallies) = (limit, 0, Tallies::default());
         self.active = Some(Active { id, base, salt, file, offset, capacity, entries, tallies, is_dirty: false });
         Ok(())

@@ -30,6 +30,7 @@ mod recover;
 mod reserve;
 mod segment;
 mod settings;
+mod spare;
 mod stats;
 mod survey;
 mod sync;

@@ -1,5 +1,5 @@
-//! The threads of a journal: one writes, one syncs, one keeps the cursors and deletes. They do
-//! what [`Engine`] says and decide only when.
+//! The threads of a journal: one writes, one syncs, one keeps the cursors and deletes, one makes segments ahead. They
+//! do what [`Engine`] says and decide only when.
 
 use std::collections::VecDeque;
 use std::io;
@@ -38,19 +38,22 @@ pub struct Shared {
     changed: Condvar,
     /// There is no room, or the end has come.
     hurry: Condvar,
+    /// A segment is to be made ahead, or the end has come.
+    ahead: Condvar,
     fullness: Quiet,
 }
 
 #[derive(Debug, Default)]
 struct Flags {
     is_dirty: bool,
+    wants_spare: bool,
     is_ending: bool,
 }
 
 impl Shared {
     pub fn new(engine: Engine, mode: Mode) -> Shared {
         // What was found may not have reached the disk.
-        let flags = Mutex::new(Flags { is_dirty: true, is_ending: false });
+        let flags = Mutex::new(Flags { is_dirty: true, ..Flags::default() });
         Shared {
             engine,
             queue: Queue::new(),
@@ -58,6 +61,7 @@ impl Shared {
             flags,
             changed: Condvar::new(),
             hurry: Condvar::new(),
+            ahead: Condvar::new(),
             fullness: Quiet::new(),
         }
     }
@@ -113,6 +117,7 @@ impl Shared {
         self.flags().is_ending = true;
         self.changed.notify_all();
         self.hurry.notify_all();
+        self.ahead.notify_all();
     }
 
     fn write(&self) {
@@ -123,7 +128,10 @@ impl Shared {
                     fail(&mut batch, usize::MAX, &AppendError::Failed(Arc::clone(why)));
                     break;
                 }
-                let appended = self.engine.log().append(batch.make_contiguous());
+                let (appended, wants_spare) = {
+                    let mut log = self.engine.log();
+                    (log.append(batch.make_contiguous()), log.wants_spare())
+                };
                 if appended.written > 0 {
                     backoff = None;
                     self.set_full(false);
@@ -132,6 +140,10 @@ impl Shared {
                         pending.resolve(Ok(seq));
                     }
                     self.set_dirty();
+                    if wants_spare {
+                        self.flags().wants_spare = true;
+                        self.ahead.notify_one();
+                    }
                 }
                 match appended.error {
                     None => {}
@@ -183,6 +195,23 @@ impl Shared {
         }
     }
 
+    fn make_ahead(&self) {
+        loop {
+            let wait = self.ahead.wait_while(self.flags(), |flags| !flags.is_ending && !flags.wants_spare);
+            let mut flags = wait.unwrap_or_else(PoisonError::into_inner);
+            if flags.is_ending {
+                return;
+            }
+            flags.wants_spare = false;
+            drop(flags);
+            self.engine.make_spare();
+            if self.queue.full_since().is_some() {
+                // Its room was taken, and may be had now.
+                self.queue.has_room();
+            }
+        }
+    }
+
     fn keep(&self) {
         loop {
             let every = if self.queue.full_since().is_some() { KEEP_EVERY_WHEN_FULL } else { KEEP_EVERY };
@@ -209,7 +238,7 @@ fn fail(batch: &mut VecDeque<Pending>, concerned: usize, error: &AppendError) {
 #[derive(Debug)]
 pub struct Threads {
     writer: JoinHandle<()>,
-    others: [JoinHandle<()>; 2],
+    others: [JoinHandle<()>; 3],
 }
 
 impl Threads {
@@ -219,7 +248,11 @@ impl Threads {
             std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
         };
         let started = || {
-            let others = [start("journal-sync", Shared::sync)?, start("journal-keep", Shared::keep)?];
+            let others = [
+                start("journal-sync", Shared::sync)?,
+                start("journal-keep", Shared::keep)?,
+                start("journal-ahead", Shared::make_ahead)?,
+            ];
             Ok(Threads { writer: start("journal-write", Shared::write)?, others })
         };
         // Those that were started must not go on alone.

@@ -17,7 +17,10 @@ fn live(model: &mut Model, disk: &SimDisk, random: &mut fastrand::Rng, steps: u3
             0..=3 => model.append(&engine, random.u64(1..6)),
             4..=5 => model.sync(&engine),
             6..=7 => model.advance(&engine, random.usize(0..SINKS.len()), random.u64(0..30)),
-            8 => model.keep(&engine),
+            8 => {
+                engine.make_spare();
+                model.keep(&engine);
+            }
             _ if !disk.has_ended() => model.check_live(&engine),
             _ => {}
         }

@@ -5,6 +5,7 @@ mod damage;
 mod model;
 mod real;
 mod sim;
+mod spare;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{entry, settings};
-use crate::journal::{AppendError, Journal, JournalSettings, OpenError, Read, RealDisk, Recovered, Seq};
+use crate::journal::{AppendError, Disk, Journal, JournalSettings, OpenError, Read, RealDisk, Recovered, Seq};
 
 const MIB: u64 = 1 << 20;
 
@@ -106,4 +106,22 @@ async fn a_full_journal_waits_for_the_cursors() {
     assert!(journal.cursor("b").unwrap().start() > 1);
     assert!(journal.cursor("c").is_none());
     journal.close().await;
+}
+
+/// Guarantee: what is removed part by part is whole for whoever reads it, in this process or another.
+#[test]
+fn what_somebody_reads_is_not_shrunk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, name) = (RealDisk::open(dir.path()).unwrap(), "0000000000000001.seg");
+    disk.create(name).unwrap().set_len(20 * MIB).unwrap();
+    let size = || std::fs::metadata(dir.path().join(name)).unwrap().len();
+    let [first, second] = [(); 2].map(|()| disk.open(name, false).unwrap());
+    for reader in [first, second] {
+        disk.shrink(name).unwrap();
+        assert_eq!((size(), reader.size().unwrap()), (20 * MIB, 20 * MIB));
+    }
+    disk.shrink(name).unwrap();
+    assert_eq!(size(), 4 * MIB);
+    disk.remove(name).unwrap();
+    assert_eq!(disk.shrink(name).unwrap_err().kind(), std::io::ErrorKind::NotFound);
 }

@@ -348,6 +348,11 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn shrink(&self, name: &str) -> io::Result<()> {
+        let file = self.open(name, true)?;
+        (1..4).try_for_each(|part| file.set_len(file.size()? / 4 * (4 - part)))
+    }
+
     fn sync_dir(&self) -> io::Result<()> {
         let mut world = self.world();
         world.other()?;

@@ -14,7 +14,7 @@
 //! makes the next direct write wait. So little at once is gathered first, while there is much in all. A slow disk is
 //! left to the cache, which takes more at once than an inbox does.
 //!
-//! And all of it only while processors are short: who follows the file has to read it from the disk then, so a line is seen
+//! And all of it only without a journal, which writes back as much as comes all the time, and while processors are short: who follows the file has to read it from the disk then, so a line is seen
 //! some milliseconds later.
 
 use std::fs::File;
@@ -147,9 +147,10 @@ impl Direct {
         }
     }
 
-    /// So many bytes came. True when it is better to gather more for [`GATHER`] before the next write.
-    pub fn gathers(&mut self, bytes: usize) -> bool {
-        self.counted.bytes += bytes;
+    /// So many bytes came, `is_in_journal` when a journal has them too. True when it is better to gather more for
+    /// [`GATHER`] before the next write.
+    pub fn gathers(&mut self, bytes: usize, is_in_journal: bool) -> bool {
+        self.counted.bytes += if is_in_journal { 0 } else { bytes };
         if self.counted.since.elapsed() >= if self.is_busy { COUNTED_BUSY } else { COUNTED } {
             self.is_busy = self.counted.reaches(if self.is_busy { 0.5 } else { 1.0 }, self.processors);
             self.counted = Counted::begin();
@@ -304,7 +305,7 @@ mod tests {
             let cpu = cpu_time();
             direct.processors = cpu.as_secs_f64() / (share * ago.as_secs_f64());
             direct.counted = Counted { since: Instant::now() - ago, cpu: Duration::ZERO, bytes: per_second };
-            let gathers = direct.gathers(bytes);
+            let gathers = direct.gathers(bytes, false);
             (gathers, direct.way(0, WRITE_BYTES, 0) == Way::Direct(WRITE_BYTES))
         };
         assert_eq!(say(400_000_000, 0.9, 1000), (true, true));

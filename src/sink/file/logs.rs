@@ -86,8 +86,8 @@ impl Logs {
     }
 
     /// See [`Direct::gathers`].
-    pub fn gathers(&mut self, bytes: usize) -> bool {
-        self.direct.gathers(bytes)
+    pub fn gathers(&mut self, bytes: usize, is_in_journal: bool) -> bool {
+        self.direct.gathers(bytes, is_in_journal)
     }
 
     /// See [`Direct::insist`].

@@ -203,7 +203,8 @@ impl FileSink {
             // A quarter more: it oversleeps.
             let (is_often, per_linger) = (passed < LINGER * 5 / 4, passed.as_secs_f64() / LINGER.as_secs_f64());
             let is_little = is_often && (bytes as f64) < LINGER_BYTES * per_linger;
-            self.linger = self.logs.gathers(bytes).then_some(GATHER).or(is_little.then_some(LINGER));
+            let is_in_journal = taken.iter().any(Delivery::is_in_journal);
+            self.linger = self.logs.gathers(bytes, is_in_journal).then_some(GATHER).or(is_little.then_some(LINGER));
         }
         Some(taken)
     }
