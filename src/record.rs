@@ -585,6 +585,9 @@ impl<'a> Values<'a> {
         while let Some(node) = nodes.get(at) {
             if node.key.len as usize == key.len() && self.tree.text(self.raw, node.key) == key {
                 found = Some(at);
+                if self.distinct {
+                    break;
+                }
             }
             at += 1 + node.value.below() as usize;
         }

@@ -280,8 +280,8 @@ impl Visitor for Feed<'_, '_> {
 
 /// Room for what so many bytes are likely to become, or for a piece: a buffer that grows is copied.
 pub(super) fn reserve(outputs: &mut [Output<'_>], bytes: usize) {
-    // Of a selection nobody knows what is left.
-    for output in outputs.iter_mut().filter(|output| output.run.is_none()) {
+    // What a selection leaves of a payload is likely to be as much of the next.
+    for output in outputs {
         let likely = output.product.likely_bytes(bytes);
         if let Some(encoder) = &mut output.encoder {
             encoder.reserve((likely + likely / 8).min(PIECE_ROOM.saturating_sub(encoder.len())));

@@ -45,6 +45,9 @@ const MUCH_BYTES_PER_SECOND: f64 = 256e6;
 const COUNTED: Duration = Duration::from_millis(50);
 const COUNTED_BUSY: Duration = Duration::from_secs(1);
 
+/// Whoever waits so long for more to write has no lack of processors: the next lines are to be seen at once.
+const CALM: Duration = Duration::from_millis(20);
+
 /// How long a sink that writes past the cache sleeps before it looks into its inbox again, where it was given less than
 /// [`GATHERED_BYTES`]: each write costs as much as some hundred KiB do.
 pub const GATHER: Duration = Duration::from_millis(1);
@@ -156,6 +159,14 @@ impl Direct {
             self.counted = Counted::begin();
         }
         bytes < GATHERED_BYTES && self.is_wanted()
+    }
+
+    /// Nothing came for so long.
+    pub fn waited(&mut self, time: Duration) {
+        if self.is_busy && time >= CALM {
+            self.is_busy = false;
+            self.counted = Counted::begin();
+        }
     }
 
     /// So many bytes were written to the cache.
@@ -316,6 +327,11 @@ mod tests {
         assert_eq!(say(400_000_000, 0.4, 1000), (false, false), "not busy");
         assert_eq!(say(400_000_000, 0.9, 1000), (true, true));
         assert_eq!(say(400_000_000, 0.2, 1000), (false, false));
+        assert_eq!(say(400_000_000, 0.9, 1000), (true, true));
+        direct.waited(CALM - Duration::from_millis(1));
+        assert!(direct.is_busy);
+        direct.waited(CALM);
+        assert!(!direct.is_busy);
     }
 
     /// Scenario: a disk is late once, becomes slow, stays so, and is fast again. Guarantee: while it is slow it is asked

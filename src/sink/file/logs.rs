@@ -90,6 +90,11 @@ impl Logs {
         self.direct.gathers(bytes, is_in_journal)
     }
 
+    /// See [`Direct::waited`].
+    pub fn waited(&mut self, time: Duration) {
+        self.direct.waited(time);
+    }
+
     /// See [`Direct::insist`].
     #[cfg(test)]
     pub fn insist(&mut self) {

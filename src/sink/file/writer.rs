@@ -220,16 +220,18 @@ impl FileSink {
         self.inbox.try_take(TAKE_BYTES)
     }
 
-    fn wait(&self, runtime: &Handle) -> Option<Vec<Delivery>> {
-        let wait = self.logs.idle_for();
-        runtime.block_on(async {
+    fn wait(&mut self, runtime: &Handle) -> Option<Vec<Delivery>> {
+        let (begun, wait) = (Instant::now(), self.logs.idle_for());
+        let taken = runtime.block_on(async {
             tokio::select! {
                 biased;
                 taken = self.inbox.take(TAKE_BYTES) => taken,
                 () = self.handle.woken().notified() => Some(Vec::new()),
                 () = tokio::time::sleep(wait) => Some(Vec::new()),
             }
-        })
+        });
+        self.logs.waited(begun.elapsed());
+        taken
     }
 
     /// Writes what is in hand and what is taken, and settles it; while that fails it pauses and tries again.
