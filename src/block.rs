@@ -34,14 +34,6 @@ impl Block {
         self.is_unprintable().to_bitmask()
     }
 
-    /// Places of bytes that are not printable ASCII, and of backslashes: what a JSON string escapes
-    /// besides quotes.
-    #[inline(always)]
-    #[must_use]
-    pub fn unprintable_or_backslash(self) -> u32 {
-        (self.is_unprintable() | self.is(b'\\')).to_bitmask()
-    }
-
     /// Places of digits.
     #[inline(always)]
     #[must_use]
@@ -139,7 +131,7 @@ impl Marks {
         }
     }
 
-    /// True when there was something that [`Block::unprintable_or_backslash`] finds.
+    /// True when there was a byte that is not printable ASCII, or a backslash.
     #[inline(always)]
     #[must_use]
     pub fn any(self) -> bool {
@@ -176,7 +168,6 @@ mod tests {
                 prop_assert_eq!(block.equal(byte), places(&bytes, |it| it == byte));
             }
             prop_assert_eq!(block.unprintable(), places(&bytes, unprintable));
-            prop_assert_eq!(block.unprintable_or_backslash(), places(&bytes, |it| unprintable(it) || it == b'\\'));
             let ends_word = |byte: u8| byte <= b' ' || byte == 0x7F;
             prop_assert_eq!(block.foreign_to_token(), places(&bytes, |it| ends_word(it) || it == b'"'));
             prop_assert_eq!(block.rare_in_token(), places(&bytes, |it| !(b'#'..0x7F).contains(&it)));
@@ -185,7 +176,7 @@ mod tests {
             prop_assert_eq!(block.foreign_to_hex(), places(&bytes, |it| !it.is_ascii_hexdigit()));
             prop_assert_eq!(block.digits(), places(&bytes, |it| it.is_ascii_digit()));
             let marks = Marks::default().and(&bytes);
-            prop_assert_eq!(marks.any(), block.unprintable_or_backslash() != 0);
+            prop_assert_eq!(marks.any(), block.unprintable() | block.equal(b'\\') != 0);
             prop_assert_eq!(marks.beyond_ascii(), !bytes.is_ascii());
         }
     }

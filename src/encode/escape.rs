@@ -33,7 +33,7 @@ const HIGH: u64 = EACH << 7;
 /// Bytes that are read at once: a block, and what may have to be moved of it.
 const READ: usize = 2 * BLOCK;
 const HALF: usize = BLOCK / 2;
-/// Places that the bytes of a block can have when all of them are quotes, and room for a block behind.
+/// Places that the bytes of a block can have when each has a backslash before it, and room for a block behind.
 const WINDOW_PLACES: usize = 2 * BLOCK;
 const WINDOW: usize = WINDOW_PLACES + BLOCK;
 /// Bytes that are escaped before they are moved on.
@@ -53,14 +53,14 @@ fn escape<const QUOTED: bool, const REPAIR: bool>(bytes: &[u8], out: &mut Vec<u8
     escape_mixed::<QUOTED, REPAIR>(bytes, out);
 }
 
-/// Places of quotes, and of other bytes that need an escape.
+/// Places of bytes that need a backslash before them, and of others that need an escape.
 #[inline(always)]
 pub(super) fn to_escape<const QUOTED: bool>(block: &[u8; BLOCK]) -> (u32, u32) {
     let block = Block::new(block);
-    if QUOTED { (block.equal(b'"'), block.unprintable_or_backslash()) } else { (0, block.unprintable()) }
+    if QUOTED { (block.equal(b'"') | block.equal(b'\\'), block.unprintable()) } else { (0, block.unprintable()) }
 }
 
-/// A text with no more than quotes, as most bodies are, in one go.
+/// A text with no more than quotes and backslashes, as most bodies are, in one go.
 fn escape_mixed<const QUOTED: bool, const REPAIR: bool>(mut rest: &[u8], out: &mut Vec<u8>) {
     // An array first, because a vector looks at its length and capacity for each piece, and because what it has
     // to be cleared of is bounded: this goes on behind each byte that needs another escape.
@@ -138,7 +138,7 @@ fn copy_blocks(room: &mut [u8], at: usize, from: &[u8], begin: usize, end: usize
     }
 }
 
-/// A block at a time: it is copied first and looked at after, and for each quote in it
+/// A block at a time: it is copied first and looked at after, and for each quote and backslash in it
 /// what is left of it is copied once more behind a backslash; so a text full of quotes costs no call
 /// per quote. Ends before bytes of which one needs another escape, and when there may be no more room.
 /// Returns how many bytes it read, and wrote.
@@ -158,16 +158,16 @@ fn escape_quotes<const QUOTED: bool>(text: &[u8], out: &mut [u8; BUFFER]) -> (us
         };
         let window = out.get_mut(written..).and_then(|it| it.first_chunk_mut::<WINDOW>());
         let (Some(window), Some(block)) = (window, bytes.first_chunk()) else { break };
-        let (mut quotes, others) = to_escape::<QUOTED>(block);
+        let (mut quoted, others) = to_escape::<QUOTED>(block);
         if others != 0 {
             break;
         }
         put(window, 0, block);
         (read, written) = (read.wrapping_add(len), written.wrapping_add(len));
         let mut before = 0usize;
-        while quotes != 0 {
-            let at = quotes.trailing_zeros() as usize % BLOCK;
-            quotes &= quotes.wrapping_sub(1);
+        while quoted != 0 {
+            let at = quoted.trailing_zeros() as usize % BLOCK;
+            quoted &= quoted.wrapping_sub(1);
             let place = at.wrapping_add(before);
             window[place % WINDOW_PLACES] = b'\\';
             before = before.wrapping_add(1);

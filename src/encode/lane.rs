@@ -225,8 +225,8 @@ fn put_plain(member: &mut [u8; MEMBER], at: usize, text: Text<'_>, is_plain: boo
     loop {
         let block = onwards.first_chunk::<BLOCK>()?;
         put(member, place, block);
-        let (quotes, others) = to_escape::<true>(block);
-        if (quotes | others) & Block::first(left) != 0 {
+        let (quoted, others) = to_escape::<true>(block);
+        if (quoted | others) & Block::first(left) != 0 {
             return None;
         }
         if left <= BLOCK {

@@ -51,7 +51,7 @@ impl Reader {
         }
     }
 
-    /// Reads what should be a JSON object.
+    /// Reads what should be a JSON object. When nothing is left of it but fields, each attribute has a name of its own.
     fn object(&self, payload: &[u8], start: usize, end: usize, space: &mut Space, record: &mut Record) -> Outcome {
         record.distinct_keys = false;
         let position = record.tree.position();
@@ -63,6 +63,7 @@ impl Reader {
         }
         let reason = self.members(payload, position, space, &mut record.tree);
         drop_reserved(payload, position, &mut record.tree);
+        record.distinct_keys = record.tree.position() == position && space.fields.others().is_empty();
         let stray_quotes = unquote(payload, &record.tree, &mut space.fields);
         Outcome { stray_quotes, ..self.apply(reason, payload, space, record) }
     }
